@@ -43,7 +43,7 @@ export class Live {
     const root = hub.replace(/\/$/, '');
     this.url = `${root}/control/stats`;
     byId('live-aud').textContent = hub;
-    this.streams = new Streams(`${root}/control`, () => this.#options());
+    this.streams = new Streams(`${root}/control`, () => this.#options(), () => this.#isLive);
     byId('live-form').addEventListener('submit', (event) => {
       event.preventDefault();
       if (this.#stream?.isRunning) this.stop();
@@ -84,7 +84,12 @@ export class Live {
     this.#samples = [];
     this.#stream = new Stream(this.url, this.#options(), null, {
       state: (state, words) => {
-        if (this.#isLive && state !== 'live') this.#take(null);
+        if (this.#isLive && state !== 'live') {
+          this.#take(null);
+          this.streams.pause(); // the list would fail for the same reason, in the same words
+        } else if (!this.#isLive && state === 'live' && this.#samples.some(Boolean)) {
+          this.streams.start();
+        }
         this.#isLive = state === 'live';
         this.#show(state, words);
       },
@@ -132,7 +137,8 @@ export class Live {
     byId('now-history').textContent = `${short(one.history.updates)} · ${bytes(one.history.bytes)}`;
     byId('now-memory').textContent = bytes(one.memory_bytes);
     byId('now-children').textContent = plain(one.children);
-    byId('now-machines').textContent = plain(one.machines);
+    byId('now-machines').textContent = one.machines_unanswered
+      ? `${plain(one.machines)} · ${plain(one.machines_unanswered)} silent` : plain(one.machines);
     this.#list('topics-receivers', one.topics.receivers);
     this.#list('topics-updates', one.topics.updates);
   }

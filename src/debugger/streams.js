@@ -47,9 +47,10 @@ export class Streams {
   #run = 0; // counts starts and stops: a late answer is ignored
   #body = byId('streams-table').tBodies[0];
 
-  // options(): those of fetch() that present the operator's token
-  constructor(control, options) {
-    Object.assign(this, {control, options});
+  // options(): those of fetch() that present the operator's token. isLive(): whether the hub answers, as far as the
+  // live view knows; otherwise it says why not.
+  constructor(control, options, isLive) {
+    Object.assign(this, {control, options, isLive});
     byId('streams-form').addEventListener('submit', (event) => {
       event.preventDefault();
       this.start();
@@ -65,6 +66,12 @@ export class Streams {
   stop() {
     this.#run++;
     clearTimeout(this.#timer);
+  }
+
+  // Stops, and takes back what has gone wrong.
+  pause() {
+    this.stop();
+    if (this.#isBad) this.#say('');
   }
 
   #say(words, kind = '') {
@@ -89,7 +96,7 @@ export class Streams {
       if (page) this.#show(page, after !== null);
     } catch (error) {
       if (run !== this.#run) return;
-      this.#say(unreachable(error), 'bad');
+      this.#say(this.isLive() ? unreachable(error) : '', 'bad');
     }
     if (this.#body.rows.length <= PAGE) this.#refresh(REFRESH_MS);
   }
@@ -114,7 +121,9 @@ export class Streams {
     byId('streams-table').hidden = count === 0;
     byId('streams-empty').hidden = count > 0;
     byId('streams-count').textContent = this.#after === null ? `${count}` : `first ${count}`;
-    if (page.unanswered) this.#say(`${page.unanswered} child ${page.unanswered === 1 ? 'process' : 'processes'} did not answer: streams are missing.`, 'warn');
+    const silent = [[page.unanswered, 'child process', 'child processes'], [page.machines_unanswered, 'machine', 'machines']]
+      .filter(([number]) => number).map(([number, one, many]) => `${number} ${number === 1 ? one : many}`);
+    if (silent.length) this.#say(`${silent.join(' and ')} did not answer: streams are missing.`, 'warn');
     else if (this.#after !== null && count >= SHOWN) this.#say(`These are the first ${SHOWN} streams. Filter by sub or topic to see others.`);
   }
 

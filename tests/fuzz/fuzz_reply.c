@@ -33,6 +33,14 @@ static bool take_entry(void *ctx, struct mrc_bytes log, const struct mrc_entry *
     return true;
 }
 
+static void take_ask(void *ctx, struct mrc_bytes asks, struct mrc_bytes id,
+                     const struct mrc_ask *ask)
+{
+    FUZZ_CHECK(asks.len > 0 && id.len < MRC_ASKS_ID_BYTES);
+    if (ask)
+        FUZZ_CHECK(ask->nonce.len > 0 && ask->nonce.len <= MRC_ASKS_NONCE_MAX);
+}
+
 /* Reads REPLY as the answer to every command. */
 static void read_as_all(const struct redisReply *reply)
 {
@@ -58,7 +66,7 @@ static void read_as_all(const struct redisReply *reply)
         FUZZ_CHECK(join.generation != 0 && strlen(join.key) <= MRC_REDIS_KEY_MAX);
     if (mrc_registry_reap_reply(reply, &left, &error))
         total += left > 0;
-    if (!mrc_redis_read_reply(reply, take_entry, NULL, &error))
+    if (!mrc_redis_read_reply(reply, take_entry, take_ask, NULL, &error))
         FUZZ_CHECK(error.reason < MRC_ENGINE_REASONS);
 }
 

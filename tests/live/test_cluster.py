@@ -224,6 +224,26 @@ def test_redis_is_killed_and_comes_back(cluster, new_redis):
     assert not [line for server in (a, b) for line in server.log().splitlines() if "MRC0308" in line or "MRC0310" in line]
 
 
+def test_an_unknown_cursor_waits_for_what_others_put_back(cluster, new_redis):
+    """After a failover, a machine may not know yet what another one has delivered and puts back."""
+    redis = new_redis(appendonly="yes", appendfsync="always")
+    a, b = cluster(2, url=redis.url)
+    for server in (a, b):
+        server.expect_log("MRC0306")
+        wait_until(lambda server=server: transport(server, "machines") == 2, what="two machines")
+    a.publish(TOPIC, "before")
+    assert resume(b, "urn:unknown").response.header("Mercure-Last-Event-ID") == "earliest"
+    redis.kill()
+    for server in (a, b):
+        wait_down(server)
+    redis.start()
+    for server in (a, b):
+        wait_up(server)
+    a.publish(TOPIC, "after")
+    assert resume(b, "urn:unknown", headers={"Accept": "*/*"}, status=503).response.header("Retry-After")
+    wait_until(lambda: resume(b, "urn:unknown").response.header("Mercure-Last-Event-ID") == "earliest", what="the end of the wait")
+
+
 def test_redis_stops_for_a_while(cluster, redis):
     a, b = cluster(2, options="timeout=1")
     for server in (a, b):
@@ -681,11 +701,12 @@ def test_a_user_with_few_rights_and_tls(new_redis, new_httpd):
     a.write("password", "geheim\n", mode=0o644)
     for server in (a, b):
         server.start(PAGES + hub(f"MercureTransport rediss://localhost:{tls_port} ca={certificate} user=mercure "
-                                 f"password=file:{a.path('password')} lease=5", name="shared"))
+                                 f"password=file:{a.path('password')} lease=5", CONTROL, name="shared"))
         wait_up(server)
     with b.subscribe([("match", TOPIC)]) as stream:
         first = a.publish(TOPIC, "over TLS").text
         assert read(stream, 1) == ["over TLS"]
+        wait_until(lambda: call(a, "GET", "streams", status=200).json["streams"], what="the stream of the other machine")
         a.publish(TOPIC, "x" * 500000)
         assert read(stream, 1) == ["x" * 500000]
     with resume(b, first) as stream:

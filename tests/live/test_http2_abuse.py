@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.mpm("event"), pytest.mark.sanitize]
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 2, 3, 4, 6, 7, 8, 9
-CANCEL, ENHANCE_YOUR_CALM = 8, 11
+PROTOCOL_ERROR, CANCEL, ENHANCE_YOUR_CALM = 1, 8, 11
 END_STREAM, END_HEADERS = 1, 4
 
 
@@ -135,6 +135,12 @@ FLOODS = {
     "rapid_reset": lambda raw, i: b"".join(
         raw.request(2 * (i * 100 + k) + 1) + frame(RST_STREAM, stream=2 * (i * 100 + k) + 1, payload=struct.pack(">I", 8))
         for k in range(100)),
+    # The fields after the body are no request.
+    "rapid_reset_after_trailers": lambda raw, i: b"".join(
+        raw.request(stream, method="POST", flags=END_HEADERS) +
+        frame(HEADERS, END_STREAM | END_HEADERS, stream, raw.encoder.encode([("x-sum", "1")])) +
+        frame(RST_STREAM, stream=stream, payload=struct.pack(">I", CANCEL))
+        for stream in range(200 * i + 1, 200 * i + 201, 2)),
 }
 
 
@@ -144,6 +150,43 @@ def test_flood(httpd, kind):
     port = start(httpd)
     flood(port, FLOODS[kind])
     wait_until(lambda: number(httpd, "BusyWorkers") <= 1, what="idle workers")
+
+
+@pytest.mark.parametrize("field", [b"\x01a\x03b\x01b", b"\x03a b\x01b", b"\x01A\x01b"], ids=["value", "name", "upper_case"])
+def test_field_that_http_does_not_allow(httpd, field):
+    """The request is reset; without the field, it would be another one than the client has meant."""
+    port = start(httpd)
+    with Raw(port) as raw:
+        good = raw.encoder.encode([(":method", "GET"), (":path", "/page.html"), (":scheme", "http"),
+                                   (":authority", "localhost")])
+        raw.send(frame(HEADERS, END_STREAM | END_HEADERS, 1, good + b"\x00" + field) + raw.request(3))
+        end = time.monotonic() + DEADLINE
+        while not any(kind == DATA and stream == 3 for kind, _, stream, _ in raw.frames):
+            assert time.monotonic() < end and not raw.closed
+            raw.read(0.2)
+        assert [(kind, payload) for kind, _, stream, payload in raw.frames if stream == 1] == \
+            [(RST_STREAM, struct.pack(">I", PROTOCOL_ERROR))]
+
+
+def test_requests_that_are_reset_before_a_thread_is_free(httpd):
+    """Nobody gets their responses, so nobody handles them."""
+    httpd.sizing = ONE_CHILD
+    port = start(httpd, 'CustomLog logs/reset.log "%U"', timeout=300)
+    with Raw(port) as raw:
+        # They have all threads that the connection may have.
+        raw.send(b"".join(raw.request(2 * i + 1, f"/held/{i}", "POST", END_HEADERS) for i in range(20)))
+        cancel = struct.pack(">I", CANCEL)
+        raw.send(b"".join(raw.request(2 * i + 1, "/reset") + frame(RST_STREAM, stream=2 * i + 1, payload=cancel)
+                          for i in range(20, 40)) + raw.request(81, "/last"))
+        raw.send(b"".join(frame(DATA, END_STREAM, 2 * i + 1) for i in range(20)))
+        wait_until(lambda: "/last" in httpd.lines("logs/reset.log"), what="the last request")
+    assert "/reset" not in httpd.lines("logs/reset.log")
+
+
+def test_flood_of_fields_for_a_closed_stream(httpd):
+    port = start(httpd)
+    flood(port, lambda raw, i: raw.request(1) * 100,
+          opening=lambda raw: raw.request(1) + frame(RST_STREAM, stream=1, payload=struct.pack(">I", CANCEL)))
 
 
 def test_flood_of_empty_data(httpd):

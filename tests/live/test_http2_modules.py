@@ -97,6 +97,17 @@ def test_proxy_with_trailers_and_interim_responses(httpd):
         wait_until(lambda: httpd.lines("logs/trailers.log") == ["/o/page - 42", "/o/post yes 42"], what="the access log")
 
 
+def test_request_that_does_not_end_with_its_child(httpd):
+    """It waits for another server, which does not answer: the child ends without that thread, and frees nothing before."""
+    httpd.expect_log("MRC0240")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = start(httpd, f"ProxyPass /o/ http://127.0.0.1:{silent.getsockname()[1]}/", modules=("proxy", "proxy_http"))
+        with Http2(port) as conn:
+            conn.open("/o/page")
+            with silent.accept()[0]:
+                httpd.stop()
+
+
 def test_php_fpm(httpd):
     httpd.write("htdocs/a.php", "<?php header('X-Php: ' . $_SERVER['SERVER_PROTOCOL'] . ' ' . ($_SERVER['HTTP2'] ?? ''));"
                 "if ($_SERVER['REQUEST_METHOD'] == 'POST') { echo strlen(file_get_contents('php://input')); exit; }"

@@ -12,6 +12,8 @@ from env.watch import STATUS, descriptors
 
 pytestmark = pytest.mark.mpm("event")
 
+INTERNAL_ERROR = 2
+
 LOG = 'LogFormat "%H %m %U %>s %B" http2\nCustomLog logs/http2.log http2\n'
 
 
@@ -86,6 +88,9 @@ elif query == "bad":
 elif query == "die":
     out.write(b"Content-Type: text/plain\\nContent-Length: 100\\n\\nabc")
     sys.exit()
+elif query.startswith("fields="):
+    for i in range(int(query[7:])):
+        out.write(b"X-Field-%d: %s\\n" % (i, b"f" * 1000))
 out.write(b"Content-Type: text/plain\\n\\n")
 for name in ("HTTP2", "SERVER_PROTOCOL", "REQUEST_METHOD", "HTTPS", "CONTENT_LENGTH", "HTTP_COOKIE", "HTTP_HOST"):
     out.write(f"{name}={os.environ.get(name, '-')}\\n".encode())
@@ -137,6 +142,26 @@ def test_bodies(httpd, tls):
     # Bodies that nobody reads: the client is told to stop.
     assert curl(httpd, port, "/page.html", "--data-binary", f"@{path}", tls=tls) == ("200 2", b"page")
     assert curl(httpd, port, "/none", "--data-binary", f"@{path}", tls=tls)[0] == "404 2"
+
+
+def test_length_after_the_body(httpd):
+    """Content-Length counts only before the body, of which httpd gets all."""
+    port = cgi(httpd)
+    with Http2(port) as conn:
+        answer = conn.post("/cgi/env", b"hello", [("content-type", "a/b")], [("content-length", "5")])
+        assert answer.status == 200 and fields(answer.body)["body"] == "5 532"
+
+
+def test_long_fields_of_a_response(httpd):
+    """Browsers take 256 KB. A response with more of them ends at once."""
+    httpd.expect_log("MRC1352")
+    port = cgi(httpd)
+    with Http2(port) as conn:
+        conn.conn.decoder.max_header_list_size = 1 << 20
+        answer = conn.request("/cgi/env?fields=240")
+        assert answer.status == 200 and answer.headers["x-field-239"] == "f" * 1000
+        assert conn.request("/cgi/env?fields=270").error == INTERNAL_ERROR
+        assert conn.request("/page.html").body == b"page"
 
 
 def test_body_that_no_handler_reads(httpd):

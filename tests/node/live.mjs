@@ -72,6 +72,22 @@ await withBrowser(async (open) => {
   await waitText(page, '#now-subscribers', /^1$/);
   await waitText(page, '#streams-empty', 'No open streams.');
 
+  // ---- without the hub, one message says so ----
+  const silent = page.getByText('The hub does not answer');
+  await page.click('#live-watch');
+  await page.route('**/control/**', (route) => route.abort());
+  await page.click('#live-watch');
+  await waitText(page, '#live-message.bad', 'The hub does not answer');
+  const failed = page.waitForEvent('requestfailed', (request) => request.url().includes('/control/streams'));
+  await page.press('#streams-sub', 'Enter');
+  await failed;
+  await page.waitForFunction(() => document.querySelector('#live-state').dataset.state === 'wait');
+  assert.equal(await silent.count(), 1);
+  await page.unroute('**/control/**');
+  await waitText(page, '#live-state[data-state=live]', 'connected');
+  await waitText(page, '#now-subscribers', /^1$/);
+  assert.equal(await silent.count(), 0);
+
   // ---- stop, and back to the debugger, where nothing is lost ----
   await page.click('#live-watch');
   await waitText(page, '#live-state', 'not connected');

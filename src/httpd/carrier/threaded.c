@@ -30,6 +30,7 @@
 #include "hub/hub/hub.h"
 #include "hub/hub/numbers.h"
 #include "hub/hub/revocation.h"
+#include "hub/stream/stream.h"
 #include "hub/stream/waiters.h"
 #include "hub/subscriber/subscriber.h"
 #include "store/base/status.h"
@@ -346,7 +347,8 @@ static bool has_vanished(struct stream *stream)
     silence_us = mrc_connection_silence_us(stream->fd);
     if (silence_us && now_us - silence_us + CLOCK_STEP_US < stream->watched_us)
         return true;
-    stream->watched_us = silence_us ? now_us : 0;
+    stream->watched_us =
+        silence_us ? mrc_stream_watch_us(limits_of(stream), silence_us, now_us) : 0;
     return false;
 }
 

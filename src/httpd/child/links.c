@@ -174,6 +174,16 @@ static void log_report(void *hubs, const struct mrc_link_report *report)
     }
 }
 
+/* Who answers the other machines, for STATE. NULL: nobody. */
+static const struct mrc_responder *make_responder(apr_pool_t *pchild,
+                                                  const struct mrc_this_child *state)
+{
+    struct mrc_responder *responder = apr_pcalloc(pchild, sizeof(*responder));
+
+    *responder = (struct mrc_responder){state->respond, state->child};
+    return state->respond ? responder : NULL;
+}
+
 apr_status_t mrc_links_start(apr_pool_t *pchild, const apr_array_header_t *hubs,
                              struct mrc_memory *memory, struct mrc_this_child *state)
 {
@@ -185,5 +195,6 @@ apr_status_t mrc_links_start(apr_pool_t *pchild, const apr_array_header_t *hubs,
             open[i] = mrc_child_hub(state->child, (size_t)i);
     }
     return mrc_transport_start(pchild, open, (size_t)hubs->nelts, mrc_memory_notify(memory),
-                               log_report, (void *)(uintptr_t)hubs, &state->transport);
+                               log_report, (void *)(uintptr_t)hubs, make_responder(pchild, state),
+                               &state->transport);
 }

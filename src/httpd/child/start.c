@@ -33,12 +33,12 @@ APLOG_USE_MODULE(mercure);
 /* The number of verified access tokens in the cache of a child. */
 #define TOKENS_MAX 10000
 
-/* A thread that has not ended uses what the cleanups behind this one free. */
-static void leave_at_once(void)
+void mrc_start_leave_at_once(void)
 {
     ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, ap_server_conf,
                  "MRC0240: this child ends without one of its threads, which has been held up for "
-                 "seconds, perhaps by a log that is a pipe");
+                 "seconds, perhaps by a log that is a pipe, or by a request over HTTP/2 that waits "
+                 "for another server");
     _exit(0);
 }
 
@@ -55,7 +55,7 @@ static apr_status_t stop_child(void *data)
     have_ended &= mrc_transport_stop(state->transport); /* after the last updates of the child */
     have_ended &= mrc_jobs_stop(state->jobs);           /* after the last jobs of the streams */
     if (!have_ended)
-        leave_at_once();
+        mrc_start_leave_at_once();
     mrc_htaccess_cache_free(state->htaccess);
     return APR_SUCCESS;
 }

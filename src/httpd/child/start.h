@@ -12,10 +12,15 @@ struct mrc_this_child;
 /*
  * Starts the child of MAIN_SERVER with the shared MEMORY, and makes STATE the state of this process
  * until PCHILD is destroyed. STATE lives in PCHILD; the caller has filled the members that belong
- * to other rooms (`http2`, `log_fields`, `may_log_anywhere`), this function fills the others. If
- * the child cannot start, the reason is logged and the process serves no hub. In child_init.
+ * to other rooms (`http2`, `log_fields`, `may_log_anywhere`, `respond`), this function fills the
+ * others. If the child cannot start, the reason is logged and the process serves no hub. In
+ * child_init.
  */
 void mrc_start_child(apr_pool_t *pchild, server_rec *main_server, struct mrc_memory *memory,
                      struct mrc_this_child *state);
+
+/* Ends a child one of whose threads has not ended, and so uses what the cleanups that follow would
+ * free. Does not return. */
+void mrc_start_leave_at_once(void);
 
 #endif

@@ -14,6 +14,7 @@
 
 #include "httpd/config/sizing.h"
 #include "hub/base/heap.h"
+#include "hub/transport/respond.h"
 
 struct bio_method_st; /* OpenSSL's BIO_METHOD */
 struct mrc_child;
@@ -46,6 +47,7 @@ struct mrc_this_child {
     struct mrc_waiter *forked_waiter; /* NULL: connections stay in this process */
     struct mrc_heap heap;             /* only the thread of the jobs uses it */
     bool may_log_anywhere;
+    mrc_respond_fn *respond; /* to the operators of other machines; NULL: nobody does */
     const struct bio_method_st *socket_bio; /* NULL: TLS stays in mod_ssl */
     struct mrc_mod_http2 *mod_http2;
     struct mrc_http2_child *http2; /* NULL: no virtual host speaks HTTP/2 through this module */

@@ -174,6 +174,16 @@ void mrc_exchange_close(struct mrc_exchange *exchange)
 
 /* ---- for the worker ---------------------------------------------------------------------------*/
 
+bool mrc_exchange_is_closed(struct mrc_exchange *exchange)
+{
+    bool is_closed;
+
+    pthread_mutex_lock(&exchange->lock);
+    is_closed = exchange->is_closed;
+    pthread_mutex_unlock(&exchange->lock);
+    return is_closed;
+}
+
 static struct timespec deadline(int64_t timeout_us)
 {
     struct timespec until;

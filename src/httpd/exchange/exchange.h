@@ -183,6 +183,9 @@ void mrc_exchange_close(struct mrc_exchange *exchange);
 
 /* ---- for the worker ---------------------------------------------------------------------------*/
 
+/* Whether the stream is closed, so that nobody gets a response. */
+bool mrc_exchange_is_closed(struct mrc_exchange *exchange);
+
 /* How a read of the body waits and what it takes. */
 struct mrc_exchange_read {
     size_t max;

@@ -100,18 +100,26 @@ static void take_pseudo(struct pseudo *pseudo, const char *name, const char *val
         pseudo->scheme = value;
 }
 
-/* Adds a field. The parts of a cookie come as several fields (RFC 9113, 8.2.3). */
-static void take_field(request_rec *r, const char *name, const char *value)
+/*
+ * Adds a field: fields with the same name become one. The parts of a cookie come as several fields
+ * (RFC 9113, 8.2.3). False: the field is too long then. Without that limit, a client could let the
+ * server copy much more than it sends.
+ */
+static bool take_field(request_rec *r, const char *name, const char *value)
 {
-    const char *before;
+    const char *before = apr_table_get(r->headers_in, name);
+    bool is_cookie = !strcmp(name, "cookie");
 
-    if (strcmp(name, "cookie") != 0) {
-        apr_table_mergen(r->headers_in, name, value);
-        return;
+    if (!before) {
+        apr_table_setn(r->headers_in, name, value);
+        return true;
     }
-    before = apr_table_get(r->headers_in, "Cookie");
-    apr_table_setn(r->headers_in, "Cookie",
-                   before ? apr_pstrcat(r->pool, before, "; ", value, NULL) : value);
+    if (strlen(name) + strlen(before) + 2 + strlen(value) + 2 >
+        (size_t)r->connection->base_server->limit_req_fieldsize)
+        return false;
+    apr_table_setn(r->headers_in, name,
+                   apr_pstrcat(r->pool, before, is_cookie ? "; " : ", ", value, NULL));
+    return true;
 }
 
 /* The pseudo field replaces Host, which should be the same (RFC 9113, 8.3.1). */
@@ -155,8 +163,8 @@ static struct pseudo take_fields(request_rec *r, struct mrc_exchange *exchange)
     while (mrc_exchange_fields_next(&exchange->request, &at, &name, &value)) {
         if (*name == ':')
             take_pseudo(&pseudo, name, value);
-        else
-            take_field(r, name, value);
+        else if (!take_field(r, name, value) && !exchange->refused)
+            exchange->refused = HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
     }
     if (!exchange->refused)
         exchange->refused = check_fields(r);
@@ -231,11 +239,9 @@ static void handle(conn_rec *c, struct mrc_network *network)
         ap_process_request(r);
 }
 
-void mrc_secondary_run(struct mrc_exchange_job *job, struct mrc_exchange_worker *worker)
+/* Handles the request of EXCHANGE, and completes its response. */
+static void answer(struct mrc_exchange *exchange, struct mrc_exchange_worker *worker)
 {
-    struct mrc_exchange *exchange =
-        (struct mrc_exchange *)((char *)job - offsetof(struct mrc_exchange, job));
-    struct mrc_exchange_origin *origin = exchange->origin;
     struct mrc_network network = {.exchange = exchange};
 
     handle(create_connection(exchange, &network, worker), &network);
@@ -247,6 +253,17 @@ void mrc_secondary_run(struct mrc_exchange_job *job, struct mrc_exchange_worker 
     /* Cleanups of modules may look at the client's connection, which exists until the job ends. */
     apr_pool_clear(worker->pool);
     mrc_scoreboard_rest(worker);
+}
+
+void mrc_secondary_run(struct mrc_exchange_job *job, struct mrc_exchange_worker *worker)
+{
+    struct mrc_exchange *exchange =
+        (struct mrc_exchange *)((char *)job - offsetof(struct mrc_exchange, job));
+    struct mrc_exchange_origin *origin = exchange->origin;
+
+    /* A client may send requests and reset them at once. */
+    if (!mrc_exchange_is_closed(exchange))
+        answer(exchange, worker);
     mrc_exchange_held_sub(&origin->held, mrc_exchange_request_held(exchange));
     mrc_exchange_fields_free(&exchange->request);
     mrc_exchange_unref(exchange);

@@ -6,6 +6,7 @@
 #define MRC_HTTPD_HTTP2_CHILD_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "httpd/exchange/exchange.h"
@@ -30,6 +31,7 @@ struct mrc_http2_child {
     unsigned sessions_crowd;      /* with more of them, those without streams end */
     atomic_int_least64_t shed_us; /* when they last did */
     struct mrc_heap heap;         /* of the thread of the jobs */
+    bool is_stopping;             /* of the main thread */
 };
 
 #endif

@@ -20,6 +20,7 @@
 #include "httpd/http2/functions.h"
 #include "httpd/http2/input.h"
 #include "httpd/http2/output.h"
+#include "httpd/http2/session.h"
 #include "httpd/tls/ssl.h"
 #include "hub/base/heap.h"
 #include "hub/child/child.h"
@@ -31,8 +32,9 @@
 #define FILES_MAX  4096
 #define FILES_PART 4
 
-/* The wait for requests at the end of a child. */
-#define STOP_MS 2500
+/* The wait for requests at the end of a child, and for those that wait for no client. */
+#define STOP_MS       2500
+#define STOP_AGAIN_MS 500
 
 bool mrc_http2_is_built(void)
 {
@@ -81,6 +83,8 @@ static apr_status_t make_objects(apr_pool_t *pool, struct mrc_http2_child *http2
     /* Windows open when workers have read. */
     nghttp2_option_set_no_auto_window_update(http2->options, 1);
     nghttp2_option_set_no_closed_streams(http2->options, 1);
+    nghttp2_option_set_max_send_header_block_length(http2->options,
+                                                    MRC_HTTP2_SENT_FIELDS_BYTES_MAX);
     nghttp2_option_set_builtin_recv_extension_type(http2->options, NGHTTP2_PRIORITY_UPDATE);
     for (unsigned type = EXTENSION_TYPES; type <= UINT8_MAX; type++) {
         if (type != NGHTTP2_PRIORITY_UPDATE) /* nghttp2 reports only those that it is told of */
@@ -130,10 +134,14 @@ apr_status_t mrc_http2_start(apr_pool_t *pool, server_rec *main_server, struct m
     return status;
 }
 
-void mrc_http2_stop(struct mrc_http2_child *http2)
+bool mrc_http2_stop(struct mrc_http2_child *http2)
 {
-    if (http2)
-        mrc_exchange_workers_stop(http2->workers, STOP_MS);
+    int wait_ms = http2 && http2->is_stopping ? STOP_AGAIN_MS : STOP_MS;
+
+    if (!http2)
+        return true;
+    http2->is_stopping = true;
+    return mrc_exchange_workers_stop(http2->workers, wait_ms);
 }
 
 void mrc_http2_forget_child(int slot)

@@ -27,9 +27,10 @@ apr_status_t mrc_http2_start(apr_pool_t *pool, server_rec *main_server, struct m
 /*
  * For the end of a child: waits for the requests that still run, some seconds at most. Called
  * before the dispatchers stop, which send what these requests answer, and again afterwards, when
- * those that are left have lost their clients. Accepts NULL.
+ * those that are left have lost their clients. False: one of them still runs, and uses what the
+ * child has. Accepts NULL.
  */
-void mrc_http2_stop(struct mrc_http2_child *http2);
+bool mrc_http2_stop(struct mrc_http2_child *http2);
 
 /* Forgets what the scoreboard shows of the threads of a child that has ended, whose slot is SLOT.
  * In the parent. */

@@ -71,9 +71,6 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
     if (hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_CONTINUATION || hd->type == NGHTTP2_DATA)
         count_in(session, hd);
     switch (hd->type) {
-    case NGHTTP2_HEADERS:
-        mrc_http2_limits_give(&session->limits, MRC_HTTP2_GAIN_REQUEST);
-        return 0;
     case NGHTTP2_DATA:
         return hd->length > 0 || (hd->flags & NGHTTP2_FLAG_END_STREAM)
                    ? 0
@@ -170,6 +167,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
 
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
+    mrc_http2_limits_give(&session->limits, MRC_HTTP2_GAIN_REQUEST);
     exchange = mrc_exchange_create(&session->origin, frame->hd.stream_id);
     if (!exchange)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -178,6 +176,14 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
     mrc_http2_session_add(session, exchange);
     exchange->sent_us = mrc_clock_us();
     return 0;
+}
+
+static void note_field(struct mrc_exchange *exchange, const uint8_t *name, size_t name_len)
+{
+    if (name_len == 14 && !memcmp(name, "content-length", 14))
+        exchange->has_length = true;
+    if (name_len == 6 && !memcmp(name, "expect", 6))
+        exchange->expects_continue = true;
 }
 
 static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
@@ -200,10 +206,8 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
         exchange->refused = status;
         return 0;
     }
-    if (name_len == 14 && !memcmp(name, "content-length", 14))
-        exchange->has_length = true;
-    if (name_len == 6 && !memcmp(name, "expect", 6))
-        exchange->expects_continue = true;
+    if (!is_trailer)
+        note_field(exchange, name, name_len);
     return mrc_exchange_fields_add(is_trailer ? &exchange->trailers : &exchange->request,
                                    (const char *)name, name_len, (const char *)value, value_len)
                ? 0

@@ -16,10 +16,11 @@
 
 /* What costs credit or gives it. */
 enum mrc_http2_cost {
-    MRC_HTTP2_COST_FRAME = 1,    /* PING, PRIORITY, WINDOW_UPDATE, an empty DATA, an unknown one */
+    MRC_HTTP2_COST_FRAME =
+        1, /* HEADERS, PING, PRIORITY, WINDOW_UPDATE, an empty DATA, an unknown one */
     MRC_HTTP2_COST_SETTINGS = 4, /* SETTINGS: it is answered */
     MRC_HTTP2_COST_RESET = 8,    /* a request that is reset, by the client or for its faults */
-    MRC_HTTP2_GAIN_REQUEST = 4   /* a request: clients send a few other frames with each */
+    MRC_HTTP2_GAIN_REQUEST = 5   /* a request: clients send a few other frames with each */
 };
 
 struct mrc_http2_limits {

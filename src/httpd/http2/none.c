@@ -18,8 +18,9 @@ apr_status_t mrc_http2_start(apr_pool_t *pool, server_rec *main_server, struct m
     return APR_SUCCESS;
 }
 
-void mrc_http2_stop(struct mrc_http2_child *http2)
+bool mrc_http2_stop(struct mrc_http2_child *http2)
 {
+    return true;
 }
 
 void mrc_http2_forget_child(int slot)

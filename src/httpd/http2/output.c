@@ -7,11 +7,19 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include "httpd.h"
+
+#include "http_config.h"
+#include "http_log.h"
+
+#include "httpd/base/module.h"
 #include "httpd/exchange/exchange.h"
 #include "httpd/http2/child.h"
 #include "httpd/http2/priority.h"
 #include "httpd/http2/session.h"
 #include "hub/base/clock.h"
+
+APLOG_USE_MODULE(mercure);
 
 /* The payload of a DATA frame that fills a record of TLS together with its head. */
 #define DATA_BYTES_MAX (16384 - 9)
@@ -25,7 +33,7 @@
 
 /* ---- bodies -----------------------------------------------------------------------------------*/
 
-static void submit_trailers(nghttp2_session *ng, struct mrc_exchange *exchange);
+static bool submit_trailers(nghttp2_session *ng, struct mrc_exchange *exchange);
 
 /* At the end of a body: what the frame says. */
 static ssize_t end_data(nghttp2_session *ng, struct mrc_exchange *exchange, bool is_broken,
@@ -36,11 +44,10 @@ static ssize_t end_data(nghttp2_session *ng, struct mrc_exchange *exchange, bool
     if (is_broken)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     *flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (exchange->trailers.count > 0) {
-        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        submit_trailers(ng, exchange);
-    }
-    return count;
+    if (exchange->trailers.count == 0)
+        return count;
+    *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    return submit_trailers(ng, exchange) ? count : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
 /* The job that reads a part of a file. */
@@ -127,8 +134,33 @@ static ssize_t choose_length(nghttp2_session *ng, uint8_t type, int32_t id, int3
     return (uint32_t)len > frame_max ? (ssize_t)frame_max : len;
 }
 
+/* Whether a frame is not sent because nobody waits for it any more. */
+static bool is_of_no_use(int err)
+{
+    return err == NGHTTP2_ERR_STREAM_CLOSING || err == NGHTTP2_ERR_STREAM_CLOSED ||
+           err == NGHTTP2_ERR_SESSION_CLOSING;
+}
+
+/* The fields of a response, or its trailers, cannot be sent, so its stream would stay open. */
+static int on_frame_not_sent(nghttp2_session *ng, const nghttp2_frame *frame, int err, void *data)
+{
+    struct mrc_http2_session *session = data;
+    int32_t id = frame->hd.stream_id;
+
+    if (frame->hd.type != NGHTTP2_HEADERS || session->is_broken || is_of_no_use(err))
+        return 0;
+    ap_log_cerror(APLOG_MARK, APLOG_WARNING, 0, session->c,
+                  "MRC1352: a response over HTTP/2 is cut off, because its fields or its trailers "
+                  "cannot be sent, such as more than %d bytes of them: %s",
+                  MRC_HTTP2_SENT_FIELDS_BYTES_MAX, nghttp2_strerror(err));
+    return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, id, NGHTTP2_INTERNAL_ERROR) == 0
+               ? 0
+               : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
 void mrc_http2_output_set_callbacks(nghttp2_session_callbacks *callbacks)
 {
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_sent);
     nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks, choose_length);
 }
 
@@ -166,14 +198,14 @@ static nghttp2_nv *make_nv(const struct mrc_exchange_fields *fields, const char 
     return all;
 }
 
-static void submit_trailers(nghttp2_session *ng, struct mrc_exchange *exchange)
+static bool submit_trailers(nghttp2_session *ng, struct mrc_exchange *exchange)
 {
     size_t count;
     nghttp2_nv *all = make_nv(&exchange->trailers, NULL, &count);
+    bool ok = all && nghttp2_submit_trailer(ng, exchange->id, all, count) == 0;
 
-    if (all)
-        nghttp2_submit_trailer(ng, exchange->id, all, count);
     free(all);
+    return ok;
 }
 
 static void submit(struct mrc_exchange *exchange, const struct mrc_exchange_head *head)

@@ -1,5 +1,7 @@
 #include "httpd/life/lifecycle.h"
 
+#include <unistd.h>
+
 #include "http_config.h"
 #include "http_core.h"
 #include "http_log.h"
@@ -18,6 +20,7 @@
 #include "httpd/http2/http2.h"
 #include "httpd/life/retained.h"
 #include "httpd/log/fields.h"
+#include "httpd/operator/respond.h"
 #include "httpd/tls/library.h"
 #include "httpd/tls/socket_bio.h"
 #include "hub/child/child.h"
@@ -84,9 +87,20 @@ static bool may_log_anywhere(const struct mrc_log_fields *fields)
            (ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads) == APR_SUCCESS && threads > 1);
 }
 
+/* Before the dispatchers stop. */
 static apr_status_t stop_http2(void *state)
 {
     mrc_http2_stop(((const struct mrc_this_child *)state)->http2);
+    return APR_SUCCESS;
+}
+
+/* After all others. */
+static apr_status_t end_http2(void *data)
+{
+    const struct mrc_this_child *state = data;
+
+    if (state->pid == getpid() && !mrc_http2_stop(state->http2))
+        mrc_start_leave_at_once();
     return APR_SUCCESS;
 }
 
@@ -111,12 +125,13 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
     state = apr_pcalloc(pchild, sizeof(*state));
     state->mod_http2 = mrc_mod_http2_create(pchild);
     state->log_fields = mrc_log_fields_find(pchild, ap_conftree);
+    state->respond = mrc_operator_respond;
     state->may_log_anywhere = may_log_anywhere(state->log_fields);
     /* Cleanups run in the opposite order: this after all others, and the next one once before the
      * dispatchers stop, and once after. */
     if (mrc_library_is_shared(pchild, &unused))
         state->socket_bio = mrc_socket_bio_method(pchild);
-    apr_pool_pre_cleanup_register(pchild, state, stop_http2);
+    apr_pool_pre_cleanup_register(pchild, state, end_http2);
     mrc_start_child(pchild, main_server, memory, state);
     if (!mrc_this_child_get())
         return;

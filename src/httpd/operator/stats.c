@@ -5,26 +5,21 @@
 #include "http_protocol.h"
 
 #include "core/base/buf.h"
-#include "core/base/json.h"
 #include "core/token/token.h"
 #include "httpd/answer/answer.h"
 #include "httpd/answer/body.h"
 #include "httpd/answer/failure.h"
 #include "httpd/child/this_child.h"
 #include "httpd/operator/call.h"
+#include "httpd/operator/machines.h"
+#include "httpd/operator/measure.h"
 #include "hub/child/child.h"
 #include "hub/hub/activity.h"
+#include "hub/hub/figures.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/numbers.h"
 #include "hub/hub/revocation.h"
 #include "store/history/history.h"
-#include "store/regions/link.h"
-
-#define SECOND_US  ((int64_t)1000 * 1000)
-#define TOPICS_MAX 20 /* of each kind */
-
-/* A stream looks this often whether the server ends, or the client is gone. */
-#define LOOK_US (SECOND_US / 10)
 
 /* ---- the document -----------------------------------------------------------------------------*/
 
@@ -36,105 +31,122 @@ static void add_latency(struct mrc_buf *out, const char *name, double ms)
         mrc_buf_printf(out, "\"%s\":%.3f", name, ms);
 }
 
-static void add_topics(struct mrc_buf *out, const struct mrc_activity *activity, const char *name,
+static void add_topics(struct mrc_buf *out, const struct mrc_figures *figures, const char *name,
                        enum mrc_busiest_kind kind)
 {
-    struct mrc_busiest_topic topics[TOPICS_MAX];
-    size_t count = mrc_activity_busiest(activity, kind, topics, TOPICS_MAX);
-
-    mrc_buf_printf(out, "\"%s\":[", name);
-    for (size_t i = 0; i < count; i++) {
-        mrc_buf_add_str(out, i ? ",{\"topic\":" : "{\"topic\":");
-        mrc_json_add_string(out, (struct mrc_bytes){topics[i].text, topics[i].text_bytes});
-        mrc_buf_printf(out, ",\"count\":%" PRIu64 "}", topics[i].count);
-    }
-    mrc_buf_add_char(out, ']');
+    mrc_buf_printf(out, "\"%s\":", name);
+    mrc_figures_add_topics(out, &figures->topics[kind]);
 }
 
-static unsigned count_children(void)
+static void add_latencies(struct mrc_buf *out, const struct mrc_activity_rates *rates)
 {
-    const struct mrc_child *child = mrc_this_child_get();
-    unsigned count = 0;
-
-    for (unsigned slot = 0; slot < mrc_child_slots(child); slot++)
-        count += mrc_child_is_live(child, slot);
-    return count;
+    add_latency(out, "p50", mrc_activity_quantile_ms(rates->latencies, 0.5));
+    mrc_buf_add_char(out, ',');
+    add_latency(out, "p90", mrc_activity_quantile_ms(rates->latencies, 0.9));
+    mrc_buf_add_char(out, ',');
+    add_latency(out, "p99", mrc_activity_quantile_ms(rates->latencies, 0.99));
 }
 
-/* With a transport, as far as this machine knows. */
-static uint64_t count_machines(const struct mrc_hub *hub)
-{
-    struct mrc_link_status status;
+/* The figures of all machines that have answered. */
+struct view {
+    struct mrc_figures figures;
+    size_t machines, silent;
+};
 
-    if (!mrc_hub_link(hub))
-        return 1;
-    mrc_link_get_status(mrc_hub_link(hub), &status);
-    return status.machines ? status.machines : 1;
-}
-
-static void add_document(struct mrc_buf *out, const struct mrc_hub *hub,
-                         const struct mrc_activity_rates *rates)
+/* The history is the same on all machines. */
+static void add_document(struct mrc_buf *out, const struct mrc_hub *hub, const struct view *view)
 {
+    const struct mrc_figures *figures = &view->figures;
     uint64_t updates = 0, bytes = 0;
 
     mrc_history_count(mrc_hub_history(hub), apr_time_now(), &updates, &bytes);
     mrc_buf_printf(out,
                    "{\"subscribers\":%" PRIu64 ",\"publications_per_s\":%.1f,"
                    "\"deliveries_per_s\":%.1f,\"latency_ms\":{",
-                   mrc_numbers_gauge(mrc_hub_numbers(hub), MRC_GAUGE_SUBSCRIBERS),
-                   rates->publications_per_s, rates->deliveries_per_s);
-    add_latency(out, "p50", rates->p50_ms);
-    mrc_buf_add_char(out, ',');
-    add_latency(out, "p90", rates->p90_ms);
-    mrc_buf_add_char(out, ',');
-    add_latency(out, "p99", rates->p99_ms);
+                   figures->subscribers, figures->rates.publications_per_s,
+                   figures->rates.deliveries_per_s);
+    add_latencies(out, &figures->rates);
     mrc_buf_add_str(out, "},\"topics\":{");
-    add_topics(out, mrc_hub_activity(hub), "receivers", MRC_BUSIEST_RECEIVERS);
+    add_topics(out, figures, "receivers", MRC_BUSIEST_RECEIVERS);
     mrc_buf_add_char(out, ',');
-    add_topics(out, mrc_hub_activity(hub), "updates", MRC_BUSIEST_UPDATES);
+    add_topics(out, figures, "updates", MRC_BUSIEST_UPDATES);
     mrc_buf_printf(out,
                    "},\"history\":{\"updates\":%" PRIu64 ",\"bytes\":%" PRIu64
-                   "},\"memory_bytes\":%" PRIu64 ",\"children\":%u,\"machines\":%" PRIu64 "}",
-                   updates, bytes, mrc_hub_memory_bytes(hub), count_children(),
-                   count_machines(hub));
+                   "},\"memory_bytes\":%" PRIu64 ",\"children\":%" PRIu64
+                   ",\"machines\":%" APR_SIZE_T_FMT,
+                   updates, bytes, figures->memory_bytes, figures->children, view->machines);
+    if (view->silent)
+        mrc_buf_printf(out, ",\"machines_unanswered\":%" APR_SIZE_T_FMT, view->silent);
+    mrc_buf_add_char(out, '}');
 }
 
-/* ---- waiting ----------------------------------------------------------------------------------*/
+/* ---- all machines -----------------------------------------------------------------------------*/
 
-/* Waits for a second. False: the stream has to end. */
-static bool wait_second(const struct mrc_operator_call *call)
+static bool take_answer(void *ctx, struct mrc_bytes text)
 {
-    for (int64_t left_us = SECOND_US; left_us > 0; left_us -= LOOK_US) {
-        if (!mrc_this_child_is_serving() || call->r->connection->aborted)
-            return false;
-        apr_sleep(LOOK_US);
-    }
+    struct mrc_figures other;
+
+    if (mrc_figures_decode(text, &other) != MRC_OK)
+        return false;
+    mrc_figures_add(ctx, &other);
     return true;
 }
 
-/* Measures, after a second if nobody has asked before. */
-static bool measure(const struct mrc_operator_call *call, struct mrc_activity_rates *rates)
+/* Adds the figures of the other machines. POOL is for this only. WAS_UNREACHABLE says whether they
+ * could not be asked last time: then the log has that already. */
+static void ask_others(const struct mrc_operator_call *call, apr_pool_t *pool, struct view *view,
+                       bool *was_unreachable)
 {
-    struct mrc_activity *activity = mrc_hub_activity(call->hub);
-    bool is_measured = mrc_activity_measure(activity, rates);
+    struct mrc_machine_list list;
 
-    while (!is_measured && wait_second(call))
-        is_measured = mrc_activity_measure(activity, rates);
-    return is_measured;
+    mrc_machines_list(pool, call->hub, &list);
+    view->machines = list.known;
+    if (!list.is_unreachable)
+        view->silent =
+            mrc_machines_ask(pool, call->hub, &list, SIZE_MAX, mrc_bytes_of("{\"ask\":\"stats\"}"),
+                             take_answer, &view->figures);
+    if (list.is_unreachable)
+        view->silent = list.known - 1;
+    else if (view->machines < list.count - view->silent)
+        view->machines = list.count - view->silent; /* one that has just joined */
+    if (list.is_unreachable && !*was_unreachable)
+        mrc_machines_log_unreachable(call);
+    *was_unreachable = list.is_unreachable;
+}
+
+/* Waits as mrc_measure() does, and for the other machines. */
+static bool measure(const struct mrc_operator_call *call, struct view *ret_view,
+                    bool *was_unreachable)
+{
+    const struct mrc_child *child = mrc_this_child_get();
+    struct mrc_activity_rates rates;
+    apr_pool_t *pool;
+
+    if (!mrc_measure(child, call->hub, call->r, &rates))
+        return false;
+    mrc_figures_take(call->hub, &rates, mrc_measure_children(child), &ret_view->figures);
+    ret_view->machines = 1;
+    ret_view->silent = 0;
+    if (mrc_hub_link(call->hub) && apr_pool_create(&pool, call->r->pool) == APR_SUCCESS) {
+        ask_others(call, pool, ret_view, was_unreachable);
+        apr_pool_destroy(pool);
+    }
+    return true;
 }
 
 /* ---- the answers ------------------------------------------------------------------------------*/
 
 static int answer_once(struct mrc_operator_call *call)
 {
-    struct mrc_activity_rates rates;
+    bool was_unreachable = false;
+    struct view view;
     struct mrc_buf out;
     int status;
 
-    if (!measure(call, &rates))
+    if (!measure(call, &view, &was_unreachable))
         return mrc_answer_retry(call->r, "this server process ends: try again");
     mrc_buf_init(&out, SIZE_MAX);
-    add_document(&out, call->hub, &rates);
+    add_document(&out, call->hub, &view);
     status = mrc_buf_error(&out) ? mrc_failure_answer_no_memory(call->r)
                                  : mrc_operator_answer(call, HTTP_OK, mrc_buf_bytes(&out));
     mrc_buf_free(&out);
@@ -142,14 +154,14 @@ static int answer_once(struct mrc_operator_call *call)
 }
 
 /* Sends one event. False: the client is gone. */
-static bool send_event(const struct mrc_operator_call *call, const struct mrc_activity_rates *rates,
+static bool send_event(const struct mrc_operator_call *call, const struct view *view,
                        struct mrc_buf *out)
 {
     request_rec *r = call->r;
 
     mrc_buf_reset(out);
     mrc_buf_add_str(out, "data: ");
-    add_document(out, call->hub, rates);
+    add_document(out, call->hub, view);
     mrc_buf_add_str(out, "\n\n");
     return !mrc_buf_error(out) && ap_rwrite(out->ptr, (int)out->len, r) >= 0 && ap_rflush(r) >= 0 &&
            !r->connection->aborted;
@@ -165,12 +177,14 @@ static bool may_go_on(const struct mrc_operator_call *call)
 
 static void run(const struct mrc_operator_call *call)
 {
-    struct mrc_activity_rates rates;
+    const struct mrc_child *child = mrc_this_child_get();
+    bool was_unreachable = false;
+    struct view view;
     struct mrc_buf out;
 
     mrc_buf_init(&out, SIZE_MAX);
-    while (measure(call, &rates) && may_go_on(call) && send_event(call, &rates, &out) &&
-           wait_second(call))
+    while (measure(call, &view, &was_unreachable) && may_go_on(call) &&
+           send_event(call, &view, &out) && mrc_measure_wait(child, call->r))
         ;
     mrc_buf_free(&out);
 }

@@ -13,10 +13,11 @@
 #include "httpd/child/this_child.h"
 #include "httpd/operator/call.h"
 #include "httpd/operator/fields.h"
-#include "hub/child/inquire.h"
-#include "hub/control/listing.h"
-#include "hub/hub/hub.h"
-#include "hub/hub/last_id.h"
+#include "httpd/operator/machines.h"
+#include "httpd/operator/page.h"
+#include "httpd/operator/question.h"
+#include "hub/base/clock.h"
+#include "hub/control/order.h"
 
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX     1000
@@ -24,22 +25,30 @@
 /* A page ends when it has so many bytes. */
 #define PAGE_BYTES_MAX ((size_t)4 * 1024 * 1024)
 
+/* The waits for the children of this machine, and for all machines together. */
+#define CHILDREN_US ((int64_t)7000 * 1000)
+#define MACHINES_US ((int64_t)5000 * 1000)
+
 /* The longest `limit` and `after`. */
 #define NUMBER_MAX ((size_t)16)
 #define AFTER_MAX  ((size_t)80)
+
+/* Of the id of a machine, in `after`. */
+#define MACHINE_DIGITS 16
 
 struct listing {
     struct mrc_operator_call *call;
     struct mrc_bytes limit_text, after_text;
     struct mrc_order order;
-    uint32_t limit;
-    struct mrc_inquire_place place; /* where the page begins; then of its last stream */
+    uint32_t limit; /* of the streams that may still be added */
+    struct mrc_machine_list machines;
+    uint64_t machine;               /* where the list goes on: this machine... */
+    struct mrc_inquire_place place; /* ...after this stream; and that of the last stream */
     struct mrc_buf out;
-    uint32_t count;
     bool has_more;
-    uint64_t next;      /* the id below is that of the record before this one; 0: of none */
-    struct mrc_buf id;  /* as JSON */
-    struct mrc_buf raw; /* the id itself */
+    unsigned silent;        /* children that did not answer */
+    size_t silent_machines; /* and machines */
+    apr_status_t status;
 };
 
 /* ---- the fields -------------------------------------------------------------------------------*/
@@ -71,34 +80,25 @@ static int read_limit(struct listing *listing)
     return DECLINED;
 }
 
-/* The value that begins the page after PLACE. */
-static const char *write_place(apr_pool_t *pool, const struct mrc_inquire_place *place)
-{
-    return apr_psprintf(pool, "%u.%ld.%u.%" PRIu32, place->slot, (long)place->pid, place->part,
-                        place->serial);
-}
-
-static int read_place(struct listing *listing)
+/* MACHINE.PLACE if several machines may share the hub, otherwise PLACE. */
+static int read_after(struct listing *listing)
 {
     const char *text =
         apr_pstrmemdup(listing->call->r->pool, listing->after_text.ptr, listing->after_text.len);
-    uint64_t numbers[4];
+    bool is_good = true;
+    char *end = NULL;
 
     if (!listing->after_text.ptr)
         return DECLINED;
-    for (int i = 0; i < 4; i++) {
-        char *end;
-
-        numbers[i] = strtoull(text, &end, 10);
-        if (!is_digit(text[0]) || *end != (i < 3 ? '.' : '\0') || numbers[i] > UINT32_MAX)
-            return refuse(listing, "the field after must be the member after of an answer");
+    if (listing->machines.is_shared) {
+        listing->machine = strtoull(text, &end, 16);
+        is_good = end - text == MACHINE_DIGITS && *end == '.';
         text = end + 1;
+    } else {
+        listing->machine = listing->machines.names[0].id;
     }
-    listing->place = (struct mrc_inquire_place){.slot = (unsigned)numbers[0],
-                                                .pid = (pid_t)numbers[1],
-                                                .part = (unsigned)numbers[2],
-                                                .has_serial = true,
-                                                .serial = (uint32_t)numbers[3]};
+    if (!is_good || !mrc_page_read_place(text, &listing->place))
+        return refuse(listing, "the field after must be the member after of an answer");
     return DECLINED;
 }
 
@@ -129,105 +129,180 @@ static int read_fields(struct listing *listing)
         status = check_matcher(listing);
     if (status == DECLINED)
         status = read_limit(listing);
-    return status == DECLINED ? read_place(listing) : status;
+    return status == DECLINED ? read_after(listing) : status;
+}
+
+/* ---- this machine -----------------------------------------------------------------------------*/
+
+static void list_own(struct listing *listing)
+{
+    struct mrc_page page = {
+        .child = mrc_this_child_get(),
+        .hub = listing->call->hub,
+        .order = &listing->order,
+        .out = &listing->out,
+        .bytes_max = PAGE_BYTES_MAX,
+        .limit = listing->limit,
+        .place = listing->place,
+    };
+
+    listing->status = mrc_page_fill(&page, CHILDREN_US);
+    listing->limit -= page.count;
+    listing->has_more = page.has_more;
+    listing->silent += page.silent;
+    if (page.count)
+        listing->place = page.place;
+}
+
+/* ---- other machines ---------------------------------------------------------------------------*/
+
+struct asking {
+    struct listing *listing;
+    struct mrc_question question;
+    uint32_t count; /* of the streams in the last answer */
+    bool has_more;  /* it did not have all of them */
+};
+
+static bool take_answer(void *ctx, struct mrc_bytes text)
+{
+    struct asking *asking = ctx;
+    struct listing *listing = asking->listing;
+    struct mrc_question_streams streams;
+
+    if (!mrc_question_read_streams(text, asking->question.limit, &listing->out, &streams))
+        return false;
+    asking->count = streams.count;
+    asking->has_more = streams.has_more;
+    listing->silent += streams.silent;
+    if (streams.count)
+        listing->place = streams.place;
+    return true;
+}
+
+/* Asks the machine at I, as often as its answer has no room for all that is wanted. */
+static void list_other(struct listing *listing, size_t i, int64_t until_us)
+{
+    struct asking asking = {.listing = listing};
+    size_t silent;
+
+    do {
+        struct mrc_buf text;
+
+        asking.question = (struct mrc_question){
+            .kind = MRC_QUESTION_STREAMS,
+            .order = listing->order,
+            .limit = listing->out.len > PAGE_BYTES_MAX ? 0 : listing->limit,
+            .place = listing->place,
+        };
+        asking.count = 0;
+        asking.has_more = false;
+        mrc_buf_init(&text, SIZE_MAX);
+        mrc_question_encode(&asking.question, &text);
+        silent =
+            mrc_buf_error(&text) || mrc_clock_us() > until_us
+                ? 1
+                : mrc_machines_ask(listing->call->r->pool, listing->call->hub, &listing->machines,
+                                   i, mrc_buf_bytes(&text), take_answer, &asking);
+        mrc_buf_free(&text);
+        listing->limit -= asking.count;
+    } while (silent == 0 && asking.has_more && asking.count > 0 && listing->limit > 0);
+    listing->silent_machines += silent;
+    listing->has_more = asking.has_more;
+}
+
+/* ---- all machines -----------------------------------------------------------------------------*/
+
+/* Lists the machines in the order of their ids, which is the same on all of them. */
+static void list_all(struct listing *listing)
+{
+    int64_t until_us = mrc_clock_us() + MACHINES_US;
+    const struct mrc_machine_list *machines = &listing->machines;
+    uint64_t from = listing->machine, last = from;
+
+    for (size_t i = 0; i < machines->count && !listing->has_more && !listing->status; i++) {
+        struct mrc_inquire_place before = listing->place;
+        uint32_t limit = listing->limit;
+
+        if (machines->names[i].id < from)
+            continue;
+        if (machines->names[i].id != from || !listing->after_text.ptr)
+            listing->place = (struct mrc_inquire_place){0};
+        if (machines->names[i].name)
+            list_other(listing, i, until_us);
+        else
+            list_own(listing);
+        if (listing->limit < limit)
+            last = machines->names[i].id;
+        else
+            listing->place = before; /* `after` is the place of the last stream */
+    }
+    listing->machine = last;
 }
 
 /* ---- the document -----------------------------------------------------------------------------*/
 
-/* Adds the last event id of a stream that gets record NEXT next. Most streams have the same. */
-static void add_last_id(struct listing *listing, uint64_t next)
+static void add_after(const struct listing *listing, struct mrc_buf *out)
 {
-    if (next && next != listing->next) {
-        listing->next = next;
-        mrc_buf_reset(&listing->raw);
-        mrc_buf_reset(&listing->id);
-        if (mrc_hub_last_id(listing->call->hub, next, apr_time_now(), &listing->raw) == APR_SUCCESS)
-            mrc_json_add_string(&listing->id, mrc_buf_bytes(&listing->raw));
-        else
-            mrc_buf_add_str(&listing->id, "null");
-    }
-    mrc_buf_add_str(&listing->out, ",\"last_id\":");
-    mrc_buf_add_bytes(&listing->out, next ? mrc_buf_bytes(&listing->id) : mrc_bytes_of("null"));
+    mrc_buf_add_str(out, ",\"after\":\"");
+    if (listing->machines.is_shared)
+        mrc_buf_printf(out, "%016" PRIx64 ".", listing->machine);
+    mrc_buf_add_str(out, mrc_page_write_place(listing->call->r->pool, &listing->place));
+    mrc_buf_add_char(out, '"');
 }
 
-static void add_since(struct mrc_buf *out, uint32_t since_s)
+static void add_document(const struct listing *listing, struct mrc_buf *out)
 {
-    apr_time_exp_t time;
-
-    apr_time_exp_gmt(&time, apr_time_from_sec((apr_time_t)since_s));
-    mrc_buf_printf(out, ",\"since\":\"%04d-%02d-%02dT%02d:%02d:%02dZ\"", time.tm_year + 1900,
-                   time.tm_mon + 1, time.tm_mday, time.tm_hour, time.tm_min, time.tm_sec);
-}
-
-static bool add_stream(void *ctx, const struct mrc_listing_entry *entry,
-                       const struct mrc_inquire_place *place)
-{
-    struct listing *listing = ctx;
-    struct mrc_buf *out = &listing->out;
-
-    listing->has_more = listing->count == listing->limit || out->len > PAGE_BYTES_MAX;
-    if (listing->has_more)
-        return false;
-    mrc_buf_add_str(out, listing->count ? ",{" : "{");
-    mrc_buf_add_bytes(out, entry->json);
-    add_since(out, entry->since_s);
-    mrc_buf_printf(out, ",\"carrier\":\"%s\",\"waiting_bytes\":%" PRIu64,
-                   mrc_carrier_kind_text(entry->carrier), entry->waiting);
-    add_last_id(listing, entry->next);
-    mrc_buf_add_char(out, '}');
-    listing->place = *place;
-    listing->count++;
-    return true;
-}
-
-static void add_end(struct listing *listing, unsigned silent)
-{
-    struct mrc_buf *out = &listing->out;
-
+    mrc_buf_add_str(out, "{\"streams\":[");
+    mrc_buf_add_bytes(out, mrc_buf_bytes(&listing->out));
     mrc_buf_add_char(out, ']');
     if (listing->has_more)
-        mrc_buf_printf(out, ",\"after\":\"%s\"",
-                       write_place(listing->call->r->pool, &listing->place));
-    if (silent)
-        mrc_buf_printf(out, ",\"unanswered\":%u", silent);
+        add_after(listing, out);
+    if (listing->silent)
+        mrc_buf_printf(out, ",\"unanswered\":%u", listing->silent);
+    if (listing->silent_machines)
+        mrc_buf_printf(out, ",\"machines_unanswered\":%" APR_SIZE_T_FMT, listing->silent_machines);
     mrc_buf_add_char(out, '}');
 }
 
 /* ---- the answer -------------------------------------------------------------------------------*/
 
-static int list(struct listing *listing)
+static int answer(struct listing *listing)
 {
     struct mrc_operator_call *call = listing->call;
-    apr_status_t status;
-    unsigned silent = 0;
+    struct mrc_buf out;
+    int status;
 
-    mrc_buf_add_str(&listing->out, "{\"streams\":[");
-    /* One more than the page has shows whether there are more. */
-    status = mrc_child_inquire(mrc_this_child_get(), call->hub, &listing->order, listing->limit + 1,
-                               listing->place, add_stream, listing, &silent);
-    if (status == APR_TIMEUP) {
+    if (listing->status == APR_TIMEUP) {
         mrc_operator_log(call, HTTP_SERVICE_UNAVAILABLE);
         return mrc_answer_retry(call->r, "the hub is busy with another list of streams: try again");
     }
-    add_end(listing, silent);
-    if (status != APR_SUCCESS || mrc_buf_error(&listing->out) || mrc_buf_error(&listing->id))
-        return mrc_failure_answer_no_memory(call->r);
-    return mrc_operator_answer(call, HTTP_OK, mrc_buf_bytes(&listing->out));
+    mrc_buf_init(&out, SIZE_MAX);
+    add_document(listing, &out);
+    if (listing->status != APR_SUCCESS || mrc_buf_error(&listing->out) || mrc_buf_error(&out))
+        status = mrc_failure_answer_no_memory(call->r);
+    else
+        status = mrc_operator_answer(call, HTTP_OK, mrc_buf_bytes(&out));
+    mrc_buf_free(&out);
+    return status;
 }
 
 int mrc_operator_streams(struct mrc_operator_call *call)
 {
     struct listing listing = {.call = call, .order = mrc_order_init(MRC_ORDER_DISCONNECT)};
-    int status = read_fields(&listing);
+    int status;
 
+    mrc_machines_list(call->r->pool, call->hub, &listing.machines);
+    status = read_fields(&listing);
     if (status != DECLINED)
         return status;
     mrc_buf_init(&listing.out, SIZE_MAX);
-    mrc_buf_init(&listing.id, SIZE_MAX);
-    mrc_buf_init(&listing.raw, SIZE_MAX);
-    status = list(&listing);
+    list_all(&listing);
+    if (listing.machines.is_unreachable) {
+        mrc_machines_log_unreachable(call);
+        if (listing.silent_machines == 0)
+            listing.silent_machines = listing.machines.known - 1;
+    }
+    status = answer(&listing);
     mrc_buf_free(&listing.out);
-    mrc_buf_free(&listing.id);
-    mrc_buf_free(&listing.raw);
     return status;
 }

@@ -7,10 +7,9 @@
 #include "hub/hub/numbers.h"
 #include "store/memory/memory.h"
 
-/* The waits for another operator, for one child, and for all children together. */
+/* The waits for another operator, and for one child. */
 #define BEGIN_US ((int64_t)2000 * 1000)
 #define CHILD_US ((int64_t)1000 * 1000)
-#define ALL_US   ((int64_t)5000 * 1000)
 
 struct inquiry {
     struct mrc_inquiry *mailbox;
@@ -129,8 +128,8 @@ static bool find_child(struct inquiry *inquiry)
 
 apr_status_t mrc_child_inquire(struct mrc_child *child, const struct mrc_hub *hub,
                                const struct mrc_order *order, uint32_t limit,
-                               struct mrc_inquire_place place, mrc_inquire_fn *fn, void *ctx,
-                               unsigned *ret_silent)
+                               struct mrc_inquire_place place, int64_t wait_us, mrc_inquire_fn *fn,
+                               void *ctx, unsigned *ret_silent)
 {
     struct mrc_memory *memory = mrc_child_memory(child);
     unsigned slots = mrc_child_slots(child);
@@ -144,10 +143,11 @@ apr_status_t mrc_child_inquire(struct mrc_child *child, const struct mrc_hub *hu
         .place = place,
         .fn = fn,
         .ctx = ctx,
-        .until_us = mrc_clock_us() + BEGIN_US + ALL_US,
+        .until_us = mrc_clock_us() + wait_us,
         .is_over = limit == 0,
     };
-    apr_status_t status = mrc_inquiry_begin(inquiry.mailbox, BEGIN_US, lives, memory);
+    apr_status_t status =
+        mrc_inquiry_begin(inquiry.mailbox, wait_us < BEGIN_US ? wait_us : BEGIN_US, lives, memory);
 
     if (status != APR_SUCCESS)
         return status;

@@ -33,16 +33,16 @@ typedef bool mrc_inquire_fn(void *ctx, const struct mrc_listing_entry *entry,
 
 /*
  * Calls FN(CTX) for the streams of HUB to which ORDER would apply, from PLACE on, until it returns
- * false. A stream that is open all the while is given once. Waits for the other children a limited
- * time; RET_SILENT gets the number of those that did not answer. LIMIT is the number of streams
- * that the caller wants at most, so that children look for no more.
+ * false. A stream that is open all the while is given once. Waits at most WAIT_US for the other
+ * children, and a second for each; RET_SILENT gets the number of those that did not answer. LIMIT
+ * is the number of streams that the caller wants at most, so that children look for no more.
  *
  * APR_TIMEUP: other operators ask, or a child that was asked before has not answered yet.
  * APR_ENOMEM.
  */
 apr_status_t mrc_child_inquire(struct mrc_child *child, const struct mrc_hub *hub,
                                const struct mrc_order *order, uint32_t limit,
-                               struct mrc_inquire_place place, mrc_inquire_fn *fn, void *ctx,
-                               unsigned *ret_silent);
+                               struct mrc_inquire_place place, int64_t wait_us, mrc_inquire_fn *fn,
+                               void *ctx, unsigned *ret_silent);
 
 #endif

@@ -84,25 +84,26 @@ static struct sample take_sample(const struct mrc_numbers *numbers)
     return sample;
 }
 
-/* The upper end of the part that has the delivery at SHARE of all, with a straight line inside of
- * the part. */
-static double quantile_ms(const struct sample *from, const struct sample *to, double share)
+/* With a straight line inside of a bucket. */
+double mrc_activity_quantile_ms(const uint64_t latencies[MRC_NUMBERS_BOUNDS + 1], double share)
 {
-    uint64_t total = 0, sum = 0;
+    double total = 0, sum = 0;
 
     for (unsigned i = 0; i < LATENCY_PARTS; i++)
-        total += to->dispatched[i] - from->dispatched[i];
-    for (unsigned i = 0; i < MRC_NUMBERS_BOUNDS && total; i++) {
-        uint64_t count = to->dispatched[i] - from->dispatched[i];
+        total += (double)latencies[i];
+    if (total <= 0)
+        return -1;
+    for (unsigned i = 0; i < MRC_NUMBERS_BOUNDS; i++) {
+        double count = (double)latencies[i];
         double low_us = i ? (double)mrc_numbers_bound_us(i - 1) : 0;
         double high_us = (double)mrc_numbers_bound_us(i);
-        double inside = share * (double)total - (double)sum;
+        double inside = share * total - sum;
 
-        if (count && inside <= (double)count)
-            return (low_us + (high_us - low_us) * inside / (double)count) / 1000;
+        if (latencies[i] && inside <= count)
+            return (low_us + (high_us - low_us) * inside / count) / 1000;
         sum += count;
     }
-    return total ? (double)mrc_numbers_bound_us(MRC_NUMBERS_BOUNDS - 1) / 1000 : -1;
+    return (double)mrc_numbers_bound_us(MRC_NUMBERS_BOUNDS - 1) / 1000;
 }
 
 /* Under the mutex: the newest sample that is at least LEAST_US and at most MOST_US older than NOW;
@@ -147,10 +148,9 @@ bool mrc_activity_measure(struct mrc_activity *activity, struct mrc_activity_rat
         *ret_rates = (struct mrc_activity_rates){
             .publications_per_s = (double)(now.updates - recent->updates) / seconds,
             .deliveries_per_s = (double)(now.deliveries - recent->deliveries) / seconds,
-            .p50_ms = quantile_ms(old, &now, 0.5),
-            .p90_ms = quantile_ms(old, &now, 0.9),
-            .p99_ms = quantile_ms(old, &now, 0.99),
         };
+        for (unsigned i = 0; i < LATENCY_PARTS; i++)
+            ret_rates->latencies[i] = now.dispatched[i] - old->dispatched[i];
     }
     keep(activity, &now);
     mrc_thread_unlock(&activity->mutex, &mask);

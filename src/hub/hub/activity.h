@@ -12,14 +12,15 @@
 #include "apr_pools.h"
 
 #include "core/base/bytes.h"
+#include "hub/hub/numbers.h"
 #include "store/regions/busiest.h"
 
 struct mrc_activity;
-struct mrc_numbers;
 
 struct mrc_activity_rates {
     double publications_per_s, deliveries_per_s;
-    double p50_ms, p90_ms, p99_ms; /* from accepted to written; below 0: nothing was delivered */
+    /* Deliveries in each bucket of latencies (numbers.h), from accepted to written. */
+    uint64_t latencies[MRC_NUMBERS_BOUNDS + 1];
 };
 
 /* For a hub with NUMBERS, which must outlive it. BUSIEST is NULL if no operator controls the hub.
@@ -32,6 +33,9 @@ void mrc_activity_count_update(const struct mrc_activity *activity, const struct
                                size_t count);
 void mrc_activity_count_receivers(const struct mrc_activity *activity,
                                   const struct mrc_bytes *topics, size_t count, uint64_t receivers);
+
+/* The latency that SHARE of the deliveries in LATENCIES did not exceed; below 0: there are none. */
+double mrc_activity_quantile_ms(const uint64_t latencies[MRC_NUMBERS_BOUNDS + 1], double share);
 
 /*
  * The rates since the last sample that is between one and ten seconds old, and the latencies since

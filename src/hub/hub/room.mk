@@ -1,5 +1,6 @@
 libmrchub_la_SOURCES += \
 	%D%/activity.c %D%/activity.h \
+	%D%/figures.c %D%/figures.h \
 	%D%/hub.c %D%/hub.h \
 	%D%/interests.c %D%/interests.h \
 	%D%/last_id.c %D%/last_id.h \
@@ -11,6 +12,7 @@ libmrchub_la_SOURCES += \
 	%D%/spec.h
 
 unit_tests += \
+	tests/unit/hub/hub/test_figures \
 	tests/unit/hub/hub/test_interests \
 	tests/unit/hub/hub/test_numbers \
 	tests/unit/hub/hub/test_patterns

@@ -258,6 +258,13 @@ static void watch(struct mrc_stream *stream, int64_t since_us)
     stream->watched_ms = (uint32_t)(since_us / MS_US);
 }
 
+int64_t mrc_stream_watch_us(const struct mrc_hub_limits *limits, int64_t silence_us, int64_t now_us)
+{
+    int64_t heartbeat_us = limits->heartbeat_us;
+
+    return heartbeat_us && heartbeat_us < silence_us ? now_us - silence_us + heartbeat_us : now_us;
+}
+
 /* When the watch has begun. NEAR_US: a time within three weeks of it. */
 static int64_t watched_us(const struct mrc_stream *stream, int64_t near_us)
 {
@@ -274,7 +281,9 @@ static int64_t watch_due_us(const struct mrc_stream *stream)
 /*
  * Whether the client has acknowledged something since the watch began, or has nothing to
  * acknowledge. If it has, the bytes that it has to acknowledge now may be new, so the watch begins
- * again.
+ * again: now, or when a heartbeat after that acknowledgement was due, if that is earlier. By then
+ * there were bytes to acknowledge. So a client that vanishes is found within the dispatch timeout
+ * and the time between two heartbeats.
  */
 static bool has_acknowledged(struct mrc_stream *stream, int64_t now_us)
 {
@@ -284,7 +293,7 @@ static bool has_acknowledged(struct mrc_stream *stream, int64_t now_us)
         return false;
     stream->is_watched = false;
     if (silence_us)
-        watch(stream, now_us);
+        watch(stream, mrc_stream_watch_us(limits_of(stream), silence_us, now_us));
     return true;
 }
 

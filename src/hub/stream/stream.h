@@ -40,6 +40,7 @@
 #include "hub/stream/source.h"
 
 struct mrc_event;
+struct mrc_hub_limits;
 struct mrc_handle;
 struct mrc_subscriber;
 
@@ -102,6 +103,11 @@ struct mrc_stream {
     bool is_finished;          /* in ENDING: mrc_stream_finish() was called */
     uint8_t lane;              /* of the feed, while it listens */
 };
+
+/* When to begin to watch again whether a client acknowledges something, which has acknowledged
+ * nothing for SILENCE_US and has bytes to acknowledge at NOW_US. */
+int64_t mrc_stream_watch_us(const struct mrc_hub_limits *limits, int64_t silence_us,
+                            int64_t now_us);
 
 /*
  * For a STREAM that will work soon: fetch it into the processor's cache (hub/base/prefetch.h), then

@@ -51,7 +51,10 @@ static apr_status_t find_id(struct mrc_history *history, struct mrc_bytes cursor
     status = mrc_history_catch_up(history, CATCH_UP_US);
     if (status == APR_TIMEUP)
         status = MRC_STATUS_UNREACHABLE;
-    return status ? status : find_known(history, cursor, now_us, ret_place);
+    if (status == APR_SUCCESS)
+        status = find_known(history, cursor, now_us, ret_place);
+    return status == APR_NOTFOUND && mrc_history_may_come(history, now_us) ? MRC_STATUS_UNREACHABLE
+                                                                           : status;
 }
 
 /* RET_ID is a view of CURSOR or RECORD, or a constant. */

@@ -18,6 +18,7 @@
 #include "hub/transport/beat.h"
 #include "hub/transport/member.h"
 #include "hub/transport/query.h"
+#include "hub/transport/respond.h"
 #include "hub/transport/restore.h"
 #include "store/base/status.h"
 #include "store/engine/lookup.h"
@@ -72,6 +73,7 @@ struct mrc_link_thread {
     size_t count;
     const struct mrc_engine_spec *spec;
     struct mrc_query_line *line;
+    struct mrc_respond *respond; /* NULL: no operator controls any of the hubs */
     struct mrc_wake wake;
     int epoll_fd;
     atomic_bool draining, stopping;
@@ -345,6 +347,16 @@ static void put_off(struct mrc_member *member, const struct mrc_engine_error *er
     member->has_reported_refusal = true;
 }
 
+/* Begins to read what other machines ask. Questions from before have no asker any more. */
+static bool begin_asks(const struct mrc_link_thread *link, struct mrc_member *member,
+                       struct mrc_engine_error *error)
+{
+    member->reads_asks = false;
+    return !link->respond || !mrc_hub_revocations(member->hub) ||
+           mrc_asks_begin(link->redis, &member->keys, member->asks_after, &member->reads_asks,
+                          error);
+}
+
 /* False: the connection has failed. */
 static bool join(struct mrc_link_thread *link, int64_t now_us, struct mrc_engine_error *error)
 {
@@ -355,6 +367,8 @@ static bool join(struct mrc_link_thread *link, int64_t now_us, struct mrc_engine
             return false;
         if (!wants_to_join(member, now_us))
             continue;
+        if (!begin_asks(link, member, error))
+            return false;
         if (mrc_member_join(member, link->redis, now_us, error)) {
             mrc_beat_begin(member, now_us);
             mrc_restore_begin(member, now_us);
@@ -424,12 +438,28 @@ static void send_all(struct mrc_link_thread *link, int64_t now_us)
     }
 }
 
+static void add_keys(struct mrc_redis *redis, const struct mrc_member *member)
+{
+    mrc_redis_read_key_add(redis, member->keys.log);
+    if (member->reads_asks)
+        mrc_redis_read_key_add(redis, member->keys.asks);
+}
+
+static void add_places(struct mrc_redis *redis, const struct mrc_member *member)
+{
+    mrc_redis_read_after_add(redis, member->position.number);
+    if (member->reads_asks)
+        mrc_redis_read_after_id_add(redis, member->asks_after);
+}
+
 static void send_read(struct mrc_link_thread *link, int64_t now_us)
 {
     size_t in = 0, entries = READ_BYTES / link->entry_bytes;
 
-    for (size_t i = 0; i < link->count; i++)
-        in += link->members[i].state == MRC_MEMBER_IN;
+    for (size_t i = 0; i < link->count; i++) {
+        if (link->members[i].state == MRC_MEMBER_IN)
+            in += link->members[i].reads_asks ? 2 : 1;
+    }
     if (in == 0 || link->is_reading)
         return;
     if (entries > READ_ENTRIES_MAX)
@@ -439,11 +469,11 @@ static void send_read(struct mrc_link_thread *link, int64_t now_us)
     mrc_redis_read_add(link->redis, BLOCK_MS, (unsigned)entries, in);
     for (size_t i = 0; i < link->count; i++) {
         if (link->members[i].state == MRC_MEMBER_IN)
-            mrc_redis_read_log_add(link->redis, &link->members[i].keys);
+            add_keys(link->redis, &link->members[i]);
     }
     for (size_t i = 0; i < link->count; i++) {
         if (link->members[i].state == MRC_MEMBER_IN)
-            mrc_redis_read_after_add(link->redis, link->members[i].position.number);
+            add_places(link->redis, &link->members[i]);
     }
     link->is_reading = true;
     link->read_until_us = now_us + BLOCK_MS * MS + link->spec->timeout_us;
@@ -583,6 +613,29 @@ static bool take_entry(void *ctx, struct mrc_bytes log, const struct mrc_entry *
     return true;
 }
 
+static bool is_asked(const struct mrc_member *member, const struct mrc_ask *ask)
+{
+    return (mrc_bytes_eq_str(ask->to, "*") || mrc_bytes_eq_str(ask->to, member->machine)) &&
+           !mrc_bytes_eq_str(ask->from, member->machine);
+}
+
+static void take_ask(void *ctx, struct mrc_bytes asks, struct mrc_bytes id,
+                     const struct mrc_ask *ask)
+{
+    const struct reading *reading = ctx;
+    struct mrc_link_thread *link = reading->link;
+
+    for (size_t i = 0; i < link->count; i++) {
+        struct mrc_member *member = &link->members[i];
+
+        if (!mrc_bytes_eq_str(asks, member->keys.asks))
+            continue;
+        snprintf(member->asks_after, sizeof(member->asks_after), "%.*s", (int)id.len, id.ptr);
+        if (ask && member->state == MRC_MEMBER_IN && is_asked(member, ask))
+            mrc_respond_post(link->respond, member->hub, ask);
+    }
+}
+
 static bool receive_r(struct mrc_link_thread *link, int64_t now_us, struct mrc_engine_error *error)
 {
     struct reading reading = {link, now_us};
@@ -595,7 +648,7 @@ static bool receive_r(struct mrc_link_thread *link, int64_t now_us, struct mrc_e
     if (!reply)
         return true;
     link->is_reading = false;
-    is_good = mrc_redis_read_reply(reply, take_entry, &reading, error);
+    is_good = mrc_redis_read_reply(reply, take_entry, take_ask, &reading, error);
     mrc_redis_free_reply(reply);
     for (size_t i = 0; i < link->count; i++) {
         if (link->members[i].state == MRC_MEMBER_IN)
@@ -839,9 +892,19 @@ static apr_status_t close_epoll(void *data)
     return APR_SUCCESS;
 }
 
+static bool has_operators(struct mrc_hub *const *hubs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (mrc_hub_revocations(hubs[i]))
+            return true;
+    }
+    return false;
+}
+
 apr_status_t mrc_link_thread_start(apr_pool_t *pool, struct mrc_hub *const *hubs, size_t count,
                                    const struct mrc_notify *notify, mrc_link_report_fn *report_fn,
-                                   void *report_ctx, struct mrc_link_thread **ret_link)
+                                   void *report_ctx, const struct mrc_responder *responder,
+                                   struct mrc_link_thread **ret_link)
 {
     struct mrc_link_thread *link = apr_pcalloc(pool, sizeof(*link));
     apr_status_t status = mrc_wake_open(&link->wake, pool);
@@ -874,7 +937,14 @@ apr_status_t mrc_link_thread_start(apr_pool_t *pool, struct mrc_hub *const *hubs
     if (!watch(link, link->wake.fd, EPOLLIN, WATCHED_WAKE) ||
         !watch(link, mrc_notify_bell_fd(notify), EPOLLIN | EPOLLET, WATCHED_BELL))
         return errno;
-    status = mrc_thread_start(pool, run, link, &link->thread);
+    if (responder && has_operators(hubs, count))
+        status = mrc_respond_start(pool, responder, &link->respond);
+    if (status == APR_SUCCESS)
+        status = mrc_thread_start(pool, run, link, &link->thread);
+    if (status != APR_SUCCESS) {
+        mrc_respond_post_stop(link->respond);
+        mrc_respond_join(link->respond, mrc_clock_us() + 1000 * MS);
+    }
     if (status == APR_SUCCESS)
         *ret_link = link;
     return status;
@@ -890,9 +960,10 @@ void mrc_link_thread_post_stop(struct mrc_link_thread *link)
 {
     atomic_store(&link->stopping, true);
     mrc_wake_post(&link->wake);
+    mrc_respond_post_stop(link->respond);
 }
 
 bool mrc_link_thread_join(struct mrc_link_thread *link, int64_t until_us)
 {
-    return mrc_thread_join(link->thread, until_us);
+    return mrc_thread_join(link->thread, until_us) && mrc_respond_join(link->respond, until_us);
 }

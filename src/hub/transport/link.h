@@ -20,6 +20,7 @@
 #include "apr_pools.h"
 
 #include "hub/transport/report.h"
+#include "hub/transport/respond.h"
 
 struct mrc_hub;
 struct mrc_link_thread;
@@ -27,11 +28,12 @@ struct mrc_notify;
 
 #define MRC_LINK_HUBS_MAX 32
 
-/* Starts the thread for COUNT hubs of one engine. The struct lives in POOL; the arguments outlive
- * it. */
+/* Starts the thread for COUNT hubs of one engine. RESPONDER answers the questions of other
+ * machines; NULL: nobody does. The struct lives in POOL; the arguments outlive it. */
 apr_status_t mrc_link_thread_start(apr_pool_t *pool, struct mrc_hub *const *hubs, size_t count,
                                    const struct mrc_notify *notify, mrc_link_report_fn *report,
-                                   void *report_ctx, struct mrc_link_thread **ret_link);
+                                   void *report_ctx, const struct mrc_responder *responder,
+                                   struct mrc_link_thread **ret_link);
 
 /* The child ends: leaves its hubs to another child, if there is one. Any thread, and a signal
  * handler. */

@@ -456,8 +456,10 @@ bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t
                      struct mrc_engine_error *error)
 {
     struct mrc_relay_joined relayed;
+    struct mrc_link_status before;
     struct mrc_redis_join join;
 
+    mrc_link_get_status(member->link, &before);
     if (!ask_to_join(member, redis, &join, error) || !follow_verdict(member, redis, &join, error) ||
         !enter_again(member, redis, join.verdict, error) ||
         !mrc_relay_join(member->hub, redis, &member->keys, join.verdict, &relayed, error))
@@ -468,6 +470,9 @@ bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t
         wake_all(member);
     mrc_link_set_key(member->link, join.key);
     mrc_link_set_newest(member->link, join.newest);
+    if (before.state == MRC_LINK_DOWN && before.has_joined &&
+        (join.verdict == MRC_REDIS_SAME || join.verdict == MRC_REDIS_LOST))
+        mrc_link_note_back(member->link, apr_time_now());
     mrc_link_set_state(member->link, MRC_LINK_UP, apr_time_now());
     member->first_newest = join.newest;
     member->state = MRC_MEMBER_IN;

@@ -21,6 +21,7 @@
 #include "hub/transport/outbox.h"
 #include "hub/transport/query.h"
 #include "hub/transport/report.h"
+#include "store/engine/asks.h"
 #include "store/engine/redis.h"
 #include "store/regions/interests.h"
 #include "store/regions/link.h"
@@ -59,6 +60,9 @@ struct mrc_member {
     uint32_t asked;        /* the request that is being answered; 0: none */
     bool is_asking;        /* its question is on its way */
     uint64_t asked_number; /* answered when the ring has this entry */
+
+    bool reads_asks; /* whether questions of other machines are read, after this id */
+    char asks_after[MRC_ASKS_ID_BYTES];
 
     int64_t beat_at_us;
     uint64_t beats;

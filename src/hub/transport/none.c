@@ -7,7 +7,8 @@
 
 apr_status_t mrc_transport_start(apr_pool_t *pool, struct mrc_hub *const *hubs, size_t count,
                                  const struct mrc_notify *notify, mrc_link_report_fn *report,
-                                 void *report_ctx, struct mrc_transport **ret_transport)
+                                 void *report_ctx, const struct mrc_responder *responder,
+                                 struct mrc_transport **ret_transport)
 {
     *ret_transport = NULL;
     return APR_SUCCESS;
@@ -43,6 +44,23 @@ bool mrc_query_take_dead(struct mrc_query *query, struct mrc_query_dead *ret_dea
 apr_status_t mrc_query_reap(struct mrc_query *query, const struct mrc_query_dead *dead,
                             const struct mrc_bytes *members, const struct mrc_record *ends,
                             size_t count, uint64_t *ret_left)
+{
+    return MRC_STATUS_UNREACHABLE;
+}
+
+const char *mrc_query_own_name(const struct mrc_query *query)
+{
+    return "";
+}
+
+apr_status_t mrc_query_ask(struct mrc_query *query, const char *to, const char *nonce,
+                           struct mrc_bytes question)
+{
+    return MRC_STATUS_UNREACHABLE;
+}
+
+apr_status_t mrc_query_get_answer(struct mrc_query *query, const char *machine, const char *nonce,
+                                  struct mrc_buf *ret_answer)
 {
     return MRC_STATUS_UNREACHABLE;
 }

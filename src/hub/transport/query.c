@@ -1,16 +1,18 @@
 #include "hub/transport/query.h"
 
+#include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "apr_general.h"
 #include "apr_strings.h"
-#include "apr_thread_mutex.h"
 
 #include "core/base/buf.h"
 #include "hub/base/clock.h"
 #include "hub/hub/hub.h"
 #include "store/base/record.h"
 #include "store/base/status.h"
+#include "store/engine/asks.h"
 #include "store/engine/entry.h"
 #include "store/engine/lookup.h"
 #include "store/engine/redis.h"
@@ -20,16 +22,22 @@
 /* A connection that is not used for so long is closed. */
 #define REST_US ((int64_t)60 * 1000 * 1000)
 
+_Static_assert(MRC_QUERY_NONCE_MAX == MRC_ASKS_NONCE_MAX &&
+                   MRC_QUERY_ANSWER_MAX == MRC_ASKS_ANSWER_MAX,
+               "whoever asks knows the limits");
+
 struct mrc_query_line {
-    apr_thread_mutex_t *lock; /* of everything below */
+    pthread_mutex_t lock; /* of everything below */
     struct mrc_lookups *lookups;
     struct mrc_redis *redis; /* NULL: not connected */
     int64_t used_us;
+    pid_t pid; /* whose the connection is */
 };
 
 struct mrc_query {
     struct mrc_query_line *line;
     const struct mrc_hub *hub;
+    const char *machine; /* its name, and the writer */
     struct mrc_redis_keys keys;
     /* Under the lock of LINE. */
     struct mrc_query_dead dead;
@@ -58,8 +66,8 @@ struct mrc_query_line *mrc_query_line_create(apr_pool_t *pool)
 {
     struct mrc_query_line *line = apr_pcalloc(pool, sizeof(*line));
 
-    if (apr_thread_mutex_create(&line->lock, APR_THREAD_MUTEX_DEFAULT, pool) != APR_SUCCESS)
-        return NULL;
+    pthread_mutex_init(&line->lock, NULL);
+    line->pid = getpid();
     line->lookups = mrc_lookups_create();
     if (!line->lookups)
         return NULL;
@@ -69,11 +77,11 @@ struct mrc_query_line *mrc_query_line_create(apr_pool_t *pool)
 
 void mrc_query_line_rest(struct mrc_query_line *line)
 {
-    if (apr_thread_mutex_trylock(line->lock) != APR_SUCCESS)
+    if (pthread_mutex_trylock(&line->lock))
         return;
     if (line->redis && mrc_clock_us() - line->used_us > REST_US)
         disconnect(line);
-    apr_thread_mutex_unlock(line->lock);
+    pthread_mutex_unlock(&line->lock);
 }
 
 void mrc_query_create(apr_pool_t *pool, struct mrc_query_line *line, struct mrc_hub *hub)
@@ -83,6 +91,8 @@ void mrc_query_create(apr_pool_t *pool, struct mrc_query_line *line, struct mrc_
 
     query->line = line;
     query->hub = hub;
+    query->machine = apr_psprintf(pool, "%s.%016" APR_UINT64_T_HEX_FMT, spec->machine,
+                                  mrc_link_writer(mrc_hub_link(hub)));
     mrc_redis_keys_make(pool, spec->prefix, spec->name, spec->machine, &query->keys);
     mrc_hub_set_query(hub, query);
 }
@@ -90,6 +100,17 @@ void mrc_query_create(apr_pool_t *pool, struct mrc_query_line *line, struct mrc_
 static bool is_up(const struct mrc_query *query)
 {
     return mrc_hub_transport_is_up(query->hub);
+}
+
+/* In a process that was forked off the child, which has one thread: the connection is the child's,
+ * one of whose threads may have held the lock. */
+static void leave_to_parent(struct mrc_query_line *line)
+{
+    if (line->pid == getpid())
+        return;
+    line->pid = getpid();
+    line->redis = NULL;
+    pthread_mutex_init(&line->lock, NULL);
 }
 
 /* One question. False: the connection has failed. */
@@ -104,7 +125,8 @@ static apr_status_t ask(struct mrc_query *query, question_fn *question, void *ct
     struct mrc_engine_error error;
     bool is_good = false;
 
-    apr_thread_mutex_lock(line->lock);
+    leave_to_parent(line);
+    pthread_mutex_lock(&line->lock);
     if (line->redis) {
         is_good = question(query, ctx, &error);
         if (!is_good)
@@ -117,7 +139,7 @@ static apr_status_t ask(struct mrc_query *query, question_fn *question, void *ct
             disconnect(line);
     }
     line->used_us = mrc_clock_us();
-    apr_thread_mutex_unlock(line->lock);
+    pthread_mutex_unlock(&line->lock);
     return is_good ? APR_SUCCESS : MRC_STATUS_UNREACHABLE;
 }
 
@@ -182,29 +204,91 @@ apr_status_t mrc_query_subscriptions(struct mrc_query *query, const char *machin
     return status;
 }
 
+/* ---- what other machines know -----------------------------------------------------------------*/
+
+const char *mrc_query_own_name(const struct mrc_query *query)
+{
+    return query->machine;
+}
+
+static bool ask_machines_about(struct mrc_query *query, void *ctx, struct mrc_engine_error *error)
+{
+    return mrc_asks_put(query->line->redis, &query->keys, ctx, error);
+}
+
+apr_status_t mrc_query_ask(struct mrc_query *query, const char *to, const char *nonce,
+                           struct mrc_bytes question)
+{
+    struct mrc_ask one = {mrc_bytes_of(nonce), mrc_bytes_of(query->machine), mrc_bytes_of(to),
+                          question};
+
+    return is_up(query) ? ask(query, ask_machines_about, &one) : MRC_STATUS_UNREACHABLE;
+}
+
+struct answering {
+    const char *machine, *nonce;
+    struct mrc_bytes answer;
+    struct mrc_buf *ret_answer;
+};
+
+static bool put_answer(struct mrc_query *query, void *ctx, struct mrc_engine_error *error)
+{
+    const struct answering *answering = ctx;
+
+    return mrc_asks_answer(query->line->redis, &query->keys, answering->machine, answering->nonce,
+                           answering->answer, error);
+}
+
+apr_status_t mrc_query_answer(struct mrc_query *query, const char *nonce, struct mrc_bytes answer)
+{
+    struct answering answering = {query->machine, nonce, answer, NULL};
+
+    return is_up(query) ? ask(query, put_answer, &answering) : MRC_STATUS_UNREACHABLE;
+}
+
+static bool get_answer(struct mrc_query *query, void *ctx, struct mrc_engine_error *error)
+{
+    const struct answering *answering = ctx;
+    struct mrc_redis *redis = query->line->redis;
+
+    mrc_buf_reset(answering->ret_answer);
+    return mrc_asks_get(redis, &query->keys, answering->machine, answering->nonce,
+                        answering->ret_answer, error) &&
+           (answering->ret_answer->len == 0 ||
+            mrc_asks_drop(redis, &query->keys, answering->machine, answering->nonce, error));
+}
+
+apr_status_t mrc_query_get_answer(struct mrc_query *query, const char *machine, const char *nonce,
+                                  struct mrc_buf *ret_answer)
+{
+    struct answering answering = {machine, nonce, {NULL, 0}, ret_answer};
+
+    return is_up(query) ? ask(query, get_answer, &answering) : MRC_STATUS_UNREACHABLE;
+}
+
 /* ---- the dead ---------------------------------------------------------------------------------*/
 
 void mrc_query_post_dead(struct mrc_query *query, const char *machine, const char *value)
 {
     /* A thread that asks holds the lock; the next beat posts the machine again. */
-    if (apr_thread_mutex_trylock(query->line->lock) != APR_SUCCESS)
+    if (pthread_mutex_trylock(&query->line->lock))
         return;
     apr_cpystrn(query->dead.machine, machine, sizeof(query->dead.machine));
     apr_cpystrn(query->dead.value, value, sizeof(query->dead.value));
     query->has_dead = true;
-    apr_thread_mutex_unlock(query->line->lock);
+    pthread_mutex_unlock(&query->line->lock);
 }
 
 bool mrc_query_take_dead(struct mrc_query *query, struct mrc_query_dead *ret_dead)
 {
     bool has_dead;
 
-    apr_thread_mutex_lock(query->line->lock);
+    pthread_mutex_lock(&query->line->lock);
     has_dead = query->has_dead;
     if (has_dead)
         *ret_dead = query->dead;
     query->has_dead = false;
-    apr_thread_mutex_unlock(query->line->lock);
+    pthread_mutex_unlock(&query->line->lock);
     return has_dead;
 }
 

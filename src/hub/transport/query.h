@@ -1,7 +1,8 @@
 /*
- * Questions to the engine that a thread may wait for: the active subscriptions of all machines; and
- * the removal of a machine that is dead. They have a connection of their own, which a child opens
- * when it needs one, and closes when it has not been used for a while.
+ * Questions to the engine that a thread may wait for: the active subscriptions of all machines,
+ * questions of operators to other machines, and the removal of a machine that is dead. They have a
+ * connection of their own, which a child opens when it needs one, and closes when it has not been
+ * used for a while.
  *
  * Any thread except a dispatcher's and the link's. The statuses are MRC_STATUS_UNREACHABLE if the
  * engine cannot be asked, and APR_ENOMEM.
@@ -17,6 +18,7 @@
 #include "apr_pools.h"
 #include "apr_tables.h"
 
+#include "core/base/buf.h"
 #include "core/base/bytes.h"
 
 struct mrc_hub;
@@ -26,8 +28,8 @@ struct mrc_record;
 
 /* ---- for the transport ------------------------------------------------------------------------*/
 
-/* A connection that the hubs of one link share. It lives in POOL, which closes it. NULL: the system
- * has no room for a lock, or there is no memory. */
+/* A connection that the hubs of one link share. It lives in POOL, which closes it. NULL: there is
+ * no memory. */
 struct mrc_query_line *mrc_query_line_create(apr_pool_t *pool);
 
 /* Closes the connection if it was not used for a minute. Never blocks. */
@@ -56,6 +58,27 @@ typedef bool mrc_query_fn(void *ctx, struct mrc_bytes member);
 apr_status_t mrc_query_subscriptions(struct mrc_query *query, const char *machine,
                                      struct mrc_bytes prefix, struct mrc_bytes after,
                                      mrc_query_fn *each, void *ctx, size_t *ret_count);
+
+/* ---- what other machines know -----------------------------------------------------------------*/
+
+#define MRC_QUERY_NONCE_MAX  32
+#define MRC_QUERY_ANSWER_MAX ((size_t)512 * 1024)
+
+/* The name of this machine in that list. */
+const char *mrc_query_own_name(const struct mrc_query *query);
+
+/* Puts QUESTION to the machine TO; "*": to all others. NONCE, at most MRC_QUERY_NONCE_MAX
+ * hexadecimal digits, is what the answers are found by. */
+apr_status_t mrc_query_ask(struct mrc_query *query, const char *to, const char *nonce,
+                           struct mrc_bytes question);
+
+/* Answers the question NONCE for this machine. */
+apr_status_t mrc_query_answer(struct mrc_query *query, const char *nonce, struct mrc_bytes answer);
+
+/* Appends the answer of MACHINE to RET_ANSWER, which stays empty while there is none, and removes
+ * it from the engine. It may be longer than MRC_QUERY_ANSWER_MAX, and is of no use then. */
+apr_status_t mrc_query_get_answer(struct mrc_query *query, const char *machine, const char *nonce,
+                                  struct mrc_buf *ret_answer);
 
 /* ---- the dead ---------------------------------------------------------------------------------*/
 

@@ -3,6 +3,7 @@ libmrchub_la_SOURCES += \
 	%D%/listed.c %D%/listed.h \
 	%D%/machines.c %D%/machines.h \
 	%D%/query.h %D%/report.h \
+	%D%/respond.h \
 	%D%/seen.c %D%/seen.h \
 	%D%/transport.h
 
@@ -13,6 +14,7 @@ LINK_SOURCES = \
 	%D%/outbox.c %D%/outbox.h \
 	%D%/query.c \
 	%D%/relay.c %D%/relay.h \
+	%D%/respond.c \
 	%D%/restore.c %D%/restore.h \
 	%D%/transport.c \
 	%D%/walk.c %D%/walk.h

@@ -45,7 +45,7 @@ static size_t take_group(struct mrc_hub **left, size_t count, struct mrc_hub **t
 static apr_status_t start_links(apr_pool_t *pool, struct mrc_transport *transport,
                                 struct mrc_hub **left, size_t count,
                                 const struct mrc_notify *notify, mrc_link_report_fn *report,
-                                void *report_ctx)
+                                void *report_ctx, const struct mrc_responder *responder)
 {
     for (;;) {
         struct mrc_hub *taken[MRC_LINK_HUBS_MAX];
@@ -54,7 +54,7 @@ static apr_status_t start_links(apr_pool_t *pool, struct mrc_transport *transpor
 
         if (n == 0)
             return APR_SUCCESS;
-        status = mrc_link_thread_start(pool, taken, n, notify, report, report_ctx,
+        status = mrc_link_thread_start(pool, taken, n, notify, report, report_ctx, responder,
                                        &transport->links[transport->count]);
         if (status != APR_SUCCESS)
             return status;
@@ -64,14 +64,15 @@ static apr_status_t start_links(apr_pool_t *pool, struct mrc_transport *transpor
 
 apr_status_t mrc_transport_start(apr_pool_t *pool, struct mrc_hub *const *hubs, size_t count,
                                  const struct mrc_notify *notify, mrc_link_report_fn *report,
-                                 void *report_ctx, struct mrc_transport **ret_transport)
+                                 void *report_ctx, const struct mrc_responder *responder,
+                                 struct mrc_transport **ret_transport)
 {
     struct mrc_transport *transport = apr_pcalloc(pool, sizeof(*transport));
     struct mrc_hub **left = apr_pmemdup(pool, hubs, (count + 1) * sizeof(*left));
     apr_status_t status;
 
     transport->links = apr_pcalloc(pool, (count + 1) * sizeof(struct mrc_link_thread *));
-    status = start_links(pool, transport, left, count, notify, report, report_ctx);
+    status = start_links(pool, transport, left, count, notify, report, report_ctx, responder);
     if (status != APR_SUCCESS) {
         mrc_transport_stop(transport);
         return status;

@@ -12,6 +12,7 @@
 #include "apr_pools.h"
 
 #include "hub/transport/report.h"
+#include "hub/transport/respond.h"
 
 struct mrc_hub;
 struct mrc_notify;
@@ -19,12 +20,14 @@ struct mrc_transport;
 
 /*
  * Starts the links of those of the COUNT HUBS that have a transport; some of HUBS may be NULL.
- * REPORT is called in their threads. RET_TRANSPORT gets NULL if no hub has one. The struct lives in
- * POOL; the arguments outlive it.
+ * REPORT is called in their threads. RESPONDER answers what operators of other machines ask, in a
+ * thread that may wait. RET_TRANSPORT gets NULL if no hub has one. The struct lives in POOL; the
+ * arguments outlive it.
  */
 apr_status_t mrc_transport_start(apr_pool_t *pool, struct mrc_hub *const *hubs, size_t count,
                                  const struct mrc_notify *notify, mrc_link_report_fn *report,
-                                 void *report_ctx, struct mrc_transport **ret_transport);
+                                 void *report_ctx, const struct mrc_responder *responder,
+                                 struct mrc_transport **ret_transport);
 
 /* The child ends: its links leave the hubs to other children. Any thread, and a signal handler.
  * Accepts NULL. */

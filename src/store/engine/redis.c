@@ -33,6 +33,8 @@ void mrc_redis_keys_make(apr_pool_t *pool, const char *prefix, const char *name,
         .machines = apr_pstrcat(pool, tag, ":m", NULL),
         .subscriptions = apr_pstrcat(pool, tag, ":p:", machine, NULL),
         .revocations = apr_pstrcat(pool, tag, ":r", NULL),
+        .asks = apr_pstrcat(pool, tag, ":q", NULL),
+        .answers = apr_pstrcat(pool, tag, ":a:", NULL),
         .prefix = apr_pstrcat(pool, tag, ":p:", NULL),
     };
 }
@@ -613,11 +615,12 @@ bool mrc_redis_beat_reply(const struct redisReply *reply, struct mrc_redis_beat 
 
 /* ---- reading ----------------------------------------------------------------------------------*/
 
-void mrc_redis_read_add(struct mrc_redis *redis, unsigned block_ms, unsigned count, size_t hubs)
+void mrc_redis_read_add(struct mrc_redis *redis, unsigned block_ms, unsigned count,
+                        size_t count_streams)
 {
     struct mrc_wire *wire = redis->wires[MRC_REDIS_R];
 
-    mrc_wire_begin(wire, 6 + 2 * hubs);
+    mrc_wire_begin(wire, 6 + 2 * count_streams);
     mrc_wire_add_text(wire, "XREAD");
     mrc_wire_add_text(wire, "COUNT");
     mrc_wire_add_number(wire, count);
@@ -626,9 +629,14 @@ void mrc_redis_read_add(struct mrc_redis *redis, unsigned block_ms, unsigned cou
     mrc_wire_add_text(wire, "STREAMS");
 }
 
-void mrc_redis_read_log_add(struct mrc_redis *redis, const struct mrc_redis_keys *keys)
+void mrc_redis_read_key_add(struct mrc_redis *redis, const char *key)
 {
-    mrc_wire_add_text(redis->wires[MRC_REDIS_R], keys->log);
+    mrc_wire_add_text(redis->wires[MRC_REDIS_R], key);
+}
+
+void mrc_redis_read_after_id_add(struct mrc_redis *redis, const char *id)
+{
+    mrc_wire_add_text(redis->wires[MRC_REDIS_R], id);
 }
 
 /* The next entry is NUMBER + 1, of any generation. */
@@ -638,6 +646,30 @@ void mrc_redis_read_after_add(struct mrc_redis *redis, uint64_t number)
 
     snprintf(text, sizeof(text), "%" PRIu64 "-%" PRIu64, number, UINT64_MAX);
     mrc_wire_add_text(redis->wires[MRC_REDIS_R], text);
+}
+
+/* Whether KEY is that of questions; see mrc_redis_keys_make(). */
+static bool is_asks(struct mrc_bytes key)
+{
+    return key.len > 3 && !memcmp(key.ptr + key.len - 3, "}:q", 3);
+}
+
+static bool each_of_asks(const struct redisReply *stream, mrc_redis_ask_fn *each, void *ctx,
+                         struct mrc_engine_error *error)
+{
+    struct mrc_bytes key = mrc_reply_text(mrc_reply_at(stream, 0));
+    const struct redisReply *entries = mrc_reply_at(stream, 1);
+    const struct redisReply *one;
+
+    for (size_t i = 0; (one = mrc_reply_at(entries, i)); i++) {
+        struct mrc_bytes id = mrc_reply_text(mrc_reply_at(one, 0));
+        struct mrc_ask ask;
+
+        if (!mrc_reply_is_stream_id(id))
+            return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to XREAD is odd");
+        each(ctx, key, id, mrc_reply_ask(one, &ask) ? &ask : NULL);
+    }
+    return true;
 }
 
 static bool each_of_log(const struct redisReply *log, mrc_redis_entry_fn *each, void *ctx,
@@ -658,8 +690,8 @@ static bool each_of_log(const struct redisReply *log, mrc_redis_entry_fn *each, 
     return true;
 }
 
-bool mrc_redis_read_reply(const struct redisReply *reply, mrc_redis_entry_fn *each, void *ctx,
-                          struct mrc_engine_error *error)
+bool mrc_redis_read_reply(const struct redisReply *reply, mrc_redis_entry_fn *each,
+                          mrc_redis_ask_fn *each_ask, void *ctx, struct mrc_engine_error *error)
 {
     const struct redisReply *log;
 
@@ -670,7 +702,11 @@ bool mrc_redis_read_reply(const struct redisReply *reply, mrc_redis_entry_fn *ea
     if (reply->type != REDIS_REPLY_ARRAY)
         return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to XREAD is odd");
     for (size_t i = 0; (log = mrc_reply_at(reply, i)); i++) {
-        if (!each_of_log(log, each, ctx, error))
+        bool is_good = is_asks(mrc_reply_text(mrc_reply_at(log, 0)))
+                           ? each_of_asks(log, each_ask, ctx, error)
+                           : each_of_log(log, each, ctx, error);
+
+        if (!is_good)
             return false;
     }
     return true;

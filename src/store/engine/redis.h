@@ -18,6 +18,7 @@
 
 #include "apr_pools.h"
 
+#include "store/engine/ask.h"
 #include "store/engine/engine.h"
 #include "store/engine/entry.h"
 #include "store/engine/sides.h"
@@ -33,7 +34,9 @@ struct mrc_redis_keys {
     const char *machines;
     const char *subscriptions; /* of this machine */
     const char *revocations;
-    const char *prefix; /* of the subscriptions of any machine, whose name follows */
+    const char *asks;    /* questions of operators to other machines (asks.h) */
+    const char *answers; /* of the answers to them, whose names follow */
+    const char *prefix;  /* of the subscriptions of any machine, whose name follows */
 };
 
 /* The keys of the hub NAME for MACHINE; they live in POOL. */
@@ -184,17 +187,27 @@ bool mrc_redis_beat_reply(const struct redisReply *reply, struct mrc_redis_beat 
 
 /* ---- reading, on R ----------------------------------------------------------------------------*/
 
-/* Begins a command that waits at most BLOCK_MS for entries of any of HUBS logs, and gets at most
- * COUNT of each; mrc_redis_read_log_add() and then mrc_redis_read_after_add() follow for each hub
- * in the same order. */
-void mrc_redis_read_add(struct mrc_redis *redis, unsigned block_ms, unsigned count, size_t hubs);
-void mrc_redis_read_log_add(struct mrc_redis *redis, const struct mrc_redis_keys *keys);
+/*
+ * Begins a command that waits at most BLOCK_MS for entries of any of COUNT_STREAMS streams, which
+ * are logs of hubs and questions to this machine, and gets at most COUNT of each. Then
+ * mrc_redis_read_key_add() follows for each of them, and then in the same order
+ * mrc_redis_read_after_add() for a log, and mrc_redis_read_after_id_add() for questions.
+ */
+void mrc_redis_read_add(struct mrc_redis *redis, unsigned block_ms, unsigned count,
+                        size_t count_streams);
+void mrc_redis_read_key_add(struct mrc_redis *redis, const char *key);
 void mrc_redis_read_after_add(struct mrc_redis *redis, uint64_t number);
+void mrc_redis_read_after_id_add(struct mrc_redis *redis, const char *id);
 
-/* Calls EACH for every entry; LOG is the key. EACH returns false to stop, and has set ERROR. */
+/* Calls EACH for every entry, whose LOG is the key. It returns false to stop, and has set ERROR. */
 typedef bool mrc_redis_entry_fn(void *ctx, struct mrc_bytes log, const struct mrc_entry *entry,
                                 struct mrc_engine_error *error);
-bool mrc_redis_read_reply(const struct redisReply *reply, mrc_redis_entry_fn *each, void *ctx,
-                          struct mrc_engine_error *error);
+
+/* Calls EACH for every question in the stream ASKS, with its ID there, which is not too long. ASK
+ * is NULL if it makes no sense. */
+typedef void mrc_redis_ask_fn(void *ctx, struct mrc_bytes asks, struct mrc_bytes id,
+                              const struct mrc_ask *ask);
+bool mrc_redis_read_reply(const struct redisReply *reply, mrc_redis_entry_fn *each,
+                          mrc_redis_ask_fn *each_ask, void *ctx, struct mrc_engine_error *error);
 
 #endif

@@ -61,6 +61,36 @@ bool mrc_reply_entry(const struct redisReply *reply, struct mrc_entry *ret_entry
     return true;
 }
 
+bool mrc_reply_is_stream_id(struct mrc_bytes text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] != '-' && (text.ptr[i] < '0' || text.ptr[i] > '9'))
+            return false;
+    }
+    return text.len > 0 && text.len < MRC_ASKS_ID_BYTES;
+}
+
+static bool take_field(const struct redisReply *fields, size_t i, const char *name,
+                       struct mrc_bytes *ret_value)
+{
+    *ret_value = mrc_reply_text(mrc_reply_at(fields, 2 * i + 1));
+    return mrc_bytes_eq_str(mrc_reply_text(mrc_reply_at(fields, 2 * i)), name);
+}
+
+bool mrc_reply_ask(const struct redisReply *reply, struct mrc_ask *ret_ask)
+{
+    const struct redisReply *fields = mrc_reply_at(reply, 1);
+    struct mrc_ask ask;
+
+    if (!take_field(fields, 0, "n", &ask.nonce) || !take_field(fields, 1, "f", &ask.from) ||
+        !take_field(fields, 2, "t", &ask.to) || !take_field(fields, 3, "q", &ask.question) ||
+        ask.nonce.len == 0 || ask.nonce.len > MRC_ASKS_NONCE_MAX ||
+        ask.question.len > MRC_ASKS_QUESTION_MAX)
+        return false;
+    *ret_ask = ask;
+    return true;
+}
+
 bool mrc_reply_set_error(struct mrc_engine_error *error, enum mrc_engine_reason reason,
                          const char *fmt, ...)
 {

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "core/base/bytes.h"
+#include "store/engine/ask.h"
 #include "store/engine/engine.h"
 #include "store/engine/entry.h"
 
@@ -25,6 +26,13 @@ bool mrc_reply_number(const struct redisReply *reply, uint64_t *ret_number);
 
 /* An entry of a stream. False: REPLY is none. */
 bool mrc_reply_entry(const struct redisReply *reply, struct mrc_entry *ret_entry);
+
+/* Whether TEXT looks like the id of an entry of a stream, and is short enough for
+ * MRC_ASKS_ID_BYTES. */
+bool mrc_reply_is_stream_id(struct mrc_bytes text);
+
+/* A question in a stream of them (asks.h). False: REPLY is none. */
+bool mrc_reply_ask(const struct redisReply *reply, struct mrc_ask *ret_ask);
 
 /* False if REPLY is an error, which ERROR then describes. */
 bool mrc_reply_is_good(const struct redisReply *reply, struct mrc_engine_error *error);

@@ -3,6 +3,8 @@ libmrcstore_la_SOURCES += \
 	%D%/entry.c %D%/entry.h
 
 REDIS_SOURCES = \
+	%D%/ask.h \
+	%D%/asks.c %D%/asks.h \
 	%D%/locate.c %D%/locate.h \
 	%D%/lookup.c %D%/lookup.h \
 	%D%/login.c %D%/login.h \

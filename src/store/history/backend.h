@@ -62,8 +62,9 @@ struct mrc_history_ops {
                                   int64_t now_us, struct mrc_place *ret_place);
     bool (*get_position_key)(const struct mrc_history *history, unsigned char *key);
     apr_status_t (*catch_up)(struct mrc_history *history,
-                             int64_t wait_us);  /* NULL: nothing to do */
-    void (*close)(struct mrc_history *history); /* the same */
+                             int64_t wait_us);                           /* NULL: nothing to do */
+    bool (*may_come)(const struct mrc_history *history, int64_t now_us); /* NULL: it never may */
+    void (*close)(struct mrc_history *history);                          /* the same */
 };
 
 /* The first member of every back end's own struct. Constant after opening. */

@@ -31,6 +31,10 @@
 /* The most records that the search for a position reads. */
 #define SEEK_TRIES 16
 
+/* When the engine is back, the other machines put back what it has lost within this time: the
+ * longest pause between two attempts to connect, and some more. */
+#define RETURN_US ((int64_t)3000 * 1000)
+
 /* The pause of a publisher that finds no free slot. */
 #define FULL_PAUSE_US ((int64_t)1000)
 
@@ -340,6 +344,16 @@ static apr_status_t catch_up(struct mrc_history *base, int64_t wait_us)
     return mrc_link_wait(history->link, ticket, wait_us);
 }
 
+/* The other machines lose and find the engine at about the same time. */
+static bool may_come(const struct mrc_history *base, int64_t now_us)
+{
+    struct mrc_link_status status;
+
+    mrc_link_get_status(((const struct engine_history *)base)->link, &status);
+    return status.back_us && status.machines > 1 && now_us >= status.back_us &&
+           now_us - status.back_us < RETURN_US;
+}
+
 static const struct mrc_history_ops engine_ops = {
     .append = append,
     .append_batch = append_batch,
@@ -352,6 +366,7 @@ static const struct mrc_history_ops engine_ops = {
     .seek_position = seek_position,
     .get_position_key = get_position_key,
     .catch_up = catch_up,
+    .may_come = may_come,
 };
 
 apr_status_t mrc_history_open_engine(apr_pool_t *pool, struct mrc_hub_segment *segment,

@@ -64,6 +64,11 @@ apr_status_t mrc_history_catch_up(struct mrc_history *history, int64_t wait_us)
     return history->ops->catch_up ? history->ops->catch_up(history, wait_us) : APR_SUCCESS;
 }
 
+bool mrc_history_may_come(const struct mrc_history *history, int64_t now_us)
+{
+    return history->ops->may_come && history->ops->may_come(history, now_us);
+}
+
 apr_status_t mrc_history_mirror(struct mrc_history *history, const struct mrc_record *record,
                                 int64_t now_us, struct mrc_tags *tags)
 {

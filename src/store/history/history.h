@@ -122,6 +122,10 @@ apr_status_t mrc_history_append_group(struct mrc_history *history, const struct 
  */
 apr_status_t mrc_history_catch_up(struct mrc_history *history, int64_t wait_us);
 
+/* Whether other machines may be putting back now what the engine has lost, so an update that this
+ * machine does not know may still come. */
+bool mrc_history_may_come(const struct mrc_history *history, int64_t now_us);
+
 /* For the link: appends RECORD, which came from the engine, to the ring, with its own time, and
  * adds its tags to TAGS. Errors are those of mrc_ring_append(). */
 apr_status_t mrc_history_mirror(struct mrc_history *history, const struct mrc_record *record,

@@ -147,6 +147,11 @@ void mrc_link_set_state(struct mrc_link *link, enum mrc_link_state state, int64_
     atomic_store(&link->layout->state, (uint32_t)state);
 }
 
+void mrc_link_note_back(struct mrc_link *link, int64_t now_us)
+{
+    atomic_store(&link->layout->back_us, now_us);
+}
+
 void mrc_link_set_newest(struct mrc_link *link, uint64_t number)
 {
     atomic_store_explicit(&link->layout->newest, number, memory_order_relaxed);
@@ -251,6 +256,7 @@ void mrc_link_get_status(const struct mrc_link *link, struct mrc_link_status *re
     *ret_status = (struct mrc_link_status){
         .state = (enum mrc_link_state)atomic_load(&layout->state),
         .since_us = atomic_load(&layout->since_us),
+        .back_us = atomic_load(&layout->back_us),
         .has_joined = atomic_load(&layout->joined) != 0,
         .lag = newest > number ? newest - number : 0,
         .machines = atomic_load(&layout->machines),

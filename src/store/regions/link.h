@@ -71,6 +71,9 @@ void mrc_link_set_counter(struct mrc_link *link, uint64_t counter);
 
 /* Leader. KEY is set once; a later one is ignored. */
 void mrc_link_set_state(struct mrc_link *link, enum mrc_link_state state, int64_t now_us);
+/* Leader: the link was down, and is up again with the log that it had. */
+void mrc_link_note_back(struct mrc_link *link, int64_t now_us);
+
 void mrc_link_set_newest(struct mrc_link *link, uint64_t number);
 void mrc_link_set_machines(struct mrc_link *link, uint64_t count);
 void mrc_link_set_key(struct mrc_link *link, const char *key);
@@ -109,6 +112,7 @@ void mrc_link_set_napping(struct mrc_link *link, bool is_napping);
 struct mrc_link_status {
     enum mrc_link_state state;
     int64_t since_us; /* the time of day */
+    int64_t back_us;  /* the time of day of the last mrc_link_note_back(); 0: none */
     bool has_joined;  /* at least once */
     uint64_t lag;     /* entries that the engine is known to have and the ring does not */
     uint64_t machines;

@@ -65,7 +65,10 @@ struct mrc_link_layout {
      * still have to put some of them back; by the leader. One more than the seq; 0: nothing. */
     _Atomic uint64_t fork;
 
-    uint8_t reserved2[152];
+    _Atomic int64_t
+        back_us; /* the time of day when it was up again with the same log; by the leader */
+
+    uint8_t reserved2[144];
 
     _Atomic uint64_t counters[MRC_LINK_COUNTERS]; /* enum mrc_link_counter; by anybody */
 };

@@ -46,8 +46,11 @@ static size_t read_all(const struct pair *pair, size_t got)
     ssize_t count;
 
     while ((count = read(pair->client, bytes, sizeof(bytes))) > 0) {
-        for (ssize_t i = 0; i < count; i++)
-            ck_assert_int_eq(bytes[i], byte_at(got + (size_t)i));
+        ssize_t good = 0; /* an assertion for each byte would take seconds */
+
+        while (good < count && bytes[good] == byte_at(got + (size_t)good))
+            good++;
+        ck_assert_int_eq(good, count);
         got += (size_t)count;
     }
     return got;

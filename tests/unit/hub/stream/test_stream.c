@@ -836,6 +836,38 @@ START_TEST(a_client_that_acknowledges_goes_on)
 }
 END_TEST
 
+/* It was acknowledging until just after the watch had begun. */
+START_TEST(a_client_that_vanishes_is_found_within_a_timeout_and_a_heartbeat)
+{
+    const struct mrc_hub_limits limits = {.heartbeat_us = 2 * SECOND};
+    const struct mrc_hub_limits quiet = {.heartbeat_us = 0};
+    struct mrc_hub_spec busy = spec;
+
+    ck_assert_int_eq(mrc_stream_watch_us(&limits, 4 * SECOND, NOW), NOW - 2 * SECOND);
+    ck_assert_int_eq(mrc_stream_watch_us(&limits, 2 * SECOND, NOW), NOW);
+    ck_assert_int_eq(mrc_stream_watch_us(&limits, 1, NOW), NOW);
+    ck_assert_int_eq(mrc_stream_watch_us(&quiet, 4 * SECOND, NOW), NOW);
+    busy.limits.heartbeat_us = SECOND;
+    open_hub(&busy);
+    open_live();
+    fake.carrier.ops = &silent_ops;
+    ck_assert(push('a', 1));
+    ck_assert_int_eq(work(), MRC_STREAM_IDLE);
+    ck_assert(push('b', 1));
+    ck_assert_int_eq(mrc_stream_work(stream, NOW + 9 * SECOND / 2), MRC_STREAM_IDLE);
+    silence_us = 4 * SECOND;
+    tick_at(NOW + 5 * SECOND);
+    ck_assert_int_eq(stream->state, MRC_STREAM_LIVE);
+    ck_assert(push('c', 1));
+    ck_assert_int_eq(mrc_stream_work(stream, NOW + 13 * SECOND / 2), MRC_STREAM_IDLE);
+    ck_assert_int_eq(mrc_stream_due_us(stream), NOW + 7 * SECOND);
+    silence_us = 6 * SECOND;
+    tick_at(NOW + 7 * SECOND);
+    ck_assert_int_eq(stream->end, MRC_END_SLOW);
+    close_stream(MRC_END_CLIENT, NULL);
+}
+END_TEST
+
 /* A client that takes nothing is found by that alone. */
 START_TEST(a_pending_stream_is_not_watched)
 {
@@ -1143,6 +1175,7 @@ int main(void)
     tcase_add_test(own, a_turn_of_replay_reads_a_slice);
     tcase_add_test(own, a_replay_that_is_overrun_ends);
     tcase_add_test(own, without_heartbeats_nothing_is_due);
+    tcase_add_test(own, a_client_that_vanishes_is_found_within_a_timeout_and_a_heartbeat);
     tcase_add_test(own, nothing_is_written_after_the_end);
     tcase_add_test(own, a_stream_has_a_lifetime);
     tcase_add_test(own, a_lifetime_of_a_second_is_spread);

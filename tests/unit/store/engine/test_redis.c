@@ -121,10 +121,10 @@ static struct got read_after(uint64_t number)
     struct redisReply *reply;
 
     mrc_redis_read_add(redis, 50, 1000, 1);
-    mrc_redis_read_log_add(redis, &keys);
+    mrc_redis_read_key_add(redis, keys.log);
     mrc_redis_read_after_add(redis, number);
     reply = next(MRC_REDIS_R);
-    ck_assert_msg(mrc_redis_read_reply(reply, get, &got, &error), "%s", error.text.text);
+    ck_assert_msg(mrc_redis_read_reply(reply, get, NULL, &got, &error), "%s", error.text.text);
     mrc_redis_free_reply(reply);
     return got;
 }
