@@ -2,13 +2,16 @@
 A hub belongs to a site: virtual hosts with the same written ServerName have one hub for a path, others
 have hubs of their own, also if they inherit the same section. Nothing passes from one site to another.
 """
+import contextlib
 import os
 import re
+import threading
 
 import pytest
 
 from env import token
 from env.hub import PATH, hub
+from env.wait import wait_until
 
 pytestmark = pytest.mark.mpm("event")
 
@@ -124,6 +127,42 @@ def test_site_can_switch_the_hub_off(httpd):
     assert httpd.get(f"{PATH}?match=x", host=FIRST).status == 404
     assert delivers(httpd, {"host": SECOND}, {"host": SECOND})
     assert labels(httpd) == [f"localhost{PATH}", f"{SECOND}{PATH}"]
+
+
+def test_floods_of_one_site_stop_no_other(httpd):
+    """Publications, streams and announced subscriptions of one site, as fast as they go. Another site works as ever."""
+    httpd.start(hub("MercureSubscriptions On", "MercurePublishRate 20", "MercureMaxSubscribers 30") +
+                httpd.vhost(name=FIRST) + httpd.vhost(name=SECOND))
+    end, seen = threading.Event(), {"publication": set(), "stream": set()}
+
+    def publish():
+        while not end.is_set():
+            seen["publication"].add(httpd.publish(TOPIC, "x" * 1000, host=FIRST, status=None).status)
+
+    def subscribe():
+        while not end.is_set():
+            with contextlib.ExitStack() as stack:
+                for _ in range(20):
+                    stream = httpd.subscribe([("match", "*")], token=token.subscriber(), host=FIRST, status=None)
+                    seen["stream"].add(stack.enter_context(stream).response.status)
+
+    floods = [threading.Thread(target=target) for target in (publish, publish, subscribe, subscribe)]
+    for flood in floods:
+        flood.start()
+    try:
+        wait_until(lambda: all(statuses == {200, 429} for statuses in seen.values()), what="floods past their limits")
+        with httpd.subscribe([("match", TOPIC)], host=SECOND) as stream:
+            for i in range(15):
+                httpd.publish(TOPIC, str(i), host=SECOND)
+                assert stream.next().data == str(i)
+            for i in range(10):
+                with httpd.subscribe([("match", f"{TOPIC}/{i}")], host=SECOND):
+                    pass
+    finally:
+        end.set()
+        for flood in floods:
+            flood.join()
+    assert all(statuses == {200, 429} for statuses in seen.values()), seen
 
 
 # ---- one hub for a site --------------------------------------------------------------------------

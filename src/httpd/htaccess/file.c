@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "apr_lib.h"
 #include "apr_strings.h"
 
 #include "store/base/status.h"
@@ -100,6 +101,69 @@ apr_status_t mrc_htaccess_file_read(const char *path, struct mrc_buf *buf, struc
                           : fail(error, errno);
 }
 
+/* ---- what httpd's parser gets
+ * ------------------------------------------------------------------*/
+
+enum tag { TAG_NONE, TAG_OPENS, TAG_CLOSES };
+
+/*
+ * Whether a section begins or ends in LINE. Where this differs from httpd, sections seem deeper
+ * than they are: httpd may take a line that opens one for a part of the line before it. Nothing
+ * else may stand for a closing tag, and httpd removes quotes.
+ */
+static enum tag find_tag(struct mrc_bytes line, bool continues)
+{
+    size_t at = 0;
+    bool has_quote;
+
+    while (at < line.len && apr_isspace(line.ptr[at]))
+        at++;
+    has_quote = at < line.len && (line.ptr[at] == '"' || line.ptr[at] == '\'');
+    at += has_quote;
+    if (at == line.len || line.ptr[at] != '<')
+        return TAG_NONE;
+    if (at + 1 == line.len || line.ptr[at + 1] != '/')
+        return TAG_OPENS;
+    return has_quote || continues ? TAG_NONE : TAG_CLOSES;
+}
+
+/* Whether the next line may be a part of LINE. */
+static bool is_continued(struct mrc_bytes line)
+{
+    while (line.len > 0 && line.ptr[line.len - 1] == '\r')
+        line.len--;
+    return line.len > 0 && line.ptr[line.len - 1] == '\\';
+}
+
+bool mrc_htaccess_file_check(struct mrc_bytes content, unsigned *ret_line, struct mrc_error *error)
+{
+    unsigned depth = 0;
+    bool continues = false;
+
+    for (unsigned number = 1; content.len > 0; number++) {
+        const char *end = memchr(content.ptr, '\n', content.len);
+        struct mrc_bytes line = {content.ptr, end ? (size_t)(end - content.ptr) : content.len};
+        enum tag tag = find_tag(line, continues);
+
+        depth += tag == TAG_OPENS;
+        depth -= tag == TAG_CLOSES && depth > 0;
+        *ret_line = number;
+        if (memchr(line.ptr, '\0', line.len)) {
+            mrc_error_set(error, MRC_EINVAL, "the line has a NUL byte");
+            return false;
+        }
+        if (depth > MRC_HTACCESS_FILE_DEPTH_MAX) {
+            mrc_error_set(error, MRC_EINVAL, "more than %d sections are in each other",
+                          MRC_HTACCESS_FILE_DEPTH_MAX);
+            return false;
+        }
+        continues = is_continued(line);
+        content.ptr += line.len + (end ? 1 : 0);
+        content.len -= line.len + (end ? 1 : 0);
+    }
+    return true;
+}
+
 /* ---- a file below a directory -----------------------------------------------------------------*/
 
 /* The part of NAME below DIR. NULL: it has none, or it has `.`, `..` or an empty segment. */
@@ -177,7 +241,7 @@ static int open_below(int at, const char *name)
 
 apr_status_t mrc_htaccess_file_read_below(apr_pool_t *pool, const char *dir, const char *name,
                                           uid_t owner, struct mrc_buf *buf, struct mrc_error *error,
-                                          const char **ret_path)
+                                          const char **ret_path, struct mrc_file_stamp *ret_stamp)
 {
     const char *below = relative(dir, name);
     struct mrc_htaccess_found found;
@@ -185,6 +249,8 @@ apr_status_t mrc_htaccess_file_read_below(apr_pool_t *pool, const char *dir, con
     int at, fd;
 
     *ret_path = below ? apr_pstrcat(pool, dir, "/", below, NULL) : NULL;
+    if (below) /* before the file is read: it may change meanwhile */
+        *ret_stamp = mrc_htaccess_file_look(*ret_path);
     if (!below)
         return mrc_status_set(error, APR_EINVAL, "it is not below the directory %.150s", dir);
     at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);

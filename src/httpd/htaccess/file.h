@@ -24,6 +24,9 @@
 /* The longest key file of a site. */
 #define MRC_HTACCESS_FILE_KEY_MAX_BYTES ((size_t)64 * 1024)
 
+/* Sections in sections. */
+#define MRC_HTACCESS_FILE_DEPTH_MAX 32
+
 /* What is known of a file that was read. */
 struct mrc_htaccess_found {
     struct mrc_file_stamp stamp;
@@ -46,10 +49,19 @@ apr_status_t mrc_htaccess_file_read(const char *path, struct mrc_buf *buf, struc
 /*
  * Appends the content of the file NAME (a path below DIR, or absolute) to BUF. It must be below
  * DIR, be reached without a symbolic link or a mount, and belong to OWNER. RET_PATH gets its path
- * in POOL, also on failure; NULL: NAME is no path below DIR. ERROR says why it is not read.
+ * in POOL, and RET_STAMP its stamp from before it was read, also on failure; NULL: NAME is no path
+ * below DIR, and has no stamp. ERROR says why it is not read.
  */
 apr_status_t mrc_htaccess_file_read_below(apr_pool_t *pool, const char *dir, const char *name,
                                           uid_t owner, struct mrc_buf *buf, struct mrc_error *error,
-                                          const char **ret_path);
+                                          const char **ret_path, struct mrc_file_stamp *ret_stamp);
+
+/*
+ * Whether httpd may parse CONTENT: it has no NUL byte, which would end a line early, and its
+ * sections are at most MRC_HTACCESS_FILE_DEPTH_MAX deep. httpd's parser calls itself for sections
+ * in sections: a file of 1 MB would overflow the stack of its thread. Otherwise RET_LINE is the
+ * number of the line, and ERROR says what is wrong.
+ */
+bool mrc_htaccess_file_check(struct mrc_bytes content, unsigned *ret_line, struct mrc_error *error);
 
 #endif

@@ -99,13 +99,15 @@ struct looking {
 static void *read_site(void *ctx, void *old)
 {
     const struct looking *looking = ctx;
+    const struct mrc_htaccess_reading *before = old;
     struct mrc_htaccess_reading *reading;
 
-    if (old && mrc_htaccess_is_valid(old))
+    if (before && mrc_htaccess_is_valid(before))
         return old;
     reading = mrc_htaccess_parse(
         looking->place, mrc_htaccess_cache_number(looking->cache, MRC_HTACCESS_PARSE_KEYS_MAX));
-    if (reading && reading->error)
+    if (reading && reading->error &&
+        !(before && before->error && !strcmp(before->error, reading->error)))
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, looking->r,
                       "MRC0501: the hub %s answers 500 because of a mistake: %s",
                       looking->claim->location->hub->label, reading->error);

@@ -11,6 +11,9 @@
 #include "httpd/config/settings.h"
 #include "httpd/htaccess/file.h"
 
+/* More than a step of the clock of any file system, and less than a change may take to count. */
+#define YOUNG_NS INT64_C(1000000000)
+
 /* The state of one reading. */
 struct parsing {
     const struct mrc_htaccess_place *place;
@@ -19,11 +22,17 @@ struct parsing {
     struct mrc_bytes rest; /* of its content */
 };
 
-static void watch(struct mrc_htaccess_reading *reading, const char *path)
+/*
+ * STAMP is from before the file was read. A file that was changed just before may change again
+ * without another stamp, because the clock of file systems has steps: it is read once more.
+ */
+static void watch(struct mrc_htaccess_reading *reading, const char *path,
+                  const struct mrc_file_stamp *stamp)
 {
     struct mrc_htaccess_watch *watch = apr_array_push(reading->watches);
+    int64_t age_ns = apr_time_now() * 1000 - stamp->changed_ns;
 
-    *watch = (struct mrc_htaccess_watch){path, mrc_htaccess_file_look(path)};
+    *watch = (struct mrc_htaccess_watch){path, *stamp, age_ns > -YOUNG_NS && age_ns < YOUNG_NS};
 }
 
 /* ---- the content, line by line ----------------------------------------------------------------*/
@@ -69,13 +78,15 @@ static const char *read_key(void *ctx, const char *name, struct mrc_bytes *ret_c
     const char *parent =
         slash == dir || !slash ? "/" : apr_pstrmemdup(pool, dir, (apr_size_t)(slash - dir));
     struct mrc_error error = {""};
+    struct mrc_file_stamp stamp;
     struct mrc_buf buf;
     apr_status_t status;
 
     mrc_buf_init(&buf, MRC_HTACCESS_FILE_KEY_MAX_BYTES);
-    status = mrc_htaccess_file_read_below(pool, parent, name, parsing->owner, &buf, &error, &path);
+    status = mrc_htaccess_file_read_below(pool, parent, name, parsing->owner, &buf, &error, &path,
+                                          &stamp);
     if (path)
-        watch(parsing->reading, path);
+        watch(parsing->reading, path, &stamp);
     if (!status)
         *ret_content =
             (struct mrc_bytes){mrc_buf_bytes(&buf).len ? apr_pmemdup(pool, mrc_buf_bytes(&buf).ptr,
@@ -167,18 +178,22 @@ static const char *execute(struct parsing *parsing, const char *name)
 static apr_status_t read_file(struct parsing *parsing, const char *path)
 {
     struct mrc_htaccess_reading *reading = parsing->reading;
+    struct mrc_file_stamp stamp = mrc_htaccess_file_look(path);
     struct mrc_htaccess_found found;
     struct mrc_error error = {""};
     struct mrc_buf buf;
     apr_status_t status;
+    unsigned line;
 
     mrc_buf_init(&buf, MRC_HTACCESS_FILE_MAX_BYTES);
-    watch(reading, path);
+    watch(reading, path, &stamp);
     status = mrc_htaccess_file_read(path, &buf, &error, &found);
     if (!status) {
         parsing->owner = found.owner;
         parsing->rest = mrc_buf_bytes(&buf);
-        reading->error = execute(parsing, path);
+        reading->error = mrc_htaccess_file_check(parsing->rest, &line, &error)
+                             ? execute(parsing, path)
+                             : apr_psprintf(reading->pool, "%s:%u: %s", path, line, error.text);
     } else if (!APR_STATUS_IS_ENOENT(status)) {
         reading->error = apr_psprintf(reading->pool, "%s cannot be read: %s", path, error.text);
     }
@@ -227,7 +242,7 @@ bool mrc_htaccess_is_valid(const struct mrc_htaccess_reading *reading)
             &APR_ARRAY_IDX(reading->watches, i, struct mrc_htaccess_watch);
         struct mrc_file_stamp now = mrc_htaccess_file_look(watch->path);
 
-        if (!mrc_file_stamp_eq(&watch->stamp, &now))
+        if (watch->is_young || !mrc_file_stamp_eq(&watch->stamp, &now))
             return false;
     }
     return true;

@@ -33,6 +33,7 @@ struct mrc_htaccess_place {
 struct mrc_htaccess_watch {
     const char *path;
     struct mrc_file_stamp stamp;
+    bool is_young; /* it may have changed again without another stamp */
 };
 
 /* A reading. It lives in a pool of its own. */
@@ -50,7 +51,7 @@ struct mrc_htaccess_reading {
 struct mrc_htaccess_reading *mrc_htaccess_parse(const struct mrc_htaccess_place *place,
                                                 uint64_t number);
 
-/* Whether no file of READING has changed. */
+/* Whether no file of READING has changed, nor can have. */
 bool mrc_htaccess_is_valid(const struct mrc_htaccess_reading *reading);
 
 /* For struct mrc_htaccess_cache. */

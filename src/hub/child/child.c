@@ -35,8 +35,9 @@ struct mrc_child {
     apr_pool_t *hubs_pool; /* of hubs that are opened later; while OPENING is held */
     _Atomic(struct mrc_site_place **) places; /* of each hub; NULL: nobody has asked for them */
     struct mrc_child_watch watch;
-    _Atomic int64_t problem_us;  /* when a problem was last reported; 0: never */
-    struct mrc_numbers *numbers; /* of the whole child, in its first hub; NULL: it has no hub */
+    _Atomic int64_t problem_us;    /* when a problem was last reported; 0: never */
+    struct mrc_hub_segment *first; /* NULL: the child has no hub */
+    struct mrc_numbers *numbers;   /* of the whole child, in its first hub; NULL: it has no hub */
     struct mrc_waiters *waiters;
     struct mrc_dispatcher *dispatcher;
     struct mrc_announcer *announcer; /* NULL: no hub has a roster */
@@ -122,14 +123,12 @@ static void open_hubs(apr_pool_t *pool, struct mrc_child *child)
 
 static void open_numbers(apr_pool_t *pool, struct mrc_child *child)
 {
-    struct mrc_hub_segment *segment = NULL;
-
-    for (size_t i = 0; i < child->hubs_count && !segment; i++)
-        segment = mrc_memory_hub(child->memory, child->specs[i]->shape.key);
-    if (!segment)
+    for (size_t i = 0; i < child->hubs_count && !child->first; i++)
+        child->first = mrc_memory_hub(child->memory, child->specs[i]->shape.key);
+    if (!child->first)
         return;
-    mrc_hub_segment_begin_numbers(pool, segment, child->slot);
-    child->numbers = mrc_numbers_create(pool, segment, child->slot);
+    mrc_hub_segment_begin_numbers(pool, child->first, child->slot);
+    child->numbers = mrc_numbers_create(pool, child->first, child->slot);
 }
 
 static bool has_durable(const struct mrc_child *child)
@@ -228,6 +227,20 @@ const char *mrc_child_problem(const struct mrc_child *child)
     return child->problem.text[0] ? child->problem.text : NULL;
 }
 
+/* Folds the state that CHILD leaves. It has none in a hub that it has not opened: there may be
+ * thousands, whose memory it has never touched. */
+static void fold_own(struct mrc_child *child)
+{
+    if (child->first)
+        mrc_hub_segment_fold(child->first, child->slot);
+    for (size_t i = 0; i < child->hubs_count; i++) {
+        struct mrc_hub *hub = atomic_load(&child->hubs[i]);
+
+        if (hub)
+            mrc_hub_segment_fold(mrc_hub_segment(hub), child->slot);
+    }
+}
+
 bool mrc_child_stop(struct mrc_child *child)
 {
     bool ended;
@@ -239,7 +252,7 @@ bool mrc_child_stop(struct mrc_child *child)
     if (!mrc_announcer_stop(child->announcer) || !ended)
         return false; /* a thread may still change counts: the slot is folded after the process has
                          ended */
-    fold_slot(child->memory, child->slot);
+    fold_own(child);
     mrc_control_release(mrc_memory_control(child->memory), child->slot);
     return true;
 }

@@ -59,6 +59,7 @@ struct lane {
 /* A hub from its first stream on. */
 struct feed_hub {
     struct mrc_hub *hub;
+    size_t index;
     struct lane lanes[LANES];
 };
 
@@ -74,7 +75,7 @@ struct mrc_feed {
 /* The hub of STREAM, which was added at some time. */
 static struct feed_hub *hub_of(struct mrc_feed *feed, const struct mrc_stream *stream)
 {
-    return feed->by_index[mrc_hub_get_index(mrc_subscriber_get_hub(stream->subscriber))];
+    return feed->by_index[stream->hub_index];
 }
 
 /* The hub of STREAM, which is new. NULL: out of memory. */
@@ -88,7 +89,8 @@ static struct feed_hub *obtain_hub(struct mrc_feed *feed, const struct mrc_strea
     if (!hub)
         return NULL;
     hub->hub = mrc_subscriber_get_hub(stream->subscriber);
-    feed->by_index[mrc_hub_get_index(hub->hub)] = hub;
+    hub->index = stream->hub_index;
+    feed->by_index[stream->hub_index] = hub;
     feed->hubs[feed->hubs_count++] = hub;
     return hub;
 }
@@ -435,6 +437,12 @@ static bool pull(struct mrc_feed *feed, struct feed_hub *hub, struct lane *lane,
     return true;
 }
 
+/* Whether streams of HUB have something to write, and get the next records only after that. */
+static bool is_busy(const struct mrc_feed *feed, const struct feed_hub *hub)
+{
+    return feed->args.is_busy(feed->args.ctx, hub->index);
+}
+
 /* Serves one hub after the other while there is time. The next pull begins with the hub after the
  * last one served. */
 static bool pull_costly(struct mrc_feed *feed)
@@ -447,7 +455,7 @@ static bool pull_costly(struct mrc_feed *feed)
         struct feed_hub *hub = feed->hubs[(first + i) % count];
         struct lane *lane = &hub->lanes[LANE_COSTLY];
 
-        if (lane->listening == 0)
+        if (lane->listening == 0 || is_busy(feed, hub))
             continue;
         if (left_us <= 0)
             return true; /* there may be more */
@@ -466,7 +474,7 @@ bool mrc_feed_pull(struct mrc_feed *feed)
         struct feed_hub *hub = feed->hubs[i];
         struct lane *lane = &hub->lanes[LANE_QUICK];
 
-        if (lane->listening > 0 && pull(feed, hub, lane, NULL))
+        if (lane->listening > 0 && !is_busy(feed, hub) && pull(feed, hub, lane, NULL))
             more = true;
     }
     return more;

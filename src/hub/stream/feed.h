@@ -52,6 +52,9 @@ struct mrc_feed_args {
      */
     void (*on_ready)(void *ctx, struct mrc_stream *stream);
     void (*on_end)(void *ctx, struct mrc_stream *stream);
+
+    /* Whether streams of the hub with this index have something to write. */
+    bool (*is_busy)(void *ctx, size_t hub_index);
     void *ctx;
 };
 
@@ -76,9 +79,9 @@ void mrc_feed_remove(struct mrc_feed *feed, struct mrc_stream *stream);
 uint64_t mrc_feed_get_next(struct mrc_feed *feed, const struct mrc_stream *stream);
 
 /*
- * Reads the next records of each ring; in the costly lanes, only as many as the slice of time
- * allows. If a ring has overwritten records that a lane has not read, the streams of the lane go
- * back to replay. True: a ring has more records.
+ * Reads the next records of each ring whose hub is not busy; in the costly lanes, only as many as
+ * the slice of time allows. If a ring has overwritten records that a lane has not read, the streams
+ * of the lane go back to replay. True: the ring of a hub that is not busy has more records.
  */
 bool mrc_feed_pull(struct mrc_feed *feed);
 

@@ -25,6 +25,7 @@
 #include "hub/stream/feed.h"
 #include "hub/stream/handles.h"
 #include "hub/stream/sessions.h"
+#include "hub/stream/shares.h"
 #include "hub/stream/source.h"
 #include "hub/stream/stream.h"
 #include "hub/subscriber/pages.h"
@@ -32,14 +33,19 @@
 #include "store/ring/ring.h"
 
 #define EPOLL_EVENTS     512
-#define WORK_PER_TURN    500 /* streams of "ready" that write in one turn */
-#define REPLAYS_PER_TURN 100 /* streams of "replaying" that write beside them */
+#define REPLAYS_PER_TURN 100 /* streams of "replaying" that write beside those of "ready" */
 #define CLOSES_PER_TURN  500
 #define CLOSE_WAIT_MS    100 /* between two checks whether a carrier may be closed */
 #define STOP_US          ((int64_t)2000 * 1000) /* a loop that stops waits this long for carriers */
 #define RETRY_MIN_MS     500
 #define RETRY_SPREAD_MS  2500
 #define FAREWELLS        16 /* different reconnection times */
+
+/* What the streams of "ready" write in one turn, and those of one hub before the next hub has its
+ * turn. A write costs as much as the bytes that it has, and these. */
+#define WRITE_COST       8192
+#define COST_PER_TURN    ((int64_t)500 * WRITE_COST)
+#define COST_PER_QUANTUM ((int64_t)50 * WRITE_COST)
 
 /* Streams in REPLAY take at most this long in one turn, because their matching may be costly. */
 #define REPLAYS_US_PER_TURN ((int64_t)5000)
@@ -55,6 +61,7 @@ struct loop_hub {
     uint64_t seen;               /* the mark of the newest order that was carried out (orders.h) */
     struct mrc_handles *handles; /* NULL: not needed yet, or no operator controls the hub */
     struct mrc_pages *pages;     /* NULL: there was no memory for them */
+    struct mrc_share ready, replaying;
 };
 
 struct mrc_loop {
@@ -74,10 +81,10 @@ struct mrc_loop {
     struct mrc_answers *answers;
 
     /* Streams (loop.h). The first three have is_ready set. */
-    struct mrc_list ready;     /* in LIVE, with something to write */
-    struct mrc_list replaying; /* in REPLAY when they were added */
-    struct mrc_list reading;   /* in REPLAY, and waiting for a page */
-    struct mrc_list ended;     /* in ENDING, and waiting for their carrier */
+    struct mrc_shares ready;     /* in LIVE, with something to write */
+    struct mrc_shares replaying; /* in REPLAY when they were added; a quantum is one stream */
+    struct mrc_list reading;     /* in REPLAY, and waiting for a page */
+    struct mrc_list ended;       /* in ENDING, and waiting for their carrier */
 
     uint64_t key[2]; /* for the handles */
     struct mrc_event *heartbeat;
@@ -98,13 +105,23 @@ static struct mrc_stream *take_stream(struct mrc_list *list)
 
 /* ---- one stream in the loop -------------------------------------------------------------------*/
 
+/* What the loop has of the hub of STREAM; NULL: out of memory when the stream came. */
+static struct loop_hub *hub_of(const struct mrc_loop *loop, const struct mrc_stream *stream)
+{
+    return loop->by_index[stream->hub_index];
+}
+
 static void make_ready(struct mrc_loop *loop, struct mrc_stream *stream)
 {
+    struct loop_hub *hub = hub_of(loop, stream);
+
     if (stream->is_ready)
         return;
     stream->is_ready = true;
-    mrc_list_append(stream->state == MRC_STREAM_REPLAY ? &loop->replaying : &loop->ready,
-                    &stream->link);
+    if (stream->state == MRC_STREAM_REPLAY)
+        mrc_shares_add(&loop->replaying, &hub->replaying, &stream->link);
+    else
+        mrc_shares_add(&loop->ready, &hub->ready, &stream->link);
 }
 
 static void set_timer(struct mrc_loop *loop, struct mrc_stream *stream)
@@ -118,12 +135,6 @@ static void set_timer(struct mrc_loop *loop, struct mrc_stream *stream)
         mrc_wheel_clear(&loop->wheel, &stream->timer);
     else if (!mrc_timer_is_set(&stream->timer) || stream->timer.due_us > due_us)
         mrc_wheel_set(&loop->wheel, &stream->timer, due_us);
-}
-
-/* What the loop has of the hub of STREAM; NULL: out of memory when the stream came. */
-static struct loop_hub *hub_of(const struct mrc_loop *loop, const struct mrc_stream *stream)
-{
-    return loop->by_index[mrc_hub_get_index(mrc_subscriber_get_hub(stream->subscriber))];
 }
 
 /*
@@ -159,6 +170,14 @@ static void take_ready(void *ctx, struct mrc_stream *stream)
 static void take_ended(void *ctx, struct mrc_stream *stream)
 {
     retire(ctx, stream);
+}
+
+/* If no stream of a hub is ready, each of its queues is empty or waits for its client. */
+static bool is_busy(void *ctx, size_t hub_index)
+{
+    const struct mrc_loop *loop = ctx;
+
+    return loop->by_index[hub_index]->ready.streams.first != NULL;
 }
 
 static void work(struct mrc_loop *loop, struct mrc_stream *stream, int64_t now_us)
@@ -230,37 +249,63 @@ static void fetch_ahead(const struct mrc_list *list)
         mrc_stream_fetch((const struct mrc_stream *)link);
 }
 
-static void work_list(struct mrc_loop *loop, struct mrc_list *list, int max, int64_t max_us)
+/* Lets STREAM work, which was taken from a list of ready streams. */
+static void work_one(struct mrc_loop *loop, struct mrc_stream *stream, int64_t now_us)
 {
-    int64_t now_us = mrc_clock_us();
+    stream->is_ready = false;
+    if (stream->state == MRC_STREAM_ENDING)
+        retire(loop, stream);
+    else
+        work(loop, stream, now_us);
+}
 
-    for (int i = 0; i < max; i++) {
-        struct mrc_stream *stream;
+/* The bytes that STREAM has written, which had QUEUED bytes to write, and has got no more. */
+static int64_t written(const struct mrc_stream *stream, size_t queued)
+{
+    size_t left = stream->queued_bytes - stream->offset;
 
-        if (max_us != INT64_MAX && i > 0 && mrc_clock_us() - now_us >= max_us)
+    return queued > left ? (int64_t)(queued - left) : 0;
+}
+
+static void work_live(struct mrc_loop *loop)
+{
+    int64_t now_us = mrc_clock_us(), left = COST_PER_TURN, cost;
+    struct mrc_share *share;
+
+    while (left > 0 && (share = mrc_shares_get(&loop->ready))) {
+        struct mrc_stream *stream = (struct mrc_stream *)mrc_shares_take(&loop->ready, share);
+        size_t queued = stream->queued_bytes - stream->offset;
+
+        fetch_ahead(&share->streams);
+        work_one(loop, stream, now_us);
+        cost = WRITE_COST + written(stream, queued);
+        mrc_shares_spend(&loop->ready, share, cost);
+        left -= cost;
+    }
+}
+
+static void work_replays(struct mrc_loop *loop)
+{
+    int64_t now_us = mrc_clock_us(), until_us = now_us + REPLAYS_US_PER_TURN;
+    struct mrc_share *share;
+
+    for (int i = 0; i < REPLAYS_PER_TURN && (share = mrc_shares_get(&loop->replaying)); i++) {
+        if (i > 0 && mrc_clock_us() >= until_us)
             return;
-        stream = take_stream(list);
-
-        if (!stream)
-            return;
-        fetch_ahead(list);
-        stream->is_ready = false;
-        if (stream->state == MRC_STREAM_ENDING)
-            retire(loop, stream);
-        else
-            work(loop, stream, now_us);
+        work_one(loop, (struct mrc_stream *)mrc_shares_take(&loop->replaying, share), now_us);
+        mrc_shares_spend(&loop->replaying, share, 1);
     }
 }
 
 static bool has_work(const struct mrc_loop *loop)
 {
-    return loop->ready.first || loop->replaying.first;
+    return mrc_shares_get(&loop->ready) || mrc_shares_get(&loop->replaying);
 }
 
 static void work_ready(struct mrc_loop *loop)
 {
-    work_list(loop, &loop->ready, WORK_PER_TURN, INT64_MAX);
-    work_list(loop, &loop->replaying, REPLAYS_PER_TURN, REPLAYS_US_PER_TURN);
+    work_live(loop);
+    work_replays(loop);
 }
 
 /* ---- sockets ----------------------------------------------------------------------------------*/
@@ -411,7 +456,7 @@ static void forget_pages(struct mrc_loop *loop)
 {
     int64_t now_us = mrc_clock_us();
 
-    if (loop->replaying.first || loop->reading.first)
+    if (mrc_shares_get(&loop->replaying) || loop->reading.first)
         loop->replayed_us = now_us;
     if (now_us - loop->replayed_us < PAGES_KEPT_US)
         return;
@@ -725,8 +770,7 @@ static void turn(struct mrc_loop *loop, bool *busy)
     forget_pages(loop);
     take_orders(loop); /* before the updates after them are written */
     work_ready(loop);
-    /* If "ready" is empty, every queue is empty or waits for its client. */
-    *busy = !loop->ready.first && mrc_feed_pull(loop->feed);
+    *busy = mrc_feed_pull(loop->feed);
     if (close_ended(loop, false))
         *busy = true;
     work_sessions(loop);
@@ -897,12 +941,15 @@ apr_status_t mrc_loop_open(apr_pool_t *pool, const struct mrc_loop_args *args,
         .streams = &loop->all,
         .on_ready = take_ready,
         .on_end = take_ended,
+        .is_busy = is_busy,
         .ctx = loop,
     };
     apr_status_t status;
 
     loop->args = *args;
     loop->by_index = apr_pcalloc(pool, sizeof(struct loop_hub *) * (args->hubs_count + 1));
+    loop->ready.quantum = COST_PER_QUANTUM;
+    loop->replaying.quantum = 1;
     mrc_mailbox_init(&loop->posted, &loop->wake);
     mrc_wheel_init(&loop->wheel, mrc_clock_us());
     status = open_descriptors(pool, loop);

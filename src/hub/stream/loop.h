@@ -28,10 +28,10 @@
  *     timers        heartbeats, streams whose time is up, clients that accept nothing
  *     collect       streams in "reading" whose page has arrived
  *     orders        of an operator (hub/control): ends the streams that they are for
- *     work          up to WORK_PER_TURN streams of "ready", and some of "replaying", write what
- *                   their clients have not got yet, each in few large writes
- *     pull          when "ready" is empty: the feed puts the next records of each ring into the
- *                   queues of the streams that receive them
+ *     work          some streams of "ready", and some of "replaying", write what their clients have
+ *                   not got yet, each in few large writes; the hubs take turns (shares.h)
+ *     pull          the feed puts the next records of the ring of each hub that has no stream in
+ *                   "ready" into the queues of the streams that receive them
  *     close         streams that have ended: their responses end at once, and they are closed when
  *                   their carriers allow it
  *     sessions      send what their streams have written

@@ -7,6 +7,7 @@ libmrchub_la_SOURCES += \
 	%D%/loop.c %D%/loop.h \
 	%D%/session.h \
 	%D%/sessions.c %D%/sessions.h \
+	%D%/shares.h \
 	%D%/source.h \
 	%D%/stream.c %D%/stream.h \
 	%D%/waiters.c %D%/waiters.h
@@ -19,6 +20,7 @@ unit_tests += \
 	tests/unit/hub/stream/test_footprint \
 	tests/unit/hub/stream/test_handles \
 	tests/unit/hub/stream/test_loop \
+	tests/unit/hub/stream/test_shares \
 	tests/unit/hub/stream/test_slow_clients \
 	tests/unit/hub/stream/test_stream
 tests_unit_hub_stream_test_feed_LDFLAGS = $(LINK_FAILING_ALLOC)

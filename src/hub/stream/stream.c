@@ -47,6 +47,7 @@ struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct m
         return NULL;
     mrc_hub_begin(mrc_subscriber_get_hub(subscriber));
     stream->subscriber = subscriber;
+    stream->hub_index = (uint32_t)mrc_hub_get_index(mrc_subscriber_get_hub(subscriber));
     stream->carrier = carrier;
     stream->kind = carrier->ops->kind;
     count_stream(stream, 1);

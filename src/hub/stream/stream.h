@@ -91,6 +91,7 @@ struct mrc_stream {
     struct mrc_timer timer;
     struct mrc_stream *all_prev, *all_next;
     struct mrc_handle *handle; /* handles.h; NULL: none */
+    uint32_t hub_index;        /* of the hub in its child; the subscriber need not be read for it */
 
     enum mrc_stream_state state : 4;
     enum mrc_carrier_kind kind : 4;

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -186,12 +188,11 @@ apr_status_t mrc_segment_allocate(const struct mrc_segment *segment, const char 
 
 void mrc_segment_remove(const char *dir, const char *name)
 {
-    int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char path[PATH_MAX];
+    int len = snprintf(path, sizeof(path), "%s/%s", dir, name);
 
-    if (dir_fd < 0)
-        return;
-    unlinkat(dir_fd, name, 0);
-    close(dir_fd);
+    if (len > 0 && (size_t)len < sizeof(path))
+        unlink(path);
 }
 
 apr_status_t mrc_segment_open(apr_pool_t *pool, const char *path, struct mrc_error *error,

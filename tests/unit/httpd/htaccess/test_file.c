@@ -60,11 +60,12 @@ static const char *read_plain(const char *name, apr_status_t *ret_status)
 static const char *read_below(const char *name, uid_t owner, apr_status_t *ret_status)
 {
     struct mrc_error error = {""};
+    struct mrc_file_stamp stamp;
     const char *text, *path;
     struct mrc_buf buf;
 
     mrc_buf_init(&buf, 100);
-    *ret_status = mrc_htaccess_file_read_below(pool, dir, name, owner, &buf, &error, &path);
+    *ret_status = mrc_htaccess_file_read_below(pool, dir, name, owner, &buf, &error, &path, &stamp);
     text = *ret_status ? apr_pstrdup(pool, error.text)
                        : apr_pstrmemdup(pool, buf.ptr ? buf.ptr : "", mrc_buf_bytes(&buf).len);
     mrc_buf_free(&buf);
@@ -136,6 +137,66 @@ START_TEST(stamps_tell_changes)
 }
 END_TEST
 
+/* The line of CONTENT that is refused; 0: none. */
+static unsigned refused(struct mrc_bytes content, const char *words)
+{
+    struct mrc_error error = {""};
+    unsigned line = 0;
+
+    if (mrc_htaccess_file_check(content, &line, &error))
+        return 0;
+    ck_assert_msg(strstr(error.text, words) != NULL, "%s", error.text);
+    return line;
+}
+
+/* COUNT times TEXT. */
+static const char *repeat(const char *text, unsigned count)
+{
+    struct mrc_buf buf;
+    const char *all;
+
+    mrc_buf_init(&buf, SIZE_MAX);
+    for (unsigned i = 0; i < count; i++)
+        mrc_buf_add(&buf, text, strlen(text));
+    all = apr_pstrmemdup(pool, buf.ptr, mrc_buf_bytes(&buf).len);
+    mrc_buf_free(&buf);
+    return all;
+}
+
+static unsigned too_deep(const char *text, unsigned count)
+{
+    return refused(mrc_bytes_of(repeat(text, count)), "in each other");
+}
+
+START_TEST(sections_may_not_be_too_deep)
+{
+    const unsigned max = MRC_HTACCESS_FILE_DEPTH_MAX;
+
+    ck_assert_uint_eq(too_deep("<Files *>\n", max), 0);
+    ck_assert_uint_eq(too_deep("<Files *>\n", max + 1), max + 1);
+    ck_assert_uint_eq(too_deep("<Files *>\n</Files>\n", 10000), 0);
+    ck_assert_uint_eq(too_deep(" \t\r<Files *>\n  </Files>\r\n", 10000), 0);
+    ck_assert_uint_eq(too_deep("Require not <x\n", 10000), 0);
+    ck_assert_uint_eq(too_deep("# <Files *>\n", 10000), 0);
+    ck_assert_uint_eq(too_deep("</Files>\n", 10000), 0);
+    ck_assert_uint_eq(too_deep("\"<Files\" *>\n", max + 1), max + 1);
+    ck_assert_uint_eq(too_deep("\\\n'<Files' *>\n", max + 1), 2 * max + 2);
+}
+END_TEST
+
+/* What httpd takes for a part of the line before it, or for no tag at all, closes no section. */
+START_TEST(a_comment_closes_no_section)
+{
+    const unsigned max = MRC_HTACCESS_FILE_DEPTH_MAX;
+
+    ck_assert_uint_eq(too_deep("<Files *>\n# \\\n</Files>\n", max + 1), 3 * max + 1);
+    ck_assert_uint_eq(too_deep("<Files *>\n#\\\r\n</Files>\n", max + 1), 3 * max + 1);
+    ck_assert_uint_eq(too_deep("<Files *>\n#</Files>\n", max + 1), 2 * max + 1);
+    ck_assert_uint_eq(too_deep("<Files *>\n\"</Files>\"\n", max + 1), 2 * max + 1);
+    ck_assert_uint_eq(refused((struct mrc_bytes){"a\n#\0\n</Files>\n", 14}, "NUL"), 2);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("file");
@@ -146,5 +207,7 @@ int main(void)
     tcase_add_test(tcase, only_regular_files_are_read);
     tcase_add_test(tcase, key_files_are_reached_without_links);
     tcase_add_test(tcase, stamps_tell_changes);
+    tcase_add_test(tcase, sections_may_not_be_too_deep);
+    tcase_add_test(tcase, a_comment_closes_no_section);
     return unit_run(suite);
 }

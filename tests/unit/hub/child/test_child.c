@@ -378,6 +378,22 @@ START_TEST(a_slot_begins_empty)
 }
 END_TEST
 
+/* A child that ends leaves nothing in the hubs that it has opened, and does not touch the others.
+ */
+START_TEST(a_stop_folds_only_what_was_opened)
+{
+    struct mrc_child *process = start(100);
+
+    ck_assert_int_eq(join(mrc_child_hub(process, A)), APR_SUCCESS);
+    leave(mrc_child_hub(process, A), MRC_END_CLIENT);
+    mrc_interests_add(mrc_hub_segment_interests(segment_of(A)), 0);
+    mrc_interests_add(mrc_hub_segment_interests(segment_of(B)), 0);
+    mrc_child_stop(process);
+    ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(segment_of(A)), 0), 0);
+    ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(segment_of(B)), 0), 1);
+}
+END_TEST
+
 /* ---- a child that dies ------------------------------------------------------------------------*/
 
 /* A child in slot 0 that holds a thread and two subscribers, and dies after it has published,
@@ -601,6 +617,7 @@ int main(void)
     tcase_add_test(tcase, suspended_streams_are_limited_per_child);
     tcase_add_test(tcase, the_last_place_goes_to_one);
     tcase_add_test(tcase, a_slot_begins_empty);
+    tcase_add_test(tcase, a_stop_folds_only_what_was_opened);
     tcase_add_test(tcase, the_next_child_folds_the_dead);
     tcase_add_test(tcase, a_living_child_folds_the_dead);
     tcase_add_test(tcase, a_slot_is_kept_while_a_thread_still_counts);

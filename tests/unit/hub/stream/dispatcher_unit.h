@@ -193,10 +193,10 @@ static inline void start(uint64_t ring_bytes, unsigned threads, const struct mrc
     ck_assert_int_eq(mrc_dispatcher_start(place.pool, &args, &dispatcher), APR_SUCCESS);
 }
 
-/* A stream over the socket pair FDS to a new client, for a matcher, CURSOR and TOKEN. */
-static inline struct mrc_stream *make_stream(const int fds[2], enum mrc_matcher_type type,
-                                             const char *value, const char *cursor,
-                                             struct mrc_token *token)
+/* A stream of HUB over the socket pair FDS to a new client, for a matcher, CURSOR and TOKEN. */
+static inline struct mrc_stream *make_stream_of(struct mrc_hub *hub, const int fds[2],
+                                                enum mrc_matcher_type type, const char *value,
+                                                const char *cursor, struct mrc_token *token)
 {
     struct client *client = &clients[clients_count++];
     struct pipe_carrier *pipe = calloc(1, sizeof(*pipe));
@@ -213,12 +213,19 @@ static inline struct mrc_stream *make_stream(const int fds[2], enum mrc_matcher_
     pipe->carrier = (struct mrc_carrier){.ops = &pipe_ops, .fd = fds[1]};
     pipe->client = client;
     ck_assert_int_eq(
-        hub_try_subscribe(place.hub, hub_matcher(type, value, NULL), cursor, token, &subscriber),
+        hub_try_subscribe(hub, hub_matcher(type, value, NULL), cursor, token, &subscriber),
         APR_SUCCESS);
     client->start = mrc_subscriber_get_position(subscriber);
     stream = mrc_stream_create(subscriber, &pipe->carrier, mrc_clock_us());
     ck_assert_ptr_nonnull(stream);
     return stream;
+}
+
+static inline struct mrc_stream *make_stream(const int fds[2], enum mrc_matcher_type type,
+                                             const char *value, const char *cursor,
+                                             struct mrc_token *token)
+{
+    return make_stream_of(place.hub, fds, type, value, cursor, token);
 }
 
 static inline struct client *connect_with(enum mrc_matcher_type type, const char *value,

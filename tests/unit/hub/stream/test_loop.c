@@ -1,5 +1,5 @@
 /*
- * The loop: long replays beside live streams, and clients that hang up.
+ * The loop: long replays beside live streams, several hubs, and clients that hang up.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -57,6 +57,110 @@ START_TEST(a_long_replay_ends_after_its_lifetime)
     mrc_dispatcher_post(dispatcher, stream);
     ck_assert_ended(&clients[0], MRC_END_LIFETIME);
     finish();
+}
+END_TEST
+
+#define CROWD      100
+#define LARGE_DATA (120 * 1024)
+
+static atomic_uint crowd_writes, seen_writes;
+static atomic_bool must_block; /* in the next write */
+
+static void count_write(struct client *client)
+{
+    if (atomic_exchange(&must_block, false))
+        block_once(client);
+    client->on_write = count_write;
+    atomic_fetch_add(&crowd_writes, 1);
+}
+
+static void see_writes(struct client *client)
+{
+    client->on_write = NULL;
+    atomic_store(&seen_writes, atomic_load(&crowd_writes));
+}
+
+/* A second hub in the same child. */
+static struct mrc_hub *open_other(struct mrc_hub_segment **ret_segment)
+{
+    struct mrc_error error = {""};
+    struct mrc_hub *hub;
+
+    ck_assert_int_eq(mrc_hub_segment_create(place.pool, place.dir, "other",
+                                            &mrc_hub_get_spec(place.hub)->shape, HUB_SLOTS,
+                                            store_budget(), &error, ret_segment),
+                     APR_SUCCESS);
+    hub = mrc_hub_open(place.pool, *ret_segment, place.notify, HUB_SLOT, 1,
+                       mrc_hub_get_spec(place.hub), &error);
+    ck_assert_msg(hub != NULL, "%s", error.text);
+    return hub;
+}
+
+static void finish_with(struct mrc_hub *other, struct mrc_hub_segment *segment)
+{
+    mrc_dispatcher_stop(dispatcher);
+    dispatcher = NULL;
+    mrc_hub_close(other);
+    mrc_hub_segment_close(segment);
+    mrc_segment_remove(place.dir, "other");
+    finish();
+}
+
+/* Publishes until each of the streams of the crowd has got an update from the feed. */
+static void wait_until_all_listen(void)
+{
+    uint64_t before;
+    unsigned id = 0;
+
+    do {
+        before = hub_counter(&place, MRC_COUNTER_DELIVERIES);
+        publish(id++, "https://example.com/a", 1);
+        wait_until(atomic_load(&crowd_writes) >= id * CROWD);
+    } while (hub_counter(&place, MRC_COUNTER_DELIVERIES) - before < CROWD);
+    atomic_store(&crowd_writes, 0);
+}
+
+/* While the streams of one hub have much to write, an update of another hub is not kept waiting
+ * until they have written it. */
+START_TEST(a_large_fan_out_delays_no_other_hub)
+{
+    struct mrc_hub_segment *segment;
+    struct mrc_hub *other;
+    struct client *quiet;
+    int fds[2];
+
+    start(1 << 20, 1, &patient);
+    other = open_other(&segment);
+    for (int i = 0; i < CROWD; i++) {
+        struct mrc_stream *stream;
+
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+        stream = make_stream(fds, MRC_MATCHER_EXACT, "*", NULL, NULL);
+        clients[i].swallows = true;
+        clients[i].on_write = count_write;
+        mrc_dispatcher_post(dispatcher, stream);
+    }
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    mrc_dispatcher_post(dispatcher, make_stream_of(other, fds, MRC_MATCHER_EXACT, "*", NULL, NULL));
+    quiet = &clients[CROWD];
+    hub_publish(other, "id-1", "https://example.com/b", "x");
+    wait_until(received(quiet) == 1);
+    wait_until_all_listen();
+
+    ck_assert_int_eq(sem_init(&entered, 0, 0), 0);
+    ck_assert_int_eq(sem_init(&released, 0, 0), 0);
+    quiet->on_write = see_writes;
+    atomic_store(&must_block, true);
+    publish(1000, "https://example.com/a", LARGE_DATA);
+    while (sem_wait(&entered) < 0)
+        ;
+    hub_publish(other, "id-2", "https://example.com/b", "x");
+    sem_post(&released);
+    wait_until(received(quiet) == 2);
+    wait_until(atomic_load(&crowd_writes) >= CROWD * (LARGE_DATA / MRC_CARRIER_WRITE_BYTES + 1));
+    ck_assert_uint_gt(atomic_load(&seen_writes), 0);
+    ck_assert_uint_lt(atomic_load(&seen_writes), atomic_load(&crowd_writes) / 2);
+    finish_with(other, segment);
 }
 END_TEST
 
@@ -137,6 +241,7 @@ int main(void)
     tcase_set_timeout(tcase, 150);
     tcase_add_test(tcase, a_long_replay_delays_no_live_stream);
     tcase_add_test(tcase, a_long_replay_ends_after_its_lifetime);
+    tcase_add_test(tcase, a_large_fan_out_delays_no_other_hub);
     tcase_add_test(tcase, a_client_hangs_up);
     tcase_add_test(tcase, a_client_may_be_gone_before_the_first_write);
     suite_add_tcase(suite, tcase);
