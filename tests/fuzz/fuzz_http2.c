@@ -23,6 +23,7 @@
 
 #include "failing_alloc.h"
 #include "fuzz.h"
+#include "httpd/exchange/kept.h"
 #include "httpd/exchange/secondary.h"
 #include "httpd/http2/attach.h"
 #include "httpd/http2/child.h"
@@ -113,6 +114,17 @@ bool mrc_exchange_workers_post(struct mrc_exchange_workers *workers, struct mrc_
 void mrc_exchange_workers_done(struct mrc_exchange_workers *workers, struct mrc_exchange_jobs *jobs)
 {
     (void)workers, (void)jobs;
+}
+
+struct mrc_exchange_job *mrc_kept_take(struct mrc_exchange *exchange)
+{
+    (void)exchange;
+    return NULL;
+}
+
+void mrc_kept_end(struct mrc_exchange_job *job)
+{
+    (void)job;
 }
 
 void mrc_secondary_run(struct mrc_exchange_job *job, struct mrc_exchange_worker *worker)
@@ -248,8 +260,7 @@ static void finish(size_t at, struct mrc_exchange *exchange)
     struct mrc_exchange_origin *origin = exchange->origin;
 
     world.jobs[at] = world.jobs[--world.jobs_count];
-    mrc_exchange_held_sub(&origin->held, mrc_exchange_request_held(exchange));
-    mrc_exchange_fields_free(&exchange->request);
+    mrc_exchange_free_request(exchange);
     mrc_exchange_unref(exchange);
     origin->job_ended(origin);
 }

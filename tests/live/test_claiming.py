@@ -197,7 +197,7 @@ NEIGHBOURS = {
         {"htdocs/script": "#!/bin/sh\nprintf 'Content-Type: text/html\\n\\nscript\\n'\n"},
         "/any?x", 200, "script"),
     "VirtualDocumentRoot": (
-        "vhost_alias", 'VirtualDocumentRoot "{docroot}/%0"',
+        "vhost_alias", 'MercureSites 10\nVirtualDocumentRoot "{docroot}/%0"',
         {"htdocs/localhost/any": "a file", "htdocs/localhost/.well-known/mercure": "a file"},
         "/any", 200, "a file"),
     "CheckSpelling": (

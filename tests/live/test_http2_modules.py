@@ -44,7 +44,7 @@ class Origin:
 
     # httpd's filters pass on 8,000 bytes at a time.
     LONG = {f"x-long-{number}": str(number) * 3000 for number in range(4)}
-    ANSWER = (b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n" +
+    ANSWER = (b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nX-Bad: a\x01b\r\n" +
               "".join(f"{name}: {value}\r\n" for name, value in LONG.items()).encode() + b"\r\n"
               b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\nServer: origin\r\n\r\n"
               b"5\r\nhello\r\n0\r\nX-Sum: 42\r\n\r\n")

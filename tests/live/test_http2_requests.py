@@ -77,6 +77,8 @@ out = sys.stdout.buffer
 query = os.environ["QUERY_STRING"]
 if query == "status":
     out.write(b"Status: 418 teapot\\n")
+elif query == "interim":
+    out.write(b"Status: 103 Early Hints\\n")
 elif query == "redirect":
     out.write(b"Location: /page.html\\n\\n")
     sys.exit()
@@ -193,6 +195,14 @@ def test_bad_responses(httpd):
     with Http2(port) as conn:
         stream = conn.request("/cgi/env?die")
         assert stream.reset or stream.body == b"abc"
+        assert conn.request("/page.html").body == b"page"
+
+
+def test_status_that_ends_no_request(httpd):
+    httpd.expect_log("MRC1353")
+    port = cgi(httpd)
+    with Http2(port) as conn:
+        assert conn.request("/cgi/env?interim").status == 500
         assert conn.request("/page.html").body == b"page"
 
 

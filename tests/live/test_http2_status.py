@@ -132,6 +132,31 @@ def test_bytes_in_the_log(httpd):
         assert int(request[3]) > int(request[4]) > 100
 
 
+def test_downloads_in_the_log(httpd):
+    """A long file is sent without a thread, and logged when the client has it, or is gone."""
+    httpd.load("logio")
+    size = 8 << 20
+    httpd.write("htdocs/big.bin", bytes(size))
+    port = start(httpd, 'CustomLog logs/big.log "%U%q %X %B %O"')
+    with Http2(port) as conn, Http2(port) as gone:
+        assert len(conn.request("/big.bin?whole").body) == size
+        wait_until(lambda: len(httpd.lines("logs/big.log")) == 1, what="the first line")
+        reset = conn.open("/big.bin?reset")
+        left = gone.open("/big.bin?left")
+        conn.wait(lambda: reset.body, "the beginning")
+        gone.wait(lambda: left.body, "the beginning")
+        assert conn.request("/page.html").status == 200
+        wait_until(lambda: "/page.html" in httpd.lines("logs/big.log")[-1], what="the line of a later request")
+        assert len(httpd.lines("logs/big.log")) == 2
+        conn.reset(reset)
+        gone.close()
+        wait_until(lambda: len(httpd.lines("logs/big.log")) == 4, what="the other lines")
+    whole, _, *cut = [line.split() for line in httpd.lines("logs/big.log")]
+    assert whole[:3] == ["/big.bin?whole", "-", str(size)] and size < int(whole[3]) < size + size // 500
+    assert {line[0] for line in cut} == {"/big.bin?reset", "/big.bin?left"}
+    assert all(line[1] == "X" and 0 < int(line[3]) < size // 2 for line in cut)
+
+
 def test_bytes_of_a_stream_in_the_log(httpd):
     httpd.load("logio")
     port = start(httpd, 'CustomLog logs/bytes.log "%m %U %I %O %B %{mercure-reason}n"')

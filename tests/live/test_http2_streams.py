@@ -1,4 +1,5 @@
 """HTTP/2 of the module itself (MercureHttp2): subscriptions hold no thread."""
+import contextlib
 import urllib.parse
 
 import pytest
@@ -7,6 +8,7 @@ from env.h2 import Http2
 from env.hub import PATH, hub
 from env.wait import wait_until
 from env.watch import STATUS, auto, descriptors, number, wait_subscribers
+from test_carriers import check_cost, no_sanitizer
 from test_streams import REASON_LOG, TOPIC, reasons, wait_reason
 
 TARGET = f"{PATH}?{urllib.parse.urlencode([('match', TOPIC)])}"
@@ -265,3 +267,32 @@ def test_head_and_errors_of_the_hub(httpd):
         assert conn.request(TARGET, method="DELETE").status == 405
     status = auto(httpd)
     assert status["MercureSubscribers"] == "0"
+
+
+# ---- memory --------------------------------------------------------------------------------------
+
+
+def test_head_of_a_stream_takes_no_room_in_the_table_of_hpack(httpd):
+    port = start(httpd)
+    with Http2(port) as conn:
+        open_streams(conn, 2)
+        assert list(conn.conn.decoder.header_table.dynamic_entries) == []
+        conn.request("/page.html")
+        assert conn.conn.decoder.header_table.dynamic_entries
+
+
+MOST_KB = 45  # for a connection with TLS and one stream
+
+
+@no_sanitizer
+def test_memory_of_a_connection_with_a_stream_is_bounded(httpd):
+    httpd.sizing = ONE_CHILD
+    port = start(httpd, "MercureHeartbeat 0", tls=True)
+    with contextlib.ExitStack() as stack:
+
+        def listen():
+            open_streams(stack.enter_context(Http2(port, tls=True)), 1)
+
+        for _ in range(100):  # the memory that the child takes once
+            listen()
+        check_cost(httpd, listen, 250, MOST_KB)

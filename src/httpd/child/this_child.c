@@ -23,7 +23,8 @@ struct mrc_child *mrc_this_child_get(void)
 
 bool mrc_this_child_is_forked(void)
 {
-    return this_child && this_child->pid != getpid();
+    /* Each request asks several times, and getpid() is a system call. */
+    return this_child && this_child->forked_waiter && this_child->pid != getpid();
 }
 
 struct mrc_hub *mrc_this_child_hub(int index)

@@ -165,6 +165,8 @@ void mrc_exchange_close(struct mrc_exchange *exchange)
     exchange->is_gone = true;
     pthread_mutex_lock(&exchange->lock);
     exchange->is_closed = true;
+    exchange->is_whole = exchange->out_ended && !exchange->out_is_broken && !exchange->out.bytes &&
+                         !exchange->out.is_broken;
     mrc_exchange_queue_clear(&exchange->in);
     if (!exchange->is_loading)
         mrc_exchange_queue_clear(&exchange->out);
@@ -182,6 +184,22 @@ bool mrc_exchange_is_closed(struct mrc_exchange *exchange)
     is_closed = exchange->is_closed;
     pthread_mutex_unlock(&exchange->lock);
     return is_closed;
+}
+
+bool mrc_exchange_has_file(struct mrc_exchange *exchange)
+{
+    bool has_file;
+
+    pthread_mutex_lock(&exchange->lock);
+    has_file = !exchange->is_closed && exchange->out.file_bytes > 0;
+    pthread_mutex_unlock(&exchange->lock);
+    return has_file;
+}
+
+void mrc_exchange_free_request(struct mrc_exchange *exchange)
+{
+    mrc_exchange_held_sub(&exchange->origin->held, mrc_exchange_request_held(exchange));
+    mrc_exchange_fields_free(&exchange->request);
 }
 
 static struct timespec deadline(int64_t timeout_us)
@@ -209,6 +227,8 @@ static apr_status_t wait_for_body(struct mrc_exchange *exchange,
            !exchange->in_is_broken && !err) {
         if (!read->may_wait)
             return APR_EAGAIN;
+        if (exchange->out.bytes > 0) /* the client may wait for it before it sends more */
+            note(exchange);
         err = pthread_cond_timedwait(&exchange->changed, &exchange->lock, &until);
     }
     if (exchange->is_closed || exchange->in_is_broken)

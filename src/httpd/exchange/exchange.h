@@ -44,6 +44,7 @@
 struct conn_rec;
 struct mrc_exchange;
 struct mrc_http2_attached;
+struct mrc_kept;
 
 enum mrc_exchange_head_kind {
     MRC_EXCHANGE_HEAD_INTERIM, /* 1xx; others follow */
@@ -63,6 +64,7 @@ struct mrc_exchange_head {
 struct mrc_exchange_origin {
     struct mrc_sessions *sessions; /* that the session belongs to; notes go there */
     void (*take_note)(struct mrc_call *note);
+    void (*job_begins)(struct mrc_exchange_origin *origin); /* that is posted later; any thread */
     void (*job_ended)(
         struct mrc_exchange_origin *origin); /* any thread; ORIGIN may be freed then */
     struct conn_rec *c;                      /* the client's connection */
@@ -127,7 +129,9 @@ struct mrc_exchange {
     bool is_closed;     /* nothing is sent or received any more */
     bool is_noted;      /* the note is posted */
     uint32_t reset;     /* an error code of HTTP/2: the stream is reset with it; 0: no */
+    bool is_whole;      /* the session has taken the whole response */
     struct mrc_http2_attached *attaching; /* the session is to adopt it */
+    struct mrc_kept *kept;                /* the request that ends with the stream; NULL: none */
 };
 
 /* A worker that waits for room in OUT goes on when so few bytes are left. */
@@ -185,6 +189,12 @@ void mrc_exchange_close(struct mrc_exchange *exchange);
 
 /* Whether the stream is closed, so that nobody gets a response. */
 bool mrc_exchange_is_closed(struct mrc_exchange *exchange);
+
+/* Whether the response waits for bytes of a file that the session sends later. */
+bool mrc_exchange_has_file(struct mrc_exchange *exchange);
+
+/* Frees the fields of the request, which has ended. */
+void mrc_exchange_free_request(struct mrc_exchange *exchange);
 
 /* How a read of the body waits and what it takes. */
 struct mrc_exchange_read {

@@ -65,6 +65,23 @@ static apr_status_t read_body(ap_filter_t *filter, apr_bucket_brigade *brigade,
     return APR_SUCCESS;
 }
 
+/* ---- fields -----------------------------------------------------------------------------------*/
+
+/* Whether VALUE has no control characters, except in line ends of a folded field. */
+static bool is_content(const char *value)
+{
+    const char *end = ap_scan_http_field_content(value);
+
+    while (end[0] == '\r' && end[1] == '\n' && (end[2] == ' ' || end[2] == '\t'))
+        end = ap_scan_http_field_content(end + 2);
+    return *end == '\0';
+}
+
+bool mrc_network_is_field(const char *name, const char *value)
+{
+    return *name && !*ap_scan_http_token(name) && is_content(value);
+}
+
 /* ---- interim responses, which httpd writes as the text of HTTP/1.1 ----------------------------*/
 
 static void add_line(struct mrc_exchange_head *head, char *line)
@@ -74,7 +91,8 @@ static void add_line(struct mrc_exchange_head *head, char *line)
     if (!value)
         return;
     *value++ = '\0';
-    mrc_exchange_fields_add_response(&head->fields, line, value);
+    if (mrc_network_is_field(line, value))
+        mrc_exchange_fields_add_response(&head->fields, line, value);
 }
 
 /* The head in TEXT, which begins with "HTTP/1.1 1xx". NULL: it is none, or there is no memory. */
@@ -212,9 +230,9 @@ static apr_off_t frame_heads_bytes(apr_off_t bytes)
 /*
  * Completes the counts of mod_logio, before the end of the request writes the log line. Of the
  * request, it has counted the bytes that its filter above this one has seen, and gets those of the
- * frames in their place. The frames of the response do not exist yet: it gets about their bytes.
+ * frames in their place. OUT_BYTES are those of the frames of the response.
  */
-static void complete_counts(struct mrc_network *network, conn_rec *c)
+static void complete_counts(struct mrc_network *network, conn_rec *c, apr_off_t out_bytes)
 {
     APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_in) *add_in =
         APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_in);
@@ -224,9 +242,30 @@ static void complete_counts(struct mrc_network *network, conn_rec *c)
     if (add_in)
         add_in(c, (apr_off_t)atomic_load(&network->exchange->wire_in_bytes) - network->in_bytes);
     if (add_out)
-        add_out(c, network->out_bytes + frame_heads_bytes(network->body_bytes));
+        add_out(c, out_bytes);
     network->in_bytes = (apr_off_t)atomic_load(&network->exchange->wire_in_bytes);
     network->out_bytes = network->body_bytes = 0;
+}
+
+/* The end of the request. The frames of the response do not exist yet, so their bytes are a guess,
+ * except for a response that takes long: then the request is kept. */
+static void take_end(struct mrc_network *network, conn_rec *c, apr_bucket *bucket)
+{
+    c->keepalive = AP_CONN_CLOSE; /* no other request follows */
+    APR_BUCKET_REMOVE(bucket);
+    network->end = bucket;
+    if (network->is_sent && !network->has_left && mrc_exchange_has_file(network->exchange))
+        return;
+    complete_counts(network, c, network->out_bytes + frame_heads_bytes(network->body_bytes));
+    network->end = NULL;
+    apr_bucket_destroy(bucket);
+}
+
+void mrc_network_end_request(struct mrc_network *network, conn_rec *c)
+{
+    complete_counts(network, c, (apr_off_t)network->exchange->wire_out_bytes);
+    apr_bucket_destroy(network->end);
+    network->end = NULL;
 }
 
 static apr_status_t write_response(ap_filter_t *filter, apr_bucket_brigade *brigade)
@@ -246,11 +285,10 @@ static apr_status_t write_response(ap_filter_t *filter, apr_bucket_brigade *brig
 
         if (status == APR_SUCCESS && !network->has_left)
             status = write_bucket(network, c, bucket);
-        if (AP_BUCKET_IS_EOR(bucket)) {
-            c->keepalive = AP_CONN_CLOSE; /* no other request follows */
-            complete_counts(network, c);
-        }
-        apr_bucket_delete(bucket);
+        if (AP_BUCKET_IS_EOR(bucket))
+            take_end(network, c, bucket);
+        else
+            apr_bucket_delete(bucket);
     }
     if (status != APR_SUCCESS) {
         c->aborted = 1;

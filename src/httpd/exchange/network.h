@@ -12,6 +12,8 @@
 #include "http_config.h"
 #include "util_varbuf.h"
 
+#include "apr_buckets.h"
+
 struct mrc_exchange;
 
 /* What the filters know about the response. Of the worker. */
@@ -22,6 +24,7 @@ struct mrc_network {
     bool has_ended;           /* EOS was written */
     bool is_sent;             /* the whole response was given to the session */
     bool is_broken;           /* the response cannot be completed */
+    apr_bucket *end;          /* of the request, which ends later (kept.h); NULL: it has ended */
     bool has_left;            /* a subscription: the exchange goes on without the request */
     apr_off_t in_bytes;       /* of the body, which mod_logio has counted */
     apr_off_t out_bytes;      /* of the response, which mod_logio has not counted yet */
@@ -29,6 +32,12 @@ struct mrc_network {
 };
 
 void mrc_network_register(void);
+
+/* Whether a response may have the field NAME with VALUE. */
+bool mrc_network_is_field(const char *name, const char *value);
+
+/* Ends the request of C, whose end NETWORK has. Its stream may be closed. */
+void mrc_network_end_request(struct mrc_network *network, conn_rec *c);
 
 /* Adds the filters to C, a secondary connection. */
 void mrc_network_add(conn_rec *c, struct mrc_network *network);

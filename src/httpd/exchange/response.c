@@ -22,24 +22,17 @@ APLOG_USE_MODULE(mercure);
 #define NAME       "MERCURE_HTTP2_RESPONSE"
 #define HTTPD_NAME "HTTP_HEADER"
 
+/* The status of a response has three digits. */
+#define STATUS_MAX 999
+
 /* The error code that makes clients repeat the request over HTTP/1.1 (RFC 9113, 7). */
 #define HTTP_1_1_REQUIRED 0xd
 
 /* ---- what httpd's filter does to the fields ---------------------------------------------------*/
 
-/* Whether VALUE has no control characters, except in line ends of a folded field. */
-static bool is_content(const char *value)
-{
-    const char *end = ap_scan_http_field_content(value);
-
-    while (end[0] == '\r' && end[1] == '\n' && (end[2] == ' ' || end[2] == '\t'))
-        end = ap_scan_http_field_content(end + 2);
-    return *end == '\0';
-}
-
 static int check_field(void *ret_bad, const char *name, const char *value)
 {
-    if (*name && !*ap_scan_http_token(name) && is_content(value))
+    if (mrc_network_is_field(name, value))
         return 1;
     *(const char **)ret_bad = name;
     return 0;
@@ -159,9 +152,11 @@ static void set_fields(request_rec *r)
 
 /* ---- the head ---------------------------------------------------------------------------------*/
 
+/* Skips trailers that cannot be sent; fields of a head were checked before. */
 static int add_field(void *fields, const char *name, const char *value)
 {
-    return mrc_exchange_fields_add_response(fields, name, value);
+    return !mrc_network_is_field(name, value) ||
+           mrc_exchange_fields_add_response(fields, name, value);
 }
 
 static struct mrc_exchange_head *make_head(enum mrc_exchange_head_kind kind, int status,
@@ -302,6 +297,13 @@ static apr_status_t begin(ap_filter_t *filter, apr_bucket_brigade *brigade,
     }
     if (content->error)
         return replace_response(r, brigade, content->error->status);
+    if (r->status < HTTP_OK || r->status > STATUS_MAX) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                      "MRC1353: the response has the status %d, which ends no request, and is "
+                      "replaced by status 500",
+                      r->status);
+        return replace_response(r, brigade, HTTP_INTERNAL_SERVER_ERROR);
+    }
     set_fields(r);
     put_head(network, make_head(MRC_EXCHANGE_HEAD_FINAL, r->status, r->headers_out));
     r->sent_bodyct = 1;

@@ -2,6 +2,7 @@ if HAVE_HTTP2
 mod_mercure_la_SOURCES += \
 	%D%/exchange.c %D%/exchange.h \
 	%D%/fields.c %D%/fields.h \
+	%D%/kept.c %D%/kept.h \
 	%D%/network.c %D%/network.h \
 	%D%/priority_field.c %D%/priority_field.h \
 	%D%/queue.c %D%/queue.h \

@@ -15,6 +15,7 @@
 #include "httpd/base/connection.h"
 #include "httpd/config/hubs.h"
 #include "httpd/exchange/exchange.h"
+#include "httpd/exchange/kept.h"
 #include "httpd/exchange/network.h"
 #include "httpd/exchange/response.h"
 #include "httpd/exchange/scoreboard.h"
@@ -239,20 +240,29 @@ static void handle(conn_rec *c, struct mrc_network *network)
         ap_process_request(r);
 }
 
-/* Handles the request of EXCHANGE, and completes its response. */
-static void answer(struct mrc_exchange *exchange, struct mrc_exchange_worker *worker)
+/* Handles the request of EXCHANGE, and completes its response. False: the request ends later. */
+static bool answer(struct mrc_exchange *exchange, struct mrc_exchange_worker *worker)
 {
-    struct mrc_network network = {.exchange = exchange};
+    struct mrc_network *network = apr_pcalloc(worker->pool, sizeof(*network));
+    bool has_ended = true;
+    conn_rec *c;
 
-    handle(create_connection(exchange, &network, worker), &network);
-    if (!network.has_left && !network.is_sent) {
-        if (!network.has_head)
-            mrc_response_put_status(&network, HTTP_INTERNAL_SERVER_ERROR);
-        mrc_exchange_end(exchange, network.has_ended && !network.is_broken);
+    network->exchange = exchange;
+    c = create_connection(exchange, network, worker);
+    handle(c, network);
+    if (!network->has_left && !network->is_sent) {
+        if (!network->has_head)
+            mrc_response_put_status(network, HTTP_INTERNAL_SERVER_ERROR);
+        mrc_exchange_end(exchange, network->has_ended && !network->is_broken);
     }
+    if (network->end && mrc_kept_begin(network, c, worker))
+        has_ended = false; /* and another thread may end it already */
+    else if (network->end)
+        mrc_network_end_request(network, c);
     /* Cleanups of modules may look at the client's connection, which exists until the job ends. */
     apr_pool_clear(worker->pool);
     mrc_scoreboard_rest(worker);
+    return has_ended;
 }
 
 void mrc_secondary_run(struct mrc_exchange_job *job, struct mrc_exchange_worker *worker)
@@ -262,10 +272,8 @@ void mrc_secondary_run(struct mrc_exchange_job *job, struct mrc_exchange_worker 
     struct mrc_exchange_origin *origin = exchange->origin;
 
     /* A client may send requests and reset them at once. */
-    if (!mrc_exchange_is_closed(exchange))
-        answer(exchange, worker);
-    mrc_exchange_held_sub(&origin->held, mrc_exchange_request_held(exchange));
-    mrc_exchange_fields_free(&exchange->request);
+    if (mrc_exchange_is_closed(exchange) || answer(exchange, worker))
+        mrc_exchange_free_request(exchange);
     mrc_exchange_unref(exchange);
     origin->job_ended(origin);
 }

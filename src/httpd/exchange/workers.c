@@ -148,6 +148,16 @@ static apr_pool_t *create_pool(void)
     return pool;
 }
 
+apr_pool_t *mrc_exchange_worker_take_pool(struct mrc_exchange_worker *worker)
+{
+    apr_pool_t *pool = create_pool(), *before = worker->pool;
+
+    if (!pool)
+        return NULL;
+    worker->pool = pool;
+    return before;
+}
+
 static void run_jobs(struct mrc_exchange_workers *workers, struct mrc_exchange_worker *worker)
 {
     struct mrc_exchange_job *job;

@@ -41,6 +41,10 @@ struct mrc_exchange_jobs {
     unsigned running;
 };
 
+/* Gives WORKER another pool, and the caller the one that it had, to destroy. NULL: out of memory.
+ * In its thread. */
+apr_pool_t *mrc_exchange_worker_take_pool(struct mrc_exchange_worker *worker);
+
 /* At most MAX threads; none runs yet. Lives in POOL. */
 apr_status_t mrc_exchange_workers_create(apr_pool_t *pool, unsigned max,
                                          struct mrc_exchange_workers **ret_workers);

@@ -28,9 +28,10 @@
 /* The first type of frame that is not in RFC 9113. */
 #define EXTENSION_TYPES 10
 
-/* At most this many files, and at most this part of the descriptors. */
+/* At most this many files, and at most this part of the descriptors: the request of a file has one,
+ * too (exchange/kept.h). */
 #define FILES_MAX  4096
-#define FILES_PART 4
+#define FILES_PART 8
 
 /* The wait for requests at the end of a child, and for those that wait for no client. */
 #define STOP_MS       2500

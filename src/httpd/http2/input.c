@@ -8,6 +8,7 @@
 #include "http_log.h"
 
 #include "httpd/base/module.h"
+#include "httpd/exchange/kept.h"
 #include "httpd/exchange/secondary.h"
 #include "httpd/http2/attach.h"
 #include "httpd/http2/child.h"
@@ -25,6 +26,10 @@ APLOG_USE_MODULE(mercure);
 /* When all requests and responses of the child have more bytes, a request is refused; the client
  * may repeat it. */
 #define HELD_BYTES_REFUSE (2 * MRC_EXCHANGE_HELD_CHILD)
+
+/* While those of the child have more bytes than MRC_EXCHANGE_HELD_CHILD, a client whose own have as
+ * many as this may send only what is left of the window of its connection. */
+#define HELD_BYTES_CROWDED ((size_t)256 * 1024)
 
 static struct mrc_exchange *find(nghttp2_session *ng, int32_t id)
 {
@@ -316,12 +321,19 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *data)
     return 0;
 }
 
+/* What the requests and responses of a session may hold while its client may send more. */
+static size_t held_max(const struct mrc_http2_session *session)
+{
+    return atomic_load(&session->child->held.bytes) > MRC_EXCHANGE_HELD_CHILD
+               ? HELD_BYTES_CROWDED
+               : MRC_EXCHANGE_HELD_SESSION;
+}
+
 /* The window of the connection opens again for LEN bytes, or later if too many are unread. */
 static void consume(struct mrc_http2_session *session, size_t len)
 {
     session->unconsumed += len;
-    if (session->unconsumed == 0 ||
-        atomic_load(&session->origin.held.bytes) > MRC_EXCHANGE_HELD_SESSION)
+    if (session->unconsumed == 0 || atomic_load(&session->origin.held.bytes) > held_max(session))
         return;
     nghttp2_session_consume_connection(session->ng, session->unconsumed);
     session->unconsumed = 0;
@@ -350,6 +362,17 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
     return NGHTTP2_ERR_CALLBACK_FAILURE; /* nghttp2 ignores other errors of this callback */
 }
 
+/* Lets a worker end the request that was kept for the stream of EXCHANGE. */
+static void end_kept(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+{
+    struct mrc_exchange_job *job = mrc_kept_take(exchange);
+
+    if (!job || mrc_exchange_workers_post(session->child->workers, &session->jobs, job))
+        return;
+    mrc_kept_end(job);
+    atomic_fetch_sub(&session->jobs_count, 1);
+}
+
 void mrc_http2_input_forget(struct mrc_http2_session *session, struct mrc_exchange *exchange)
 {
     if (session->fed == exchange)
@@ -358,6 +381,7 @@ void mrc_http2_input_forget(struct mrc_http2_session *session, struct mrc_exchan
     mrc_http2_priority_forget(session, exchange);
     mrc_http2_attach_gone(exchange);
     mrc_exchange_close(exchange);
+    end_kept(session, exchange);
     if (!session->exchanges)
         session->idle_us = mrc_clock_us();
     mrc_exchange_unref(exchange);

@@ -28,6 +28,9 @@ APLOG_USE_MODULE(mercure);
 #define GATHER_BYTES     16384
 #define GATHER_FRAME_MAX 8192
 
+/* The type of a stream of events. */
+#define EVENTS_TYPE "text/event-stream"
+
 /* A session writes so much before other sessions have their turn. */
 #define WRITE_BYTES_PER_TURN ((size_t)512 * 1024)
 
@@ -180,11 +183,24 @@ void mrc_http2_output_resume(struct mrc_exchange *exchange)
 
 /* ---- heads ------------------------------------------------------------------------------------*/
 
-/* FIELDS as nghttp2 wants them, after an optional STATUS, a text; malloc()ed. */
+/* Whether FIELDS are those of a stream of events. */
+static bool are_of_events(const struct mrc_exchange_fields *fields)
+{
+    const char *type = mrc_exchange_fields_get(fields, "content-type");
+
+    return type && !strncmp(type, EVENTS_TYPE, sizeof(EVENTS_TYPE) - 1);
+}
+
+/*
+ * FIELDS as nghttp2 wants them, after an optional STATUS, a text; malloc()ed. A stream of events
+ * lasts, and often nothing else is asked for: so its fields get no entries in the table of HPACK,
+ * which take 200 bytes each.
+ */
 static nghttp2_nv *make_nv(const struct mrc_exchange_fields *fields, const char *status,
                            size_t *ret_count)
 {
     nghttp2_nv *all = calloc(fields->count + 1, sizeof(*all));
+    uint8_t flags = are_of_events(fields) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
     const char *name, *value;
     size_t at = 0, n = 0;
 
@@ -193,7 +209,8 @@ static nghttp2_nv *make_nv(const struct mrc_exchange_fields *fields, const char 
     if (status)
         all[n++] = (nghttp2_nv){(uint8_t *)":status", (uint8_t *)status, 7, strlen(status), 0};
     while (mrc_exchange_fields_next(fields, &at, &name, &value))
-        all[n++] = (nghttp2_nv){(uint8_t *)name, (uint8_t *)value, strlen(name), strlen(value), 0};
+        all[n++] =
+            (nghttp2_nv){(uint8_t *)name, (uint8_t *)value, strlen(name), strlen(value), flags};
     *ret_count = n;
     return all;
 }

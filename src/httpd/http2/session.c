@@ -16,6 +16,14 @@
 #define FRAME_BYTES  16384
 #define SHARED_BYTES 20480
 
+static void begin_job(struct mrc_exchange_origin *origin)
+{
+    struct mrc_http2_session *session =
+        (struct mrc_http2_session *)((char *)origin - offsetof(struct mrc_http2_session, origin));
+
+    atomic_fetch_add(&session->jobs_count, 1);
+}
+
 static void end_job(struct mrc_exchange_origin *origin)
 {
     struct mrc_http2_session *session =
@@ -188,6 +196,7 @@ struct mrc_http2_session *mrc_http2_session_create(struct mrc_http2_child *child
     session->origin.socket = child->socket;
     session->origin.files = &child->files;
     session->origin.held.all = &child->held;
+    session->origin.job_begins = begin_job;
     session->origin.job_ended = end_job;
     return session;
 }

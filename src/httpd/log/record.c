@@ -1,5 +1,6 @@
 #include "httpd/log/record.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -473,15 +474,40 @@ static apr_table_t *get_fields(apr_pool_t *pool, const struct mrc_log_record *re
     return table;
 }
 
-/* The address that IP, a numeric address, stands for. With the family given, the resolver does not
- * ask the kernel for all interfaces. */
+/* An address without its IP. */
+static apr_sockaddr_t *make_port(apr_pool_t *pool, bool is_ipv6, apr_port_t port)
+{
+    apr_sockaddr_t *address = apr_pcalloc(pool, sizeof(*address));
+
+    address->pool = pool;
+    address->port = port;
+    address->family = is_ipv6 ? APR_INET6 : APR_INET;
+    if (is_ipv6) {
+        address->sa.sin6.sin6_family = AF_INET6;
+        address->sa.sin6.sin6_port = htons(port);
+        address->salen = sizeof(address->sa.sin6);
+        address->addr_str_len = INET6_ADDRSTRLEN;
+        address->ipaddr_ptr = &address->sa.sin6.sin6_addr;
+        address->ipaddr_len = sizeof(address->sa.sin6.sin6_addr);
+    } else {
+        address->sa.sin.sin_family = AF_INET;
+        address->sa.sin.sin_port = htons(port);
+        address->salen = sizeof(address->sa.sin);
+        address->addr_str_len = INET_ADDRSTRLEN;
+        address->ipaddr_ptr = &address->sa.sin.sin_addr;
+        address->ipaddr_len = sizeof(address->sa.sin.sin_addr);
+    }
+    return address;
+}
+
+/* The address that IP, a numeric address, stands for. Only an address with a zone, such as
+ * fe80::1%eth0, needs the resolver, which costs more than the rest of a log line. */
 static apr_sockaddr_t *make_address(apr_pool_t *pool, const char *ip, apr_port_t port)
 {
-    int family = ip && strchr(ip, ':') ? APR_INET6 : APR_INET;
-    apr_sockaddr_t *address = NULL;
+    apr_sockaddr_t *address = make_port(pool, ip && strchr(ip, ':'), port);
 
-    if (apr_sockaddr_info_get(&address, ip, family, port, 0, pool) != APR_SUCCESS)
-        apr_sockaddr_info_get(&address, NULL, APR_INET, port, 0, pool);
+    if (ip && inet_pton(address->family, ip, address->ipaddr_ptr) != 1)
+        apr_sockaddr_info_get(&address, ip, address->family, port, 0, pool);
     return address;
 }
 

@@ -1,4 +1,5 @@
 mod_mercure_la_SOURCES += \
+	%D%/handshake.c %D%/handshake.h \
 	%D%/library.c %D%/library.h \
 	%D%/socket_bio.c %D%/socket_bio.h \
 	%D%/ssl.c %D%/ssl.h \

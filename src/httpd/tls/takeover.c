@@ -10,6 +10,7 @@
 #include "util_filter.h"
 
 #include "httpd/base/connection.h"
+#include "httpd/tls/handshake.h"
 
 /* The hook of mod_ssl_openssl.h, which the packages of httpd's headers lack. */
 typedef int ssl_HOOK_pre_handshake_t(conn_rec *c, SSL *ssl, int is_proxy);
@@ -66,14 +67,17 @@ static int note_ssl(conn_rec *c, SSL *ssl, int is_proxy)
 {
     struct mrc_takeover *takeover = is_proxy ? NULL : mrc_connection_get_takeover(c);
 
-    if (takeover)
+    if (takeover) {
         takeover->ssl = ssl;
+        mrc_handshake_begin(c);
+    }
     return OK;
 }
 
 void mrc_takeover_register(void)
 {
     APR_OPTIONAL_HOOK(ssl, pre_handshake, note_ssl, NULL, NULL, APR_HOOK_MIDDLE);
+    mrc_handshake_register();
 }
 
 /* Whether the SSL of C is there. mod_ssl frees it at the end of a connection, or when TLS fails;

@@ -133,6 +133,22 @@ START_TEST(a_body_for_which_there_is_no_memory_is_not_complete)
 }
 END_TEST
 
+/* A client may send more when it has the answer to what it has sent. */
+START_TEST(a_worker_that_waits_for_more_sends_what_it_has_written)
+{
+    const struct mrc_exchange_read read = {.max = 100, .may_wait = true, .timeout_us = 1};
+    struct mrc_exchange *exchange = create(true);
+    char bytes[100];
+    size_t len;
+
+    ck_assert_int_eq(mrc_exchange_write(exchange, "answer", 6, 1), APR_SUCCESS);
+    ck_assert(!exchange->is_noted);
+    ck_assert_int_eq(mrc_exchange_read(exchange, &read, bytes, &len), APR_TIMEUP);
+    ck_assert(exchange->is_noted);
+    destroy(exchange);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("exchange");
@@ -140,6 +156,7 @@ int main(void)
 
     tcase_add_loop_test(tcase, a_worker_reads_the_body_and_its_end, 0, 2);
     tcase_add_loop_test(tcase, a_body_for_which_there_is_no_memory_is_not_complete, 0, 2);
+    tcase_add_test(tcase, a_worker_that_waits_for_more_sends_what_it_has_written);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }
