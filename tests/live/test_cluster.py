@@ -3,6 +3,7 @@ import itertools
 import json
 import os
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -565,6 +566,70 @@ def test_a_replica_that_was_behind_becomes_the_primary(cluster, new_redis, new_h
     # What the other machine has already put back at the same place is not lost any more.
     lost = [transport(server, "lost_total") for server in (a, b)]
     assert max(lost) == 30 and min(lost) >= 15
+
+
+def test_a_client_that_changes_its_machine_misses_nothing_after_a_loss(cluster, new_redis, new_httpd):
+    """
+    What Redis has lost and gets back stands at other places on machines that had it. A cursor from there begins where
+    all machines have had the same.
+    """
+    first = new_redis(repl_diskless_sync_delay=0)
+    second = new_redis(replicaof=["127.0.0.1", str(first.port)])
+    wait_synced(first, second)
+    a, b = cluster(2, url=f"redis://127.0.0.1:{first.port},127.0.0.1:{second.port}", options="lease=60")
+    for server in (a, b):
+        server.expect_log("MRC0306", required=False)
+        server.expect_log("MRC0308")
+    log = "{mercure:shared}:log"
+
+    def publish(server, *names):
+        for name in names:
+            server.publish(TOPIC, name, fields=[("id", f"urn:{name}")])
+
+    def expect(server, cursor, *wanted):
+        with resume(server, f"urn:{cursor}") as stream:
+            assert stream.response.header("Mercure-Last-Event-ID") == f"urn:{cursor}"
+            assert read(stream, len(wanted)) == [*wanted]
+
+    publish(a, "before")
+    wait_until(lambda: second.ask("XLEN", log) == 1, what="the entry on the replica")
+    second.ask("REPLICAOF", "127.0.0.1", "1")  # it gets nothing more
+    for server, name in ((b, "t1"), (a, "t2"), (b, "t3")):
+        publish(server, name)
+    for server in (a, b):
+        expect(server, "before", "t1", "t2", "t3")
+    stopped = b.children()
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        first.kill()
+        second.ask("REPLICAOF", "NO", "ONE")
+        a.wait_log("MRC0308")
+        wait_up(a)
+        publish(a, "n1")
+        c = new_httpd()
+        c.start(PAGES + hub(f"MercureTransport redis://127.0.0.1:{second.port} lease=60", name="shared"))
+        wait_up(c)
+        expect(c, "before", "t2", "n1")
+        for cursor in ("t2", "n1"):  # on the other machine, these come after what this one lacks
+            expect(a, cursor, "t1", "t2", "t3", "n1")
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: second.ask("XLEN", log) == 5, what="what the other machine puts back")
+    expect(c, "t1", "t2", "n1", "t1", "t3")
+    expect(b, "n1", "t1", "t2", "t3", "n1")
+    position = position_of(b)
+    publish(a, "n2")
+    for server in (a, b, c):  # what comes after all of that is served as ever
+        with resume(server, "urn:n2") as stream:
+            publish(a, f"n3 of {server.port}")
+            assert read(stream, 1) == [f"n3 of {server.port}"]
+    with resume(b, position) as stream:  # its own order is no matter of doubt
+        assert read(stream, 1) == ["n2"]
+    a.restart()  # it has the order of Redis now
+    wait_up(a)
+    expect(a, "t1", "t2", "n1", "t1", "t3", "n2")
 
 
 def test_what_a_dead_machine_had_published_is_put_back(cluster, new_redis, new_httpd):

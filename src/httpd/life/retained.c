@@ -24,7 +24,7 @@ APLOG_USE_MODULE(mercure);
  * this process or in shared memory.
  */
 #define RETAINED_KEY     "mod_mercure"
-#define RETAINED_VERSION 14
+#define RETAINED_VERSION 15
 
 struct retained {
     unsigned version;

@@ -397,6 +397,14 @@ uint64_t mrc_hub_get_gap(const struct mrc_hub *hub)
     return link ? mrc_link_get_gap(link) : 0;
 }
 
+uint64_t mrc_hub_get_losses(const struct mrc_hub *hub, uint64_t *ret_seq)
+{
+    const struct mrc_link *link = mrc_hub_link(hub);
+
+    *ret_seq = 0;
+    return link ? mrc_link_get_losses(link, ret_seq) : 0;
+}
+
 bool mrc_hub_is_ready(const struct mrc_hub *hub, int64_t now_us)
 {
     const struct mrc_link *link = mrc_hub_link(hub);

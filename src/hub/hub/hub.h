@@ -161,6 +161,11 @@ bool mrc_hub_has_history(const struct mrc_hub *hub);
  * before has missed some, and must end. Load it after a record was read. */
 uint64_t mrc_hub_get_gap(const struct mrc_hub *hub);
 
+/* A value that changes when it turns out that the engine has lost what the ring has after the
+ * record RET_SEQ: a stream that has resumed behind that must end. Load it after a record was read.
+ */
+uint64_t mrc_hub_get_losses(const struct mrc_hub *hub, uint64_t *ret_seq);
+
 /* Whether a load balancer may send clients here at NOW_US, the time of day. */
 bool mrc_hub_is_ready(const struct mrc_hub *hub, int64_t now_us);
 

@@ -51,6 +51,7 @@ struct lane {
     uint64_t taken;          /* the number in the ring of the next record to finish */
     uint64_t settled;        /* position: a replay may have given its stream earlier records */
     uint64_t gap;            /* the value of mrc_hub_get_gap() that was seen last */
+    uint64_t losses;         /* the same of mrc_hub_get_losses() */
     struct mrc_ring_record record;
     bool is_open; /* some streams that must get RECORD do not have it yet */
     struct delivery delivery;
@@ -381,6 +382,23 @@ static bool has_gap(const struct feed_hub *hub, struct lane *lane)
     return true;
 }
 
+/* Ends the streams of LANE that have missed updates, or may have. */
+static void end_gapped(struct mrc_feed *feed, const struct feed_hub *hub, struct lane *lane)
+{
+    uint64_t unused, losses = mrc_hub_get_losses(hub->hub, &unused);
+
+    if (has_gap(hub, lane))
+        end_listeners(feed, lane, MRC_END_OVERRUN);
+    if (losses == lane->losses)
+        return;
+    lane->losses = losses;
+    for (struct mrc_stream *stream = *feed->args.streams, *next; stream; stream = next) {
+        next = stream->all_next;
+        if (listens_in(feed, lane, stream) && !mrc_subscriber_outlives_losses(stream->subscriber))
+            end(feed, stream, MRC_END_OVERRUN);
+    }
+}
+
 /* Reads the next record, and opens it unless it is a control record, which the loop finds by itself
  * (orders.h). Statuses are those of mrc_ring_read(). */
 static apr_status_t read_record(struct mrc_feed *feed, const struct feed_hub *hub,
@@ -391,8 +409,7 @@ static apr_status_t read_record(struct mrc_feed *feed, const struct feed_hub *hu
     if (status != APR_SUCCESS || lane->record.view.is_control)
         return status;
     lane->next = mrc_history_number(mrc_hub_history(hub->hub), lane->record.view.seq) + 1;
-    if (has_gap(hub, lane)) /* this record may come after the gap */
-        end_listeners(feed, lane, MRC_END_OVERRUN);
+    end_gapped(feed, hub, lane); /* this record may come after the gap */
     if (lane->listening > 0)
         open_record(feed, hub, lane);
     return APR_SUCCESS;
@@ -408,8 +425,8 @@ static bool pull(struct mrc_feed *feed, struct feed_hub *hub, struct lane *lane,
     for (int i = 0; i < RECORDS_PER_PULL && bytes < BYTES_PER_PULL; i++) {
         apr_status_t status = lane->is_open ? APR_SUCCESS : read_record(feed, hub, lane);
 
-        if (status == APR_EOF && has_gap(hub, lane))
-            end_listeners(feed, lane, MRC_END_OVERRUN);
+        if (status == APR_EOF)
+            end_gapped(feed, hub, lane);
         if (status == APR_EOF) {
             /* Records of this pull are written before the streams end. */
             if (is_superseded && i == 0)

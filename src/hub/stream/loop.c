@@ -191,7 +191,9 @@ static void work(struct mrc_loop *loop, struct mrc_stream *stream, int64_t now_u
         make_ready(loop, stream);
         break;
     case MRC_STREAM_CAUGHT_UP:
-        if (mrc_feed_add(loop->feed, stream) == APR_SUCCESS)
+        if (!mrc_subscriber_outlives_losses(stream->subscriber))
+            end(loop, stream, MRC_END_OVERRUN);
+        else if (mrc_feed_add(loop->feed, stream) == APR_SUCCESS)
             set_timer(loop, stream);
         else
             end(loop, stream, MRC_END_ERROR);

@@ -20,16 +20,18 @@
 
 struct mrc_replay {
     struct mrc_hub *hub;
-    struct mrc_pages *pages;  /* shared with other streams; NULL: it reads with its own */
-    struct mrc_pages *own;    /* NULL: not needed yet */
-    struct mrc_page *awaited; /* the page that is being read for it; NULL: none */
-    uint64_t matching;        /* the number of the record that was matched last */
-    size_t tried;             /* where mrc_filter_match() goes on with that record */
-    uint64_t gap;             /* the value of mrc_hub_get_gap() when it was created */
-    uint64_t live_from;       /* position: later records were published since it was opened */
-    uint64_t taken;           /* live updates that the last take gave */
-    int64_t taken_since_us;   /* when the oldest of these was accepted */
-    char *last_event_id;      /* NULL: no cursor was given */
+    struct mrc_pages *pages;    /* shared with other streams; NULL: it reads with its own */
+    struct mrc_pages *own;      /* NULL: not needed yet */
+    struct mrc_page *awaited;   /* the page that is being read for it; NULL: none */
+    uint64_t matching;          /* the number of the record that was matched last */
+    size_t tried;               /* where mrc_filter_match() goes on with that record */
+    uint64_t gap;               /* the value of mrc_hub_get_gap() when it was created */
+    mrc_replay_check_fn *check; /* NULL: none */
+    void *check_ctx;
+    uint64_t live_from;     /* position: later records were published since it was opened */
+    uint64_t taken;         /* live updates that the last take gave */
+    int64_t taken_since_us; /* when the oldest of these was accepted */
+    char *last_event_id;    /* NULL: no cursor was given */
 };
 
 struct mrc_replay *mrc_replay_create(struct mrc_hub *hub, struct mrc_pages *pages,
@@ -44,6 +46,12 @@ struct mrc_replay *mrc_replay_create(struct mrc_hub *hub, struct mrc_pages *page
     replay->live_from = live_from;
     replay->gap = mrc_hub_get_gap(hub);
     return replay;
+}
+
+void mrc_replay_set_check(struct mrc_replay *replay, mrc_replay_check_fn *check, void *ctx)
+{
+    replay->check = check;
+    replay->check_ctx = ctx;
 }
 
 static struct mrc_pages *pages_of(const struct mrc_replay *replay)
@@ -230,6 +238,13 @@ static apr_status_t give_page(struct take *take, struct mrc_page *page, size_t f
     return given == APR_SUCCESS ? status : given;
 }
 
+/* A page that was just read may have records from behind a gap, or from after a loss. */
+static bool may_go_on(const struct mrc_replay *replay)
+{
+    return mrc_hub_get_gap(replay->hub) == replay->gap &&
+           (!replay->check || replay->check(replay->check_ctx));
+}
+
 /* Finds the page with the next record of PLACE, of which the caller gets a reference. */
 static apr_status_t find_page(struct mrc_replay *replay, struct mrc_place *place,
                               struct mrc_page **ret_page, size_t *ret_at)
@@ -248,9 +263,9 @@ static apr_status_t find_page(struct mrc_replay *replay, struct mrc_place *place
     replay->awaited = NULL;
     status = page ? mrc_pages_await(pages, page, place, ret_at)
                   : mrc_pages_find(pages, place, &page, ret_at);
-    if (status == APR_SUCCESS && mrc_hub_get_gap(replay->hub) != replay->gap) {
+    if (status == APR_SUCCESS && !may_go_on(replay)) {
         mrc_page_unref(page);
-        return MRC_STATUS_OVERRUN; /* the page may have records from behind the gap */
+        return MRC_STATUS_OVERRUN;
     }
     if (status == APR_SUCCESS)
         *ret_page = page;

@@ -40,6 +40,11 @@ void mrc_replay_free(struct mrc_replay *replay);
 /* Makes it read with PAGES, which must outlive it. Call it before the first read. */
 void mrc_replay_read_with(struct mrc_replay *replay, struct mrc_pages *pages);
 
+/* Makes it ask CHECK(CTX) after each page that it has read; false: it ends there, with
+ * MRC_STATUS_OVERRUN. */
+typedef bool mrc_replay_check_fn(void *ctx);
+void mrc_replay_set_check(struct mrc_replay *replay, mrc_replay_check_fn *check, void *ctx);
+
 /* That position. */
 uint64_t mrc_replay_get_live_from(const struct mrc_replay *replay);
 

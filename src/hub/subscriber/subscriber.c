@@ -39,6 +39,8 @@ struct mrc_subscriber {
     uint32_t matchers_count;
     bool has_address; /* it follows the matchers */
     bool wants_positions;
+    bool has_resumed; /* with a cursor that the history knew */
+    uint8_t losses;   /* the low bits of mrc_hub_get_losses() that it has outlived */
     struct mrc_matcher *matchers[];
 };
 
@@ -71,17 +73,31 @@ apr_status_t mrc_subscriber_peek(struct mrc_hub *hub, struct mrc_bytes cursor, i
     return mrc_cursor_find(mrc_hub_history(hub), cursor, now_us, &unused, ret_id);
 }
 
+static bool outlives_losses(void *ctx)
+{
+    return mrc_subscriber_outlives_losses(ctx);
+}
+
+/* False: out of memory. */
+static bool begin_replay(struct mrc_subscriber *subscriber, uint64_t live_from)
+{
+    subscriber->replay = mrc_replay_create(subscriber->hub, subscriber->pages, live_from);
+    if (subscriber->replay)
+        mrc_replay_set_check(subscriber->replay, outlives_losses, subscriber);
+    return subscriber->replay != NULL;
+}
+
 static apr_status_t start(struct mrc_subscriber *subscriber, bool has_cursor,
                           struct mrc_bytes cursor, int64_t now_us)
 {
     struct mrc_history *history = mrc_hub_history(subscriber->hub);
     apr_status_t status;
+    uint64_t unused;
     char *id = NULL;
 
-    subscriber->replay =
-        mrc_replay_create(subscriber->hub, NULL, mrc_ring_head(mrc_hub_ring(subscriber->hub)));
-    if (!subscriber->replay)
+    if (!begin_replay(subscriber, mrc_ring_head(mrc_hub_ring(subscriber->hub))))
         return APR_ENOMEM;
+    subscriber->losses = (uint8_t)mrc_hub_get_losses(subscriber->hub, &unused);
     status = mrc_hub_random(subscriber->hub, subscriber->random, sizeof(subscriber->random));
     if (status != APR_SUCCESS)
         return status;
@@ -89,6 +105,7 @@ static apr_status_t start(struct mrc_subscriber *subscriber, bool has_cursor,
         status = mrc_cursor_find(history, cursor, now_us, &subscriber->place, &id);
     else
         mrc_history_head(history, &subscriber->place);
+    subscriber->has_resumed = id && cursor.len > 0 && strcmp(id, "earliest") != 0;
     mrc_replay_set_last_event_id(subscriber->replay, id);
     return status;
 }
@@ -327,6 +344,20 @@ uint64_t mrc_subscriber_get_next(const struct mrc_subscriber *subscriber)
     return subscriber->place.next;
 }
 
+bool mrc_subscriber_outlives_losses(struct mrc_subscriber *subscriber)
+{
+    uint64_t seq;
+    uint8_t losses = (uint8_t)mrc_hub_get_losses(subscriber->hub, &seq);
+
+    if (losses == subscriber->losses)
+        return true;
+    /* It may have been before that when it resumed. Then it ends for nothing. */
+    if (subscriber->has_resumed && subscriber->place.next > seq + 1)
+        return false;
+    subscriber->losses = losses;
+    return true;
+}
+
 apr_status_t mrc_subscriber_fall_back(struct mrc_subscriber *subscriber, uint64_t next)
 {
     if (next > subscriber->place.next)
@@ -365,10 +396,8 @@ apr_status_t mrc_subscriber_take(struct mrc_subscriber *subscriber, size_t max_b
 {
     const struct mrc_filter filter = filter_of(subscriber);
 
-    if (!subscriber->replay) /* it was live: all further updates are newer than its opening */
-        subscriber->replay =
-            mrc_replay_create(subscriber->hub, subscriber->pages, subscriber->place.pos);
-    if (!subscriber->replay)
+    /* Without a replay it was live: all further updates are newer than its opening. */
+    if (!subscriber->replay && !begin_replay(subscriber, subscriber->place.pos))
         return APR_ENOMEM;
     return mrc_replay_take(subscriber->replay, &filter, &subscriber->place, max_bytes, give, ctx);
 }

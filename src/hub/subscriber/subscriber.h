@@ -182,6 +182,12 @@ bool mrc_subscriber_is_reading(const struct mrc_subscriber *subscriber);
 void mrc_subscriber_give_back(struct mrc_subscriber *subscriber);
 
 /*
+ * Whether it need not end because of what the engine has lost (mrc_hub_get_losses()). Ask before it
+ * gets a record that was read after the loss was found.
+ */
+bool mrc_subscriber_outlives_losses(struct mrc_subscriber *subscriber);
+
+/*
  * Call it when the ring has overwritten records, from number NEXT on, that the subscriber has not
  * been given: the next mrc_subscriber_take() reads them from the history. MRC_STATUS_OVERRUN: the
  * history does not have them.

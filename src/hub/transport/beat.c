@@ -111,6 +111,8 @@ bool mrc_beat_take(struct mrc_member *member, const struct redisReply *reply, in
     if (beat.is_removed)
         come_back(member, now_us);
     mrc_link_set_newest(member->link, beat.newest);
+    mrc_unsettled_take_newest(&member->unsettled, beat.newest);
+    mrc_unsettled_reached(&member->unsettled, member->position.number);
     compare_old(member, beat.old_number, now_us);
     if (!member->due_us && beat.newest > member->position.number) {
         member->due_number = beat.newest;

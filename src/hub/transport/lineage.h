@@ -23,8 +23,9 @@
 
 struct mrc_lineage_entry {
     uint64_t number;
-    uint64_t writer, counter; /* the token */
-    uint64_t seq;             /* in the ring */
+    uint64_t writer, counter; /* these and the time: the token */
+    int64_t time_us;
+    uint64_t seq; /* in the ring */
 };
 
 /* Starts as {0}. */

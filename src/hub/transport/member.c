@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "apr_general.h"
 #include "apr_strings.h"
@@ -92,6 +93,8 @@ static bool adopt(struct mrc_member *member)
     if (!member->seen || !member->outbox || !mrc_walk(member->ring, 0, note_seen, member->seen))
         return false;
     mrc_link_get_position(member->link, &member->position);
+    mrc_unsettled_begin(&member->unsettled, member->link, member->ring);
+    member->server[0] = '\0';
     return mrc_outbox_adopt(member->outbox,
                             mrc_seen_get(member->seen, mrc_link_writer(member->link)));
 }
@@ -158,7 +161,9 @@ static void begin_generation(struct mrc_member *member, uint32_t generation, uin
     member->position.generation = generation;
     member->position.number = number;
     member->position.token_writer = member->position.token_counter = 0;
+    member->position.token_time_us = 0;
     member->position.since_seq = stats.last_seq;
+    mrc_unsettled_forget(&member->unsettled);
     set_position(member);
 }
 
@@ -180,6 +185,7 @@ static void take_reset(struct mrc_member *member, const struct mrc_redis_join *j
     member->position.old_generation = member->position.generation;
     member->position.old_number = member->position.number;
     member->old_beats = OLD_BEATS;
+    mrc_link_clear_fork(member->link); /* nothing is put back */
     begin_generation(member, join->generation, join->oldest - 1);
 }
 
@@ -217,6 +223,7 @@ static bool trace(void *ctx, const struct mrc_ring_record *record,
         .number = origin->number,
         .writer = origin->writer,
         .counter = origin->counter,
+        .time_us = record->view.time_us,
         .seq = record->view.seq,
     };
 
@@ -239,7 +246,8 @@ static bool find_fork(struct mrc_member *member, struct mrc_redis *redis,
         if (!mrc_redis_token_at(redis, &member->keys, entry->number, &token, error))
             return false;
         mrc_lineage_answer(&search, i,
-                           token.writer == entry->writer && token.counter == entry->counter);
+                           token.writer == entry->writer && token.counter == entry->counter &&
+                               token.time_us == entry->time_us);
     }
     *ret_shared = search.shared;
     return true;
@@ -251,7 +259,7 @@ static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
 {
     struct tracing tracing = {.lineage = {.count = 0}};
     const struct mrc_lineage_entry *last = NULL;
-    uint64_t lost;
+    uint64_t lost, fork_seq;
     size_t shared;
 
     if (!mrc_walk(member->ring, member->position.since_seq, trace, &tracing)) {
@@ -266,12 +274,17 @@ static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
     if (shared > 0)
         last = &tracing.lineage.entries[shared - 1];
     lost = tracing.lineage.count - shared;
+    fork_seq = last ? last->seq : member->position.since_seq;
     member->position.number =
         last && last->number >= join->oldest ? last->number : join->oldest - 1;
     member->position.token_writer = last ? last->writer : 0;
     member->position.token_counter = last ? last->counter : 0;
+    member->position.token_time_us = last ? last->time_us : 0;
+    /* Whoever dies here is followed by a leader that finds the same. */
+    mrc_link_note_fork(member->link, fork_seq, last ? last->number : 0);
+    mrc_unsettled_lose(&member->unsettled, &tracing.lineage, shared, fork_seq + 1);
+    wake_all(member); /* some streams may have to end */
     set_position(member);
-    mrc_link_note_fork(member->link, last ? last->seq : member->position.since_seq);
     mrc_lineage_free(&tracing.lineage);
     mrc_link_count(member->link, MRC_LINK_LOST, lost);
     mrc_member_report(member, MRC_LINK_EVENT_FORK, NULL, lost,
@@ -282,6 +295,7 @@ static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
 struct putting_back {
     struct mrc_member *member;
     uint64_t last; /* counter */
+    uint64_t fork;
 };
 
 /* Puts back an update of this machine that the engine no longer has. */
@@ -296,7 +310,25 @@ static bool put_back(void *ctx, const struct mrc_ring_record *record,
         return true;
     mrc_update_clear_origin((char *)(uintptr_t)payload.ptr); /* in the copy of the record */
     return mrc_outbox_put_back(putting->member->outbox, origin->counter, record->view.stored_bytes,
-                               record->view.id, payload);
+                               record->view.id, payload, putting->fork);
+}
+
+/* The number of the entry after which the engine has lost entries, if it has. */
+static uint64_t fork_of(const struct mrc_member *member, enum mrc_redis_verdict verdict)
+{
+    uint64_t number = member->position.number, unused;
+
+    if (verdict != MRC_REDIS_SAME && verdict != MRC_REDIS_LOST)
+        return 0;
+    /* Some of an earlier loss may not be back yet. */
+    mrc_link_get_fork(member->link, &unused, &number);
+    return number < member->position.number ? number : member->position.number;
+}
+
+/* Whether the engine cannot have lost anything since the machine joined it before. */
+static bool is_same_server(const struct mrc_member *member, const struct mrc_redis *redis)
+{
+    return *member->server && !strcmp(member->server, mrc_redis_server(redis));
 }
 
 /* ---- joining ----------------------------------------------------------------------------------*/
@@ -369,7 +401,7 @@ static bool ask_to_join(struct mrc_member *member, struct mrc_redis *redis,
 static bool follow_verdict(struct mrc_member *member, struct mrc_redis *redis,
                            const struct mrc_redis_join *join, struct mrc_engine_error *error)
 {
-    struct putting_back putting = {member, join->last};
+    struct putting_back putting = {.member = member, .last = join->last};
     uint64_t seen = mrc_seen_get(member->seen, mrc_link_writer(member->link));
 
     switch (join->verdict) {
@@ -390,6 +422,9 @@ static bool follow_verdict(struct mrc_member *member, struct mrc_redis *redis,
         break;
     }
     mrc_outbox_settle(member->outbox, join->last, join->newest, join->verdict != MRC_REDIS_GAP);
+    putting.fork = fork_of(member, join->verdict);
+    if (join->verdict != MRC_REDIS_SAME || !is_same_server(member, redis))
+        mrc_outbox_doubt(member->outbox, putting.fork);
     /* After a reset, updates may have been removed on purpose. */
     if ((join->verdict == MRC_REDIS_SAME || join->verdict == MRC_REDIS_LOST) && seen > join->last &&
         !mrc_walk(member->ring, member->position.since_seq, put_back, &putting))
@@ -468,6 +503,8 @@ bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t
         mrc_member_report(member, MRC_LINK_EVENT_REVOCATIONS, NULL, 0, 0);
     if (relayed.has_orders)
         wake_all(member);
+    mrc_unsettled_join(&member->unsettled);
+    snprintf(member->server, sizeof(member->server), "%s", mrc_redis_server(redis));
     mrc_link_set_key(member->link, join.key);
     mrc_link_set_newest(member->link, join.newest);
     if (before.state == MRC_LINK_DOWN && before.has_joined &&
@@ -517,7 +554,7 @@ static bool append(struct mrc_member *member, const struct mrc_entry *entry,
 /* Decodes ENTRY into RECORD, without its origin. False: it is no update of this program. */
 static bool read_update(const struct mrc_entry *entry, struct mrc_record *ret_record)
 {
-    struct mrc_record record = {.time_us = entry->head.time_us};
+    struct mrc_record record = {.time_us = entry->head.token.time_us};
     struct mrc_update update;
     unsigned flags;
 
@@ -591,6 +628,7 @@ bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, i
 {
     const struct mrc_entry_token *token = &entry->head.token;
     struct mrc_bytes order;
+    bool is_known = entry->is_ours && token->counter <= mrc_seen_get(member->seen, token->writer);
 
     if (entry->generation != member->position.generation ||
         entry->number != member->position.number + 1) {
@@ -599,9 +637,11 @@ bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, i
                       "the log does not go on after the last entry that was read");
         return false;
     }
+    if (entry->has_fork)
+        mrc_unsettled_note(&member->unsettled, entry->fork, member->position.since_seq, is_known);
     if (!entry->is_ours) {
         skip(member, entry, "another program wrote it");
-    } else if (token->counter > mrc_seen_get(member->seen, token->writer)) {
+    } else if (!is_known) {
         if (!(is_order(entry, &order) ? take_order(member, entry, order, error)
                                       : take_update(member, entry, error)))
             return false;
@@ -611,7 +651,9 @@ bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, i
     member->position.number = entry->number;
     member->position.token_writer = token->writer;
     member->position.token_counter = token->counter;
-    mrc_link_advance(member->link, entry->number, token->writer, token->counter);
+    member->position.token_time_us = token->time_us;
+    mrc_unsettled_came(&member->unsettled, token->writer, token->counter);
+    mrc_link_advance(member->link, entry->number, token->writer, token->counter, token->time_us);
     if (token->writer == mrc_link_writer(member->link))
         mrc_outbox_arrived(member->outbox, token->counter, now_us);
     return true;
@@ -625,6 +667,7 @@ void mrc_member_announce(struct mrc_member *member, int64_t now_us)
         mrc_history_wake(member->history, &member->tags);
     member->has_tags = false;
     mrc_outbox_reached(member->outbox, number, now_us);
+    mrc_unsettled_reached(&member->unsettled, number);
     if (number >= member->first_newest)
         mrc_link_set_joined(member->link);
     if (member->due_us && number >= member->due_number)

@@ -21,6 +21,7 @@
 #include "hub/transport/outbox.h"
 #include "hub/transport/query.h"
 #include "hub/transport/report.h"
+#include "hub/transport/unsettled.h"
 #include "store/engine/asks.h"
 #include "store/engine/redis.h"
 #include "store/regions/interests.h"
@@ -51,8 +52,10 @@ struct mrc_member {
     struct mrc_outbox *outbox; /* this and the rest: undefined while OUT */
     struct mrc_seen *seen;
     struct mrc_link_position position;
-    uint64_t first_newest; /* the newest entry when it joined */
-    struct mrc_tags tags;  /* of what was appended and not announced yet */
+    uint64_t first_newest;               /* the newest entry when it joined */
+    char server[MRC_REDIS_SERVER_BYTES]; /* that it joined last; empty: not known */
+    struct mrc_unsettled unsettled;
+    struct mrc_tags tags; /* of what was appended and not announced yet */
     bool has_tags;
     bool has_reported_skip, has_reported_refusal, has_reported_bounds, is_full;
     int64_t send_at_us; /* not before: the engine has refused an update */

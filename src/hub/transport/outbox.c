@@ -28,7 +28,10 @@ struct parcel {
     enum parcel_state state;
     bool has_arrived;  /* in the ring */
     bool is_confirmed; /* by the replicas */
-    uint64_t number;   /* while STORED: it has arrived once the ring has this entry */
+    bool was_sent;     /* perhaps by an earlier leader */
+    bool is_again;     /* the engine had lost it, or may have, after the entry FORK */
+    uint64_t fork;
+    uint64_t number; /* while STORED: it has arrived once the ring has this entry */
     int64_t sent_us;
 };
 
@@ -142,6 +145,7 @@ static void number(struct mrc_outbox *outbox, struct mrc_staged *update, uint32_
 static void add(struct mrc_outbox *outbox, struct mrc_staged *update)
 {
     uint32_t entries = mrc_entry_package_count(update->record.payload);
+    bool was_sent = false;
 
     if (entries == 0) {
         update->status = MRC_STATUS_CORRUPT;
@@ -150,7 +154,10 @@ static void add(struct mrc_outbox *outbox, struct mrc_staged *update)
     }
     if (update->record.seq == 0)
         number(outbox, update, entries);
+    else
+        was_sent = true;
     outbox->parcels[outbox->count++] = (struct parcel){
+        .was_sent = was_sent,
         .slot = update->slot,
         .package = update->record.payload,
         .first = update->record.seq,
@@ -231,12 +238,31 @@ void mrc_outbox_settle(struct mrc_outbox *outbox, uint64_t last, uint64_t newest
         mrc_link_set_counter(outbox->link, last);
 }
 
+void mrc_outbox_doubt(struct mrc_outbox *outbox, uint64_t fork)
+{
+    for (size_t i = 0; i < outbox->count; i++) {
+        struct parcel *parcel = &outbox->parcels[i];
+
+        if (parcel->state != WAITS || !parcel->was_sent)
+            continue;
+        if (!parcel->is_again || fork < parcel->fork)
+            parcel->fork = fork;
+        parcel->is_again = true;
+    }
+}
+
 bool mrc_outbox_put_back(struct mrc_outbox *outbox, uint64_t counter, uint64_t stored_bytes,
-                         struct mrc_bytes id, struct mrc_bytes record)
+                         struct mrc_bytes id, struct mrc_bytes record, uint64_t fork)
 {
     const struct mrc_record lost = {.stored_bytes = stored_bytes, .id = id, .payload = record};
     struct mrc_buf package;
-    struct parcel parcel = {.slot = -1, .first = counter, .last = counter};
+    struct parcel parcel = {
+        .slot = -1,
+        .first = counter,
+        .last = counter,
+        .is_again = true,
+        .fork = fork,
+    };
 
     mrc_buf_init(&package, SIZE_MAX);
     mrc_entry_add_package(&package, &lost, 1);
@@ -275,7 +301,13 @@ static size_t entries_of(const struct parcel *parcel)
     return (size_t)(parcel->last - parcel->first + 1);
 }
 
-/* The number of parcels from FIRST on that fly together: without a gap between their counters. */
+static bool have_one_fork(const struct parcel *a, const struct parcel *b)
+{
+    return a->is_again == b->is_again && a->fork == b->fork;
+}
+
+/* The number of parcels from FIRST on that fly together: without a gap between their counters, and
+ * with one fork. */
 static size_t measure(const struct mrc_outbox *outbox, size_t first, size_t *ret_entries)
 {
     size_t entries = 0, bytes = 0, n = 0;
@@ -283,7 +315,7 @@ static size_t measure(const struct mrc_outbox *outbox, size_t first, size_t *ret
     for (size_t i = first; i < outbox->count; i++, n++) {
         const struct parcel *parcel = &outbox->parcels[i];
 
-        if (n > 0 && (parcel->first != parcel[-1].last + 1 ||
+        if (n > 0 && (parcel->first != parcel[-1].last + 1 || !have_one_fork(parcel, parcel - 1) ||
                       entries + entries_of(parcel) > BATCH_ENTRIES_MAX ||
                       bytes + parcel->package.len > BATCH_BYTES_MAX))
             break;
@@ -320,10 +352,13 @@ bool mrc_outbox_send(struct mrc_outbox *outbox, struct mrc_redis *redis,
     n = measure(outbox, first, &publish->entries);
     publish->writer = mrc_link_writer(outbox->link);
     publish->counter = outbox->parcels[first].first;
+    publish->is_again = outbox->parcels[first].is_again;
+    publish->fork = outbox->parcels[first].fork;
     mrc_redis_publish_add(redis, keys, publish);
     for (size_t i = first; i < first + n; i++) {
         add_entries(redis, &outbox->parcels[i]);
         outbox->parcels[i].state = FLIES;
+        outbox->parcels[i].was_sent = true;
         outbox->parcels[i].sent_us = now_us;
     }
     outbox->is_flying = true;
@@ -478,6 +513,15 @@ bool mrc_outbox_has_work(const struct mrc_outbox *outbox)
 bool mrc_outbox_is_empty(const struct mrc_outbox *outbox)
 {
     return outbox->count == 0;
+}
+
+bool mrc_outbox_restores(const struct mrc_outbox *outbox)
+{
+    for (size_t i = 0; i < outbox->count; i++) {
+        if (outbox->parcels[i].slot < 0)
+            return true;
+    }
+    return false;
 }
 
 uint64_t mrc_outbox_take_restored(struct mrc_outbox *outbox)

@@ -42,10 +42,17 @@ bool mrc_outbox_adopt(struct mrc_outbox *outbox, uint64_t seen);
  * WILL_COME: it still has those entries, so they come from there. */
 void mrc_outbox_settle(struct mrc_outbox *outbox, uint64_t last, uint64_t newest, bool will_come);
 
-/* Puts an update back that the engine has lost; its publisher was answered long ago. It is sent
- * before all with higher counters. False: out of memory. */
+/* After that: the engine may have lost entries after FORK. What is sent again says so, because
+ * other machines may have had it. */
+void mrc_outbox_doubt(struct mrc_outbox *outbox, uint64_t fork);
+
+/* Puts an update back that the engine has lost after the entry FORK; its publisher was answered
+ * long ago. It is sent before all with higher counters. False: out of memory. */
 bool mrc_outbox_put_back(struct mrc_outbox *outbox, uint64_t counter, uint64_t stored_bytes,
-                         struct mrc_bytes id, struct mrc_bytes record);
+                         struct mrc_bytes id, struct mrc_bytes record, uint64_t fork);
+
+/* Whether some of that is not stored yet. */
+bool mrc_outbox_restores(const struct mrc_outbox *outbox);
 
 /* Adds a batch to REDIS, unless one flies already, or there is nothing to send. PUBLISH has the
  * generation and the bounds. True: its reply will come. */

@@ -32,6 +32,7 @@ struct restoring {
     struct mrc_engine_error *error;
     struct writer *writers; /* WRITERS_MAX */
     size_t count;
+    uint64_t fork;  /* number of the last entry before what the engine has lost */
     bool is_broken; /* the engine has not taken a command */
 
     /* Entries of one writer with adjacent counters, which are sent together. */
@@ -48,10 +49,10 @@ struct restoring {
 void mrc_restore_begin(struct mrc_member *member, int64_t now_us)
 {
     int64_t lease_us = member->spec->lease_us;
-    uint64_t unused;
+    uint64_t unused, number;
 
     member->restore_at_us = 0;
-    if (mrc_link_get_fork(member->link, &unused))
+    if (mrc_link_get_fork(member->link, &unused, &number))
         member->restore_at_us =
             now_us + lease_us +
             lease_us / SPREAD * (int64_t)(mrc_link_writer(member->link) / 2 % SPREAD);
@@ -112,6 +113,8 @@ static bool send_batch(struct restoring *restoring)
         .writer = restoring->name,
         .counter = restoring->first,
         .entries = restoring->entries,
+        .is_again = true,
+        .fork = restoring->fork,
     };
     struct writer *writer = find(restoring, restoring->name);
     uint64_t newest, last;
@@ -186,7 +189,7 @@ bool mrc_restore(struct mrc_member *member, struct mrc_redis *redis, int64_t now
     bool is_done = false;
 
     member->restore_at_us = 0;
-    if (!mrc_link_get_fork(member->link, &fork))
+    if (!mrc_link_get_fork(member->link, &fork, &restoring.fork))
         return true;
     mrc_buf_init(&restoring.blobs, SIZE_MAX);
     restoring.writers = calloc(WRITERS_MAX, sizeof(*restoring.writers));
@@ -198,9 +201,12 @@ bool mrc_restore(struct mrc_member *member, struct mrc_redis *redis, int64_t now
         mrc_link_count(member->link, MRC_LINK_RESTORED, restoring.restored);
         mrc_member_report(member, MRC_LINK_EVENT_RESTORED, NULL, restoring.restored, 0);
     }
-    if (is_done)
+    is_done = is_done && !mrc_outbox_restores(member->outbox);
+    if (is_done) {
         mrc_link_clear_fork(member->link);
-    else
+        mrc_unsettled_restored(&member->unsettled);
+    } else {
         mrc_restore_begin(member, now_us);
+    }
     return !restoring.is_broken || error->reason == MRC_ENGINE_FULL;
 }

@@ -17,11 +17,12 @@ LINK_SOURCES = \
 	%D%/respond.c \
 	%D%/restore.c %D%/restore.h \
 	%D%/transport.c \
+	%D%/unsettled.c %D%/unsettled.h \
 	%D%/walk.c %D%/walk.h
 NO_LINK_SOURCES = %D%/none.c
 if HAVE_HIREDIS
 libmrchub_la_SOURCES += $(LINK_SOURCES)
-unit_tests += tests/unit/hub/transport/test_outbox
+unit_tests += tests/unit/hub/transport/test_outbox tests/unit/hub/transport/test_unsettled
 else
 libmrchub_la_SOURCES += $(NO_LINK_SOURCES)
 endif

@@ -59,7 +59,7 @@ bool mrc_entry_parse_head(struct mrc_bytes text, struct mrc_entry_head *ret_head
         !take_number(&text, 10, UINT64_MAX, &head.token.counter) || text.len > 0 ||
         head.token.writer == 0 || head.token.counter == 0)
         return false;
-    head.time_us = (int64_t)time_us;
+    head.token.time_us = (int64_t)time_us;
     *ret_head = head;
     return true;
 }
@@ -81,8 +81,8 @@ void mrc_entry_token_text(struct mrc_entry_token token, char ret_text[MRC_ENTRY_
 {
     ret_text[0] = '\0';
     if (token.writer)
-        snprintf(ret_text, MRC_ENTRY_TOKEN_BYTES, "%016" PRIx64 " %" PRIu64, token.writer,
-                 token.counter);
+        snprintf(ret_text, MRC_ENTRY_TOKEN_BYTES, "%" PRId64 " %016" PRIx64 " %" PRIu64,
+                 token.time_us, token.writer, token.counter);
 }
 
 void mrc_entry_writer_text(uint64_t writer, char ret_text[MRC_ENTRY_WRITER_BYTES])

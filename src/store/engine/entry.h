@@ -5,9 +5,14 @@
  *
  *     h    time_us cumulative_bytes writer counter        in decimal; the writer in hexadecimal
  *     b    flags (1 byte), length of the id (4 bytes, little endian), id, record
+ *     f    the fork, in decimal: absent, unless the engine had lost this entry, or may have
  *
- * A writer is one incarnation of a machine, and counts what it publishes. Writer and counter are
- * the token of an entry: an entry that is sent twice has the same token, and readers take it once.
+ * A writer is one incarnation of a machine, and counts what it publishes: an entry that is sent
+ * twice has the same writer and counter, and readers take it once. With the time, they are the
+ * token of the entry, which no other entry has.
+ *
+ * The fork is the number of an entry after which the engine had lost some. From there on, machines
+ * that had read the lost ones have another order of the updates than the log.
  *
  * A package is what one publisher stages: one or more blobs that are stored together or not at all.
  *
@@ -45,11 +50,11 @@
 struct mrc_entry_token {
     uint64_t writer; /* 0: none */
     uint64_t counter;
+    int64_t time_us; /* of the engine: an update that is put back has another one than before */
 };
 
 /* Field h. */
 struct mrc_entry_head {
-    int64_t time_us;
     uint64_t sum_bytes; /* of all entries up to this one */
     struct mrc_entry_token token;
 };
@@ -61,6 +66,8 @@ struct mrc_entry {
     bool is_ours; /* this program wrote it; otherwise the fields below are empty */
     struct mrc_entry_head head;
     struct mrc_bytes blob;
+    bool has_fork;
+    uint64_t fork; /* number of the last entry before what the engine had lost */
 };
 
 /* Parses field h. False: another program wrote it. */
@@ -69,8 +76,8 @@ bool mrc_entry_parse_head(struct mrc_bytes text, struct mrc_entry_head *ret_head
 /* Parses `number-generation`. */
 bool mrc_entry_parse_id(struct mrc_bytes text, uint64_t *ret_number, uint32_t *ret_generation);
 
-/* The text of TOKEN in field h; empty if the writer is 0. */
-#define MRC_ENTRY_TOKEN_BYTES 40
+/* The text of TOKEN, for scripts/join.lua; empty if the writer is 0. */
+#define MRC_ENTRY_TOKEN_BYTES 64
 void mrc_entry_token_text(struct mrc_entry_token token, char ret_text[MRC_ENTRY_TOKEN_BYTES]);
 
 /* The text of WRITER: 16 hexadecimal digits. */

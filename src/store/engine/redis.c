@@ -332,6 +332,11 @@ void mrc_redis_free_reply(struct redisReply *reply)
     mrc_wire_free_reply(reply);
 }
 
+const char *mrc_redis_server(const struct mrc_redis *redis)
+{
+    return redis->run_id[MRC_REDIS_W];
+}
+
 /* ---- scripts ----------------------------------------------------------------------------------*/
 
 struct mrc_wire *mrc_redis_begin_script(struct mrc_redis *redis, enum mrc_redis_script script,
@@ -453,7 +458,7 @@ void mrc_redis_publish_add(struct mrc_redis *redis, const struct mrc_redis_keys 
 {
     const char *const names[] = {keys->log, keys->head, keys->subscriptions, keys->revocations};
     struct mrc_wire *wire =
-        mrc_redis_begin_script(redis, MRC_REDIS_PUBLISH, names, 4, 6 + 3 * publish->entries);
+        mrc_redis_begin_script(redis, MRC_REDIS_PUBLISH, names, 4, 7 + 3 * publish->entries);
     char writer[MRC_ENTRY_WRITER_BYTES];
 
     mrc_entry_writer_text(publish->writer, writer);
@@ -463,6 +468,10 @@ void mrc_redis_publish_add(struct mrc_redis *redis, const struct mrc_redis_keys 
     mrc_wire_add_number(wire, publish->bound_count);
     mrc_wire_add_number(wire, publish->bound_bytes);
     mrc_wire_add_number(wire, publish->bound_age_us);
+    if (publish->is_again)
+        mrc_wire_add_number(wire, publish->fork);
+    else
+        mrc_wire_add_text(wire, "");
 }
 
 void mrc_redis_entry_add(struct mrc_redis *redis, uint64_t stored_bytes, struct mrc_bytes blob,

@@ -76,6 +76,10 @@ bool mrc_redis_sentinel_reply(const struct mrc_redis *redis, const struct redisR
 /* Closes S, whose Sentinel has failed. */
 void mrc_redis_drop_sentinel(struct mrc_redis *redis);
 
+/* The incarnation of the server: a restart gives it another one. */
+#define MRC_REDIS_SERVER_BYTES 48
+const char *mrc_redis_server(const struct mrc_redis *redis);
+
 /* ---- joining a hub, on W ----------------------------------------------------------------------*/
 
 /* What the machine finds when it joins. */
@@ -131,6 +135,8 @@ struct mrc_redis_publish {
     uint64_t counter; /* of the first entry; the others follow without gaps */
     uint64_t bound_count, bound_bytes, bound_age_us; /* 0: none */
     size_t entries;
+    bool is_again; /* the engine had lost them, or may have, after the entry FORK */
+    uint64_t fork;
 };
 
 /* Begins the command; mrc_redis_entry_add() adds exactly its number of entries. */

@@ -42,6 +42,33 @@ bool mrc_reply_number(const struct redisReply *reply, uint64_t *ret_number)
     return true;
 }
 
+static bool take_field(const struct redisReply *fields, size_t i, const char *name,
+                       struct mrc_bytes *ret_value)
+{
+    *ret_value = mrc_reply_text(mrc_reply_at(fields, 2 * i + 1));
+    return mrc_bytes_eq_str(mrc_reply_text(mrc_reply_at(fields, 2 * i)), name);
+}
+
+/* False: another program wrote them. ENTRY then has none of them. */
+static bool take_fields(const struct redisReply *fields, struct mrc_entry *entry)
+{
+    bool has_fork = fields->elements == 6;
+    struct mrc_bytes text, blob;
+    struct mrc_entry_head head;
+    uint64_t fork = 0;
+
+    if ((fields->elements != 4 && !has_fork) || !take_field(fields, 0, "h", &text) ||
+        !mrc_entry_parse_head(text, &head) || !take_field(fields, 1, "b", &blob) ||
+        (has_fork &&
+         (!take_field(fields, 2, "f", &text) || !mrc_reply_number(mrc_reply_at(fields, 5), &fork))))
+        return false;
+    entry->head = head;
+    entry->blob = blob;
+    entry->has_fork = has_fork;
+    entry->fork = fork;
+    return true;
+}
+
 bool mrc_reply_entry(const struct redisReply *reply, struct mrc_entry *ret_entry)
 {
     const struct redisReply *fields = mrc_reply_at(reply, 1);
@@ -50,13 +77,7 @@ bool mrc_reply_entry(const struct redisReply *reply, struct mrc_entry *ret_entry
     if (!mrc_entry_parse_id(mrc_reply_text(mrc_reply_at(reply, 0)), &entry.number,
                             &entry.generation))
         return false;
-    if (fields && fields->elements == 4 &&
-        mrc_bytes_eq_str(mrc_reply_text(mrc_reply_at(fields, 0)), "h") &&
-        mrc_bytes_eq_str(mrc_reply_text(mrc_reply_at(fields, 2)), "b") &&
-        mrc_entry_parse_head(mrc_reply_text(mrc_reply_at(fields, 1)), &entry.head)) {
-        entry.is_ours = true;
-        entry.blob = mrc_reply_text(mrc_reply_at(fields, 3));
-    }
+    entry.is_ours = fields && take_fields(fields, &entry);
     *ret_entry = entry;
     return true;
 }
@@ -68,13 +89,6 @@ bool mrc_reply_is_stream_id(struct mrc_bytes text)
             return false;
     }
     return text.len > 0 && text.len < MRC_ASKS_ID_BYTES;
-}
-
-static bool take_field(const struct redisReply *fields, size_t i, const char *name,
-                       struct mrc_bytes *ret_value)
-{
-    *ret_value = mrc_reply_text(mrc_reply_at(fields, 2 * i + 1));
-    return mrc_bytes_eq_str(mrc_reply_text(mrc_reply_at(fields, 2 * i)), name);
 }
 
 bool mrc_reply_ask(const struct redisReply *reply, struct mrc_ask *ret_ask)

@@ -216,6 +216,10 @@ static apr_status_t append_control(struct mrc_history *base, struct mrc_bytes pa
  * The numbers of the ring differ between machines, so a position names the record before it by its
  * origin: its number in the log of the engine, and a hash of writer and counter, because after a
  * loss the engine gives numbers again.
+ *
+ * In a window (mrc_link_unsettle()), what a client has had before this record depends on the
+ * machine, so the hash covers the machine too. On that one the position is exact, so that a client
+ * gets on, even if it takes many streams to read the window. The others do not know it.
  */
 
 static int hex_value(char c)
@@ -239,13 +243,17 @@ static bool get_position_key(const struct mrc_history *base, unsigned char *key)
     return true;
 }
 
+/* Whose order of the updates a position goes by. */
+enum order { ORDER_OF_ALL, ORDER_OF_MACHINE };
+
 /* The origin of RECORD, as two words. False: it has none. */
 static bool origin_of(const struct mrc_history *base, const struct mrc_ring_record *record,
-                      uint64_t *ret_first, int64_t *ret_second)
+                      enum order order, uint64_t *ret_first, int64_t *ret_second)
 {
+    size_t token_bytes = order == ORDER_OF_MACHINE ? 3 * sizeof(uint64_t) : 2 * sizeof(uint64_t);
     unsigned char key[MRC_HUB_POSITION_KEY_BYTES];
     struct mrc_update_origin origin;
-    uint64_t token[2], siphash_key[2];
+    uint64_t token[3], siphash_key[2];
     size_t unused;
 
     if (!mrc_update_get_origin(record->view.payload, &origin, &unused) || !origin.writer ||
@@ -254,9 +262,10 @@ static bool origin_of(const struct mrc_history *base, const struct mrc_ring_reco
     memcpy(siphash_key, key, sizeof(siphash_key));
     token[0] = origin.writer;
     token[1] = origin.counter;
+    token[2] = mrc_link_writer(engine_of(base)->link);
     *ret_first = origin.number;
     *ret_second =
-        (int64_t)mrc_siphash(siphash_key, (struct mrc_bytes){(const char *)token, sizeof(token)});
+        (int64_t)mrc_siphash(siphash_key, (struct mrc_bytes){(const char *)token, token_bytes});
     return true;
 }
 
@@ -279,15 +288,47 @@ static bool make_position(const struct mrc_history *base, uint64_t number, int64
 {
     struct mrc_ring_record record = {.buf = NULL};
     struct mrc_place unused;
+    uint64_t unused_first;
+    enum order order;
     bool has_one;
 
     /* Most streams are behind the newest record. */
     has_one =
         (mrc_ring_newest(base->ring, &record) == APR_SUCCESS && record.view.seq + 1 == number) ||
         read_record(base, number - 1, now_us, &record, &unused);
-    has_one = has_one && origin_of(base, &record, ret_first, ret_second);
+    order = mrc_link_find_window(engine_of(base)->link, number - 1, &unused_first)
+                ? ORDER_OF_MACHINE
+                : ORDER_OF_ALL;
+    has_one = has_one && origin_of(base, &record, order, ret_first, ret_second);
     mrc_ring_record_free(&record);
     return has_one;
+}
+
+/*
+ * PLACE is behind a record that a client has had last, on any machine: goes back to where all
+ * machines have had the same. APR_NOTFOUND: the history does not reach so far.
+ */
+static apr_status_t go_back(struct mrc_history *base, int64_t now_us, struct mrc_place *place)
+{
+    int64_t unused;
+    uint64_t first;
+
+    if (!mrc_link_find_window(engine_of(base)->link, place->next - 1, &first))
+        return APR_SUCCESS;
+    return mrc_history_memory_seek(base, first, now_us, place, &unused);
+}
+
+static apr_status_t find(struct mrc_history *base, struct mrc_bytes id, int64_t now_us,
+                         struct mrc_place *ret_place)
+{
+    struct mrc_place place;
+    apr_status_t status = mrc_history_memory_find(base, id, now_us, &place);
+
+    if (status == APR_SUCCESS)
+        status = go_back(base, now_us, &place);
+    if (status == APR_SUCCESS)
+        *ret_place = place;
+    return status;
 }
 
 /*
@@ -307,15 +348,18 @@ static apr_status_t seek_position(struct mrc_history *base, uint64_t first, int6
     mrc_ring_stats(base->ring, &stats);
     seq = stats.last_seq;
     for (int tries = 0; tries < SEEK_TRIES && status == APR_NOTFOUND; tries++) {
+        int64_t hash, own_hash;
         uint64_t number;
-        int64_t hash;
 
         if (seq < oldest || seq == 0 || !read_record(base, seq, now_us, &record, &place) ||
-            !origin_of(base, &record, &number, &hash))
+            !origin_of(base, &record, ORDER_OF_ALL, &number, &hash) ||
+            !origin_of(base, &record, ORDER_OF_MACHINE, &number, &own_hash))
             break;
-        if (number == first && hash == second) {
-            *ret_place = place;
-            status = APR_SUCCESS;
+        if (number == first && (hash == second || own_hash == second)) {
+            status = own_hash == second ? APR_SUCCESS : go_back(base, now_us, &place);
+            if (status == APR_SUCCESS)
+                *ret_place = place;
+            break;
         } else if (number == first || (number > first && number - first >= seq)) {
             break;
         } else {
@@ -359,7 +403,7 @@ static const struct mrc_history_ops engine_ops = {
     .append_batch = append_batch,
     .append_control = append_control,
     .oldest = mrc_history_memory_oldest,
-    .find = mrc_history_memory_find,
+    .find = find,
     .seek = mrc_history_memory_seek,
     .count = mrc_history_memory_count,
     .make_position = make_position,

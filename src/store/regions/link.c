@@ -58,6 +58,7 @@ void mrc_link_carry(const struct mrc_link *from, struct mrc_link *to)
     struct mrc_link_position position;
     char key[MRC_LINK_KEY_MAX + 1];
     size_t key_bytes = mrc_link_get_key(from, key);
+    uint64_t unused, number;
 
     mrc_link_get_position(from, &position);
     position.since_seq = 0; /* only how much of the ring a search for lost entries looks at */
@@ -68,8 +69,14 @@ void mrc_link_carry(const struct mrc_link *from, struct mrc_link *to)
     for (unsigned i = 0; i < MRC_LINK_COUNTERS; i++)
         mrc_link_count(to, i, mrc_link_get_count(from, i));
     atomic_store(&to->layout->joined, atomic_load(&from->layout->joined));
-    if (atomic_load(&from->layout->fork))
-        mrc_link_note_fork(to, 0); /* the ring may have other numbers now */
+    if (mrc_link_get_fork(from, &unused, &number))
+        mrc_link_note_fork(to, 0, number); /* the whole ring is looked at */
+    for (unsigned i = 0; i < MRC_LINK_WINDOWS; i++) {
+        uint64_t last = atomic_load(&from->layout->windows[i].last);
+
+        if (last) /* the records have kept their numbers */
+            mrc_link_unsettle(to, atomic_load(&from->layout->windows[i].first), last, 0);
+    }
 }
 
 uint64_t mrc_link_writer(const struct mrc_link *link)
@@ -100,6 +107,7 @@ void mrc_link_get_position(const struct mrc_link *link, struct mrc_link_position
         .number = atomic_load(&layout->number),
         .token_writer = atomic_load(&layout->token_writer),
         .token_counter = atomic_load(&layout->token_counter),
+        .token_time_us = atomic_load(&layout->token_time_us),
         .since_seq = atomic_load(&layout->since_seq),
         .old_generation = (uint32_t)atomic_load(&layout->old_generation),
         .old_number = atomic_load(&layout->old_number),
@@ -113,7 +121,8 @@ void mrc_link_set_position(struct mrc_link *link, const struct mrc_link_position
     if (atomic_load(&layout->generation) != position->generation)
         atomic_store(&layout->has_beaten, 0);
     atomic_store(&layout->generation, 0); /* a death in between leaves no position */
-    mrc_link_advance(link, position->number, position->token_writer, position->token_counter);
+    mrc_link_advance(link, position->number, position->token_writer, position->token_counter,
+                     position->token_time_us);
     atomic_store(&layout->since_seq, position->since_seq);
     atomic_store(&layout->old_generation, position->old_generation);
     atomic_store(&layout->old_number, position->old_number);
@@ -123,8 +132,9 @@ void mrc_link_set_position(struct mrc_link *link, const struct mrc_link_position
 /* A death in between leaves a token of another entry. The engine then finds a fork, and the next
  * leader reads some entries again. */
 void mrc_link_advance(struct mrc_link *link, uint64_t number, uint64_t token_writer,
-                      uint64_t token_counter)
+                      uint64_t token_counter, int64_t token_time_us)
 {
+    atomic_store_explicit(&link->layout->token_time_us, token_time_us, memory_order_release);
     atomic_store_explicit(&link->layout->token_writer, token_writer, memory_order_release);
     atomic_store_explicit(&link->layout->token_counter, token_counter, memory_order_release);
     atomic_store_explicit(&link->layout->number, number, memory_order_release);
@@ -217,27 +227,163 @@ void mrc_link_note_gap(struct mrc_link *link)
     atomic_fetch_add(&link->layout->gap, 1);
 }
 
-void mrc_link_note_fork(struct mrc_link *link, uint64_t seq)
+/* A death in between leaves a place that is too early. */
+void mrc_link_note_fork(struct mrc_link *link, uint64_t seq, uint64_t number)
 {
     uint64_t fork = atomic_load(&link->layout->fork);
 
+    if (fork == 0 || number < atomic_load(&link->layout->fork_number))
+        atomic_store(&link->layout->fork_number, number);
     if (fork == 0 || seq + 1 < fork)
         atomic_store(&link->layout->fork, seq + 1);
 }
 
-bool mrc_link_get_fork(const struct mrc_link *link, uint64_t *ret_seq)
+bool mrc_link_get_fork(const struct mrc_link *link, uint64_t *ret_seq, uint64_t *ret_number)
 {
     uint64_t fork = atomic_load(&link->layout->fork);
 
     if (fork == 0)
         return false;
     *ret_seq = fork - 1;
+    *ret_number = atomic_load(&link->layout->fork_number);
     return true;
 }
 
 void mrc_link_clear_fork(struct mrc_link *link)
 {
     atomic_store(&link->layout->fork, 0);
+}
+
+void mrc_link_note_loss(struct mrc_link *link, uint64_t seq)
+{
+    atomic_store(&link->layout->lost_after, seq);
+    atomic_fetch_add(&link->layout->losses, 1);
+}
+
+uint64_t mrc_link_get_losses(const struct mrc_link *link, uint64_t *ret_seq)
+{
+    uint64_t losses = atomic_load(&link->layout->losses);
+
+    *ret_seq = atomic_load(&link->layout->lost_after);
+    return losses;
+}
+
+/* ---- windows ----------------------------------------------------------------------------------*/
+
+/* Makes all windows that overlap FIRST to LAST, or adjoin it, cover it. False: there are none. */
+static bool widen(struct mrc_link_layout *layout, uint64_t first, uint64_t last)
+{
+    bool is_covered = false;
+
+    for (unsigned i = 0; i < MRC_LINK_WINDOWS; i++) {
+        struct mrc_link_window *window = &layout->windows[i];
+        uint64_t window_last = atomic_load(&window->last);
+
+        if (window_last == 0 || first - 1 > window_last || atomic_load(&window->first) - 1 > last)
+            continue;
+        if (first < atomic_load(&window->first))
+            atomic_store(&window->first, first);
+        if (last > window_last)
+            atomic_store(&window->last, last);
+        is_covered = true;
+    }
+    return is_covered;
+}
+
+/* The window that begins first, apart from NOT. */
+static struct mrc_link_window *find_earliest(struct mrc_link_layout *layout,
+                                             const struct mrc_link_window * not )
+{
+    struct mrc_link_window *earliest = NULL;
+
+    for (unsigned i = 0; i < MRC_LINK_WINDOWS; i++) {
+        struct mrc_link_window *window = &layout->windows[i];
+
+        if (window !=
+            not &&(!earliest || atomic_load(&window->first) < atomic_load(&earliest->first)))
+            earliest = window;
+    }
+    return earliest;
+}
+
+/* A place for a window, after all are taken. */
+static struct mrc_link_window *join_two(struct mrc_link_layout *layout)
+{
+    struct mrc_link_window *first = find_earliest(layout, NULL);
+    struct mrc_link_window *second = find_earliest(layout, first);
+    uint64_t last = atomic_load(&second->last);
+
+    if (last > atomic_load(&first->last))
+        atomic_store(&first->last, last);
+    return second;
+}
+
+static struct mrc_link_window *find_place(struct mrc_link_layout *layout, uint64_t oldest)
+{
+    for (unsigned i = 0; i < MRC_LINK_WINDOWS; i++) {
+        uint64_t last = atomic_load(&layout->windows[i].last);
+
+        if (last == 0 || last < oldest)
+            return &layout->windows[i];
+    }
+    return join_two(layout);
+}
+
+/* A death in between leaves windows that cover what they covered before. */
+void mrc_link_unsettle(struct mrc_link *link, uint64_t first, uint64_t last, uint64_t oldest)
+{
+    struct mrc_link_window *window;
+
+    if (first == 0)
+        first = 1;
+    if (last < first || widen(link->layout, first, last))
+        return;
+    window = find_place(link->layout, oldest);
+    /* A reader that has looked for the records of this window elsewhere looks again. */
+    atomic_fetch_add(&link->layout->joinings, 1);
+    atomic_store(&window->last, 0);
+    atomic_store(&window->first, first);
+    atomic_store(&window->last, last);
+}
+
+void mrc_link_settle(struct mrc_link *link, uint64_t last)
+{
+    for (unsigned i = 0; i < MRC_LINK_WINDOWS; i++) {
+        struct mrc_link_window *window = &link->layout->windows[i];
+
+        if (atomic_load(&window->last) == MRC_LINK_OPEN)
+            atomic_store(&window->last, last);
+    }
+}
+
+bool mrc_link_is_open(const struct mrc_link *link)
+{
+    for (unsigned i = 0; i < MRC_LINK_WINDOWS; i++) {
+        if (atomic_load(&link->layout->windows[i].last) == MRC_LINK_OPEN)
+            return true;
+    }
+    return false;
+}
+
+bool mrc_link_find_window(const struct mrc_link *link, uint64_t seq, uint64_t *ret_first)
+{
+    const struct mrc_link_layout *layout = link->layout;
+    uint64_t joinings, found;
+
+    do {
+        joinings = atomic_load(&layout->joinings);
+        found = UINT64_MAX;
+        for (unsigned i = 0; i < MRC_LINK_WINDOWS; i++) {
+            uint64_t first = atomic_load(&layout->windows[i].first);
+
+            if (first <= seq && seq <= atomic_load(&layout->windows[i].last) && first < found)
+                found = first;
+        }
+    } while (atomic_load(&layout->joinings) != joinings);
+    if (found == UINT64_MAX)
+        return false;
+    *ret_first = found;
+    return true;
 }
 
 void mrc_link_set_napping(struct mrc_link *link, bool is_napping)

@@ -51,6 +51,7 @@ struct mrc_link_position {
     uint32_t generation; /* 0: nowhere */
     uint64_t number;
     uint64_t token_writer, token_counter;
+    int64_t token_time_us;
     uint64_t since_seq;
     uint32_t old_generation;
     uint64_t old_number;
@@ -63,7 +64,7 @@ void mrc_link_set_position(struct mrc_link *link, const struct mrc_link_position
 
 /* Leader: only the entry changes, not the generation. */
 void mrc_link_advance(struct mrc_link *link, uint64_t number, uint64_t token_writer,
-                      uint64_t token_counter);
+                      uint64_t token_counter, int64_t token_time_us);
 
 /* Leader: the last counter given to an update of this writer. */
 uint64_t mrc_link_counter(const struct mrc_link *link);
@@ -92,13 +93,32 @@ void mrc_link_note_reaped(struct mrc_link *link);
 /* Leader: the ring has had, once, everything that the engine has. */
 void mrc_link_set_joined(struct mrc_link *link);
 
-/* Leader: the engine has lost entries that stand in the ring after the record SEQ, and it is not
- * known that they are back. An earlier place that is noted already stays. */
-void mrc_link_note_fork(struct mrc_link *link, uint64_t seq);
+/* Leader: the engine has lost entries that stand in the ring after the record SEQ, which is entry
+ * NUMBER of its log, and it is not known that they are back. An earlier place that is noted already
+ * stays. */
+void mrc_link_note_fork(struct mrc_link *link, uint64_t seq, uint64_t number);
 
 /* Leader. False: there is none. */
-bool mrc_link_get_fork(const struct mrc_link *link, uint64_t *ret_seq);
+bool mrc_link_get_fork(const struct mrc_link *link, uint64_t *ret_seq, uint64_t *ret_number);
 void mrc_link_clear_fork(struct mrc_link *link);
+
+/*
+ * Leader: the ring has the records FIRST to LAST in an order that other machines may not have. LAST
+ * may be the next one to be appended, or MRC_LINK_OPEN: all that will be appended, until
+ * mrc_link_settle(). The ring has no record before OLDEST any more. There are few places: if all
+ * are taken, the two oldest windows become one that covers both and what is between.
+ */
+#define MRC_LINK_OPEN UINT64_MAX
+void mrc_link_unsettle(struct mrc_link *link, uint64_t first, uint64_t last, uint64_t oldest);
+
+/* Leader: open windows end with the record LAST. */
+void mrc_link_settle(struct mrc_link *link, uint64_t last);
+
+bool mrc_link_is_open(const struct mrc_link *link);
+
+/* Leader: it turns out that the engine has lost what the ring has after the record SEQ. Call it
+ * before the next entry is appended. */
+void mrc_link_note_loss(struct mrc_link *link, uint64_t seq);
 
 /* Leader: entries are missing from here on. Call it before the next entry is appended. */
 void mrc_link_note_gap(struct mrc_link *link);
@@ -123,6 +143,19 @@ void mrc_link_get_status(const struct mrc_link *link, struct mrc_link_status *re
 /* A value that changes when the ring begins to lack entries: a stream that began before has missed
  * some, and must end. Load it after a record was read. */
 uint64_t mrc_link_get_gap(const struct mrc_link *link);
+
+/*
+ * A value that changes with each such loss; RET_SEQ gets the record of the last one. A stream that
+ * has resumed behind that before the loss was found may have come from a machine that knew it
+ * already, with another order, and must end. Load it after a record was read.
+ */
+uint64_t mrc_link_get_losses(const struct mrc_link *link, uint64_t *ret_seq);
+
+/*
+ * Whether the record SEQ is in such a window; RET_FIRST gets where that begins. Other machines may
+ * have records after SEQ that this one has before it, but none before RET_FIRST.
+ */
+bool mrc_link_find_window(const struct mrc_link *link, uint64_t seq, uint64_t *ret_first);
 
 /* A value that changes when the subscriptions of this machine must be announced anew. */
 uint64_t mrc_link_get_reaped(const struct mrc_link *link);

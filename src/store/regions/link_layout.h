@@ -12,9 +12,20 @@
 #include "store/base/lock.h"
 
 #define MRC_LINK_MAGIC    UINT64_C(0x314b4e4c4c43524d) /* "MRCLLNK1", little endian */
-#define MRC_LINK_VERSION  1
+#define MRC_LINK_VERSION  2
 #define MRC_LINK_COUNTERS 64
 #define MRC_LINK_KEY_MAX  64
+#define MRC_LINK_WINDOWS  4
+
+/*
+ * A part of the ring in which the order of the records may differ from that on other machines. By
+ * the leader, before it appends what makes it so. It grows in one store for each end. If its place
+ * is used for another one, a window that was joined with it covers it before that.
+ */
+struct mrc_link_window {
+    _Atomic uint64_t first; /* seq */
+    _Atomic uint64_t last;  /* seq; 0: there is no window; UINT64_MAX: it has not ended */
+};
 
 struct mrc_link_layout {
     /* Constant: written by the parent before any child exists. */
@@ -31,6 +42,7 @@ struct mrc_link_layout {
     _Atomic uint64_t number;       /* of the last entry that was read */
     _Atomic uint64_t token_writer; /* the token of that entry; 0: it has none */
     _Atomic uint64_t token_counter;
+    _Atomic int64_t token_time_us;
     _Atomic uint64_t since_seq;      /* last seq of the ring before this generation */
     _Atomic uint64_t old_generation; /* before the last reset; 0: none, or compared already */
     _Atomic uint64_t old_number;     /* of the last entry read of that generation */
@@ -64,11 +76,18 @@ struct mrc_link_layout {
     /* The engine has lost entries that stand in the ring after this seq, and other machines may
      * still have to put some of them back; by the leader. One more than the seq; 0: nothing. */
     _Atomic uint64_t fork;
+    _Atomic uint64_t fork_number; /* of the last entry before them; written before FORK */
+
+    struct mrc_link_window windows[MRC_LINK_WINDOWS]; /* see mrc_link_unsettle() */
+    _Atomic uint64_t joinings; /* grows when the place of a window is used for another one */
 
     _Atomic int64_t
         back_us; /* the time of day when it was up again with the same log; by the leader */
 
-    uint8_t reserved2[144];
+    _Atomic uint64_t lost_after; /* seq: what the ring had after it, the engine had lost */
+    _Atomic uint64_t losses;     /* how often that was found; written after LOST_AFTER */
+
+    uint8_t reserved2[40];
 
     _Atomic uint64_t counters[MRC_LINK_COUNTERS]; /* enum mrc_link_counter; by anybody */
 };

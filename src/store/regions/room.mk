@@ -23,6 +23,7 @@ unit_tests += \
 	tests/unit/store/regions/test_buckets \
 	tests/unit/store/regions/test_busiest \
 	tests/unit/store/regions/test_census \
+	tests/unit/store/regions/test_link \
 	tests/unit/store/regions/test_revocations \
 	tests/unit/store/regions/test_roster
 

@@ -64,7 +64,8 @@ class Worker:
 class Sender(Worker):
     """
     Publishes updates with the ids `urn:NAME.SERIES:NUMBER` to TOPIC, each once. `stored`: the ids that were answered
-    with 200; `refused`: those that are not stored, according to the answer; `unknown`: the others. A connection that
+    with 200; `refused`: those that are not stored, according to the answer; `unknown`: the others; `sent`: their number,
+    which is that of the next id. A connection that
     breaks begins a new series: the server may be another one then.
     """
 
@@ -72,13 +73,13 @@ class Sender(Worker):
         super().__init__()
         self.httpd, self.name, self.rate, self.path = httpd, name, rate, path
         self.stored, self.refused, self.unknown = [], set(), set()
-        self._count = self._series = 0
+        self.sent = self._series = 0
         self._parameters = connection
         self._connection = None
 
     def once(self):
-        event_id = f"urn:{self.name}.{self._series}:{self._count}"
-        self._count += 1
+        event_id = f"urn:{self.name}.{self._series}:{self.sent}"
+        self.sent += 1
         try:
             self._connection = self._connection or self.httpd.connect(**self._parameters)
             response = self._connection.request(

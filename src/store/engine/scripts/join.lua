@@ -1,7 +1,7 @@
 -- What a machine that has connected finds. Makes the hub if the engine does not have it.
 -- KEYS: log, head
 -- ARGV: a fresh generation, then what the machine knows: generation ("": nothing), number of its last entry, token of
---       that entry ("writer counter"; "": none); its writer, the identity of the hub, the version of the format, the
+--       that entry ("time writer counter"; "": none); its writer, the identity of the hub, the version of the format, the
 --       bounds of its history, a fresh key for positions
 -- Returns generation, newest number, oldest number, verdict, last counter of the writer, key for positions, the
 -- bounds that the last machine to join had.
@@ -27,6 +27,7 @@ elseif known > newest then verdict = 'lost'
 elseif known + 1 < oldest then verdict = 'gap'
 elseif known >= oldest then
   local mine = redis.call('XRANGE', KEYS[1], ARGV[3], ARGV[3])[1]
-  if not mine or string.match(mine[2][2], '^%d+ %d+ (.*)$') ~= ARGV[4] then verdict = 'lost' end
+  local time, origin = string.match(mine and mine[2][2] or '', '^(%d+) %d+ (.*)$')
+  if not time or time .. ' ' .. origin ~= ARGV[4] then verdict = 'lost' end
 end
 return {head[1], head[2], string.format('%.0f', oldest), verdict, head[3] or '0', head[7] or '', head[6] or ARGV[8]}

@@ -1,7 +1,7 @@
 -- Appends entries to the log of a hub, in order, and trims it.
 -- KEYS: log, head, subscriptions of this machine, revocations (the last two are only needed by operations)
 -- ARGV: generation, writer, counter of the first entry, bounds (entries, bytes, microseconds; 0: none; "-1" bytes:
---       no history), then for each entry: stored bytes, blob, operation (store/engine/entry.h)
+--       no history), the fork ("": none), then for each entry: stored bytes, blob, operation (store/engine/entry.h)
 -- Returns the newest number, and the last counter of this writer.
 local w = 'w:' .. ARGV[2]
 local head = redis.call('HMGET', KEYS[2], 'g', 'n', 'c', w)
@@ -22,13 +22,14 @@ local function operate(op, rest)
   elseif op == 'l' then redis.call('ZREM', KEYS[4], rest) end
   return true
 end
-for i = 7, #ARGV, 3 do
+for i = 8, #ARGV, 3 do
   if counter > done then
     done = counter
     if operate(string.sub(ARGV[i + 2], 1, 1), string.sub(ARGV[i + 2], 2)) then
       n, c = n + 1, c + ARGV[i]
-      redis.call('XADD', KEYS[1], string.format('%.0f-%s', n, ARGV[1]), 'h',
-        string.format('%s %.0f %s %.0f', us, c, ARGV[2], counter), 'b', ARGV[i + 1])
+      local id, h = string.format('%.0f-%s', n, ARGV[1]), string.format('%s %.0f %s %.0f', us, c, ARGV[2], counter)
+      if ARGV[7] == '' then redis.call('XADD', KEYS[1], id, 'h', h, 'b', ARGV[i + 1])
+      else redis.call('XADD', KEYS[1], id, 'h', h, 'b', ARGV[i + 1], 'f', ARGV[7]) end
     end
   end
   counter = counter + 1

@@ -197,6 +197,47 @@ START_TEST(what_the_engine_does_not_have_is_sent_again_with_its_counters)
 }
 END_TEST
 
+START_TEST(what_was_sent_before_a_loss_says_where_the_fork_was)
+{
+    struct mrc_redis_publish publish;
+    struct mrc_outbox *outbox = open_outbox();
+
+    stage(1);
+    ck_assert(send_batch(outbox, &publish));
+    ck_assert(!publish.is_again);
+    mrc_outbox_lost(outbox);
+    mrc_outbox_settle(outbox, 0, 9, true);
+    mrc_outbox_doubt(outbox, 7);
+    ck_assert(mrc_outbox_put_back(outbox, 1000, 1, mrc_bytes_of("id"), mrc_bytes_of("record"), 5));
+    ck_assert(mrc_outbox_restores(outbox));
+    stage(1);
+    /* Each fork has a batch of its own. */
+    ck_assert(send_batch(outbox, &publish));
+    ck_assert(publish.is_again);
+    ck_assert_uint_eq(publish.counter, 1);
+    ck_assert_uint_eq(publish.entries, 1);
+    ck_assert_uint_eq(publish.fork, 7);
+    mrc_outbox_stored(outbox, 10);
+    ck_assert(send_batch(outbox, &publish));
+    ck_assert(!publish.is_again);
+    ck_assert_uint_eq(publish.counter, 2);
+    /* A second loss before it is back: the earlier fork counts. */
+    mrc_outbox_lost(outbox);
+    ck_assert(!mrc_outbox_restores(outbox));
+    mrc_outbox_settle(outbox, 0, 9, true);
+    mrc_outbox_doubt(outbox, 8);
+    ck_assert(send_batch(outbox, &publish));
+    ck_assert_uint_eq(publish.entries, 1);
+    ck_assert_uint_eq(publish.fork, 7);
+    mrc_outbox_stored(outbox, 10);
+    ck_assert(send_batch(outbox, &publish));
+    ck_assert_uint_eq(publish.counter, 2);
+    ck_assert(publish.is_again);
+    ck_assert_uint_eq(publish.fork, 8);
+    mrc_outbox_free(outbox);
+}
+END_TEST
+
 /* ---- a leader dies ----------------------------------------------------------------------------*/
 
 /* The work of a leader for one package of two updates. */
@@ -216,7 +257,7 @@ static void lead(void)
     mrc_outbox_stored(outbox, publish.counter + 1);
     atomic_store(&engine->arrived, publish.counter + 1);
     mrc_link_advance(shared_link, publish.counter + 1, mrc_link_writer(shared_link),
-                     publish.counter + 1);
+                     publish.counter + 1, 1);
     mrc_outbox_arrived(outbox, publish.counter + 1, 1);
     mrc_outbox_free(outbox);
     mrc_link_resign(shared_link);
@@ -335,6 +376,7 @@ int main(void)
     tcase_add_test(tcase, a_package_without_entries_is_answered_when_the_ring_is_behind_it);
     tcase_add_test(tcase, the_same_after_the_answer_was_lost);
     tcase_add_test(tcase, what_the_engine_does_not_have_is_sent_again_with_its_counters);
+    tcase_add_test(tcase, what_was_sent_before_a_loss_says_where_the_fork_was);
     tcase_add_test(tcase, a_leader_dies_at_every_instruction);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

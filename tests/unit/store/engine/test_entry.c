@@ -13,7 +13,7 @@ START_TEST(a_head_is_parsed)
     struct mrc_entry_head head;
 
     ck_assert(mrc_entry_parse_head(of("1700000000000001 12345 00000000000000ff 7"), &head));
-    ck_assert_int_eq(head.time_us, 1700000000000001);
+    ck_assert_int_eq(head.token.time_us, 1700000000000001);
     ck_assert_uint_eq(head.sum_bytes, 12345);
     ck_assert_uint_eq(head.token.writer, 255);
     ck_assert_uint_eq(head.token.counter, 7);
@@ -38,11 +38,11 @@ START_TEST(a_head_of_another_program_is_refused)
         "9223372036854775808 2 3 4",
         "1 2 10000000000000000 4",
     };
-    struct mrc_entry_head head = {.time_us = 99};
+    struct mrc_entry_head head = {.token.time_us = 99};
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         ck_assert_msg(!mrc_entry_parse_head(of(texts[i]), &head), "%s", texts[i]);
-    ck_assert_int_eq(head.time_us, 99);
+    ck_assert_int_eq(head.token.time_us, 99);
 }
 END_TEST
 
@@ -66,9 +66,9 @@ START_TEST(a_token_is_written_as_it_is_read)
 {
     char text[MRC_ENTRY_TOKEN_BYTES];
 
-    mrc_entry_token_text((struct mrc_entry_token){UINT64_MAX, UINT64_MAX}, text);
-    ck_assert_str_eq(text, "ffffffffffffffff 18446744073709551615");
-    mrc_entry_token_text((struct mrc_entry_token){0, 5}, text);
+    mrc_entry_token_text((struct mrc_entry_token){UINT64_MAX, UINT64_MAX, INT64_MAX}, text);
+    ck_assert_str_eq(text, "9223372036854775807 ffffffffffffffff 18446744073709551615");
+    mrc_entry_token_text((struct mrc_entry_token){0, 5, 6}, text);
     ck_assert_str_eq(text, "");
 }
 END_TEST

@@ -174,6 +174,34 @@ START_TEST(a_batch_that_is_sent_again_is_stored_once)
 }
 END_TEST
 
+START_TEST(an_entry_that_is_put_back_says_where_the_fork_was)
+{
+    static const struct mrc_redis_publish again = {
+        .generation = 77,
+        .writer = WRITER,
+        .counter = 3,
+        .entries = 1,
+        .is_again = true,
+        .fork = 1,
+    };
+    struct got got;
+
+    join();
+    publish(1, 2, 0);
+    got = read_after(0);
+    ck_assert(got.last.is_ours && !got.last.has_fork);
+    mrc_redis_publish_add(redis, &keys, &again);
+    add("blob", "");
+    mrc_redis_free_reply(next(MRC_REDIS_W));
+    got = read_after(2);
+    ck_assert_uint_eq(got.count, 1);
+    ck_assert(got.last.is_ours && got.last.has_fork);
+    ck_assert_uint_eq(got.last.fork, 1);
+    ck_assert_uint_eq(got.last.head.token.counter, 3);
+    ck_assert_int_gt(got.last.head.token.time_us, 0);
+}
+END_TEST
+
 START_TEST(another_generation_is_refused)
 {
     struct redisReply *reply;
@@ -206,6 +234,9 @@ START_TEST(verdicts)
     args.token = token;
     ck_assert_int_eq(join_with(&args).verdict, MRC_REDIS_SAME);
     args.token.counter = 299;
+    ck_assert_int_eq(join_with(&args).verdict, MRC_REDIS_LOST);
+    args.token = token;
+    args.token.time_us--; /* the engine had lost it, and it was put back at the same place */
     ck_assert_int_eq(join_with(&args).verdict, MRC_REDIS_LOST);
     args.token = token;
     args.number = 301;
@@ -439,6 +470,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, tear_down);
     tcase_add_test(tcase, a_hub_is_made_by_the_first_to_join);
     tcase_add_test(tcase, a_batch_that_is_sent_again_is_stored_once);
+    tcase_add_test(tcase, an_entry_that_is_put_back_says_where_the_fork_was);
     tcase_add_test(tcase, another_generation_is_refused);
     tcase_add_test(tcase, verdicts);
     tcase_add_test(tcase, the_log_is_trimmed_by_count);

@@ -1,0 +1,285 @@
+/* The link of a hub: the windows in which the order of the updates may differ between machines. */
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include "apr_thread_proc.h"
+
+#include "store/regions/link.h"
+#include "store_unit.h"
+
+static struct mrc_link *make(void)
+{
+    void *region = store_shared(mrc_link_bytes());
+    struct mrc_link *link;
+
+    ck_assert_int_eq(mrc_link_create(region), APR_SUCCESS);
+    ck_assert_int_eq(mrc_link_attach(store_pool(), region, mrc_link_bytes(), &link), APR_SUCCESS);
+    return link;
+}
+
+/* Where the window of SEQ begins; 0: it is in none. */
+static uint64_t window_of(const struct mrc_link *link, uint64_t seq)
+{
+    uint64_t first;
+
+    return mrc_link_find_window(link, seq, &first) ? first : 0;
+}
+
+START_TEST(a_record_is_in_a_window_or_not)
+{
+    struct mrc_link *link = make();
+
+    ck_assert_uint_eq(window_of(link, 0), 0);
+    ck_assert_uint_eq(window_of(link, 1), 0);
+    mrc_link_unsettle(link, 10, 20, 1);
+    ck_assert_uint_eq(window_of(link, 9), 0);
+    ck_assert_uint_eq(window_of(link, 10), 10);
+    ck_assert_uint_eq(window_of(link, 20), 10);
+    ck_assert_uint_eq(window_of(link, 21), 0);
+    mrc_link_unsettle(link, 40, 40, 1);
+    ck_assert_uint_eq(window_of(link, 40), 40);
+    ck_assert_uint_eq(window_of(link, 20), 10);
+    mrc_link_unsettle(link, 60, 59, 1); /* it has no record */
+    ck_assert_uint_eq(window_of(link, 59), 0);
+    ck_assert_uint_eq(window_of(link, 60), 0);
+}
+END_TEST
+
+START_TEST(windows_that_meet_are_one)
+{
+    struct mrc_link *link = make();
+
+    mrc_link_unsettle(link, 10, 20, 1);
+    for (uint64_t last = 21; last < 1000; last++)
+        mrc_link_unsettle(link, 10, last, 1);
+    mrc_link_unsettle(link, 1000, 1001, 1); /* it follows */
+    ck_assert_uint_eq(window_of(link, 1001), 10);
+    mrc_link_unsettle(link, 5, 12, 1);
+    ck_assert_uint_eq(window_of(link, 5), 5);
+    ck_assert_uint_eq(window_of(link, 1001), 5);
+    mrc_link_unsettle(link, 0, 7, 1); /* from the first record on */
+    ck_assert_uint_eq(window_of(link, 1001), 1);
+    ck_assert_uint_eq(window_of(link, 1002), 0);
+}
+END_TEST
+
+START_TEST(an_open_window_ends_when_it_is_settled)
+{
+    struct mrc_link *link = make();
+
+    ck_assert(!mrc_link_is_open(link));
+    mrc_link_unsettle(link, 10, 20, 1);
+    mrc_link_settle(link, 15);
+    ck_assert_uint_eq(window_of(link, 20), 10); /* it was not open */
+    mrc_link_unsettle(link, 30, MRC_LINK_OPEN, 1);
+    ck_assert(mrc_link_is_open(link));
+    ck_assert_uint_eq(window_of(link, 1000000), 30);
+    mrc_link_unsettle(link, 25, 1000, 1);
+    ck_assert_uint_eq(window_of(link, 1000000), 25);
+    mrc_link_settle(link, 50);
+    ck_assert(!mrc_link_is_open(link));
+    ck_assert_uint_eq(window_of(link, 50), 25);
+    ck_assert_uint_eq(window_of(link, 51), 0);
+}
+END_TEST
+
+START_TEST(the_two_oldest_are_joined_when_the_places_are_taken)
+{
+    struct mrc_link *link = make();
+
+    for (uint64_t first = 10; first <= 70; first += 20)
+        mrc_link_unsettle(link, first, first + 5, 1);
+    ck_assert_uint_eq(window_of(link, 20), 0);
+    mrc_link_unsettle(link, 90, 95, 1);
+    ck_assert_uint_eq(window_of(link, 10), 10);
+    ck_assert_uint_eq(window_of(link, 20), 10); /* between the two */
+    ck_assert_uint_eq(window_of(link, 35), 10);
+    ck_assert_uint_eq(window_of(link, 36), 0);
+    ck_assert_uint_eq(window_of(link, 50), 50);
+    ck_assert_uint_eq(window_of(link, 70), 70);
+    ck_assert_uint_eq(window_of(link, 95), 90);
+    /* One that the ring does not reach any more gives its place away. */
+    mrc_link_unsettle(link, 110, 115, 36);
+    ck_assert_uint_eq(window_of(link, 10), 0);
+    ck_assert_uint_eq(window_of(link, 60), 0);
+    ck_assert_uint_eq(window_of(link, 50), 50);
+    ck_assert_uint_eq(window_of(link, 115), 110);
+}
+END_TEST
+
+START_TEST(a_reload_carries_windows_and_fork)
+{
+    const struct mrc_link_position position = {
+        .generation = 7,
+        .number = 100,
+        .token_writer = 1,
+        .token_counter = 2,
+        .token_time_us = 3,
+    };
+    struct mrc_link *from = make(), *to = make();
+    struct mrc_link_position got;
+    uint64_t seq, number;
+
+    mrc_link_set_position(from, &position);
+    mrc_link_unsettle(from, 10, 20, 1);
+    mrc_link_unsettle(from, 30, MRC_LINK_OPEN, 1);
+    mrc_link_carry(from, to);
+    ck_assert_uint_eq(window_of(to, 20), 10);
+    ck_assert_uint_eq(window_of(to, 25), 0);
+    ck_assert_uint_eq(window_of(to, 1000), 30);
+    ck_assert(mrc_link_is_open(to));
+    ck_assert(!mrc_link_get_fork(to, &seq, &number));
+    mrc_link_get_position(to, &got);
+    ck_assert_int_eq(got.token_time_us, 3);
+    mrc_link_note_fork(from, 29, 90);
+    mrc_link_note_fork(from, 35, 80); /* the earlier one of each */
+    mrc_link_carry(from, to);
+    ck_assert(mrc_link_get_fork(to, &seq, &number));
+    ck_assert_uint_eq(seq, 0);
+    ck_assert_uint_eq(number, 80);
+    ck_assert(mrc_link_get_fork(from, &seq, &number));
+    ck_assert_uint_eq(seq, 29);
+    ck_assert_uint_eq(number, 80);
+    mrc_link_clear_fork(from);
+    mrc_link_note_fork(from, 50, 95);
+    ck_assert(mrc_link_get_fork(from, &seq, &number));
+    ck_assert_uint_eq(number, 95);
+}
+END_TEST
+
+/* ---- others read meanwhile --------------------------------------------------------------------*/
+
+static _Atomic int is_over;
+
+static void *APR_THREAD_FUNC join_many(apr_thread_t *thread, void *data)
+{
+    struct mrc_link *link = data;
+
+    for (uint64_t first = 100; first < 2000000; first += 20)
+        mrc_link_unsettle(link, first, first + 5, 1);
+    atomic_store(&is_over, 1);
+    return NULL;
+}
+
+START_TEST(no_window_is_overlooked_while_two_are_joined)
+{
+    struct mrc_link *link = make();
+    apr_thread_t *thread;
+    apr_status_t status;
+
+    mrc_link_unsettle(link, 10, 20, 1);
+    mrc_link_unsettle(link, 40, 50, 1);
+    ck_assert_int_eq(apr_thread_create(&thread, NULL, join_many, link, store_pool()), APR_SUCCESS);
+    while (!atomic_load(&is_over)) {
+        ck_assert_uint_ne(window_of(link, 15), 0);
+        ck_assert_uint_ne(window_of(link, 45), 0);
+        ck_assert_uint_eq(window_of(link, 9), 0);
+    }
+    apr_thread_join(&status, thread);
+}
+END_TEST
+
+/* ---- a leader dies ----------------------------------------------------------------------------*/
+
+static void work(struct mrc_link *link)
+{
+    mrc_link_unsettle(link, 90, 95, 1); /* takes the place of one that is joined */
+    mrc_link_unsettle(link, 85, MRC_LINK_OPEN, 1);
+    mrc_link_settle(link, 99);
+}
+
+/* Runs work() in a process that dies after STEPS instructions. 1: it was killed; 0: it had ended
+ * before; -1: the system forbids ptrace. */
+static int die_after(struct mrc_link *link, unsigned steps)
+{
+    int status;
+    pid_t pid = fork();
+
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+            _exit(77);
+        raise(SIGSTOP);
+        work(link);
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    if (WIFEXITED(status))
+        return -1;
+    while (steps--) {
+        if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) != 0)
+            return -1;
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        if (WIFEXITED(status))
+            return 0;
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, &status, 0);
+    return 1;
+}
+
+static void judge(struct mrc_link *link, unsigned steps)
+{
+    for (uint64_t first = 10; first <= 70; first += 20) {
+        for (uint64_t seq = first; seq <= first + 5; seq++) {
+            uint64_t found = window_of(link, seq);
+
+            ck_assert_msg(found && found <= first, "after %u steps: a window is gone", steps);
+        }
+    }
+    /* The next leader does the same again. */
+    work(link);
+    ck_assert_uint_eq(window_of(link, 9), 0);
+    ck_assert_uint_eq(window_of(link, 10), 10);
+    ck_assert_uint_eq(window_of(link, 35), 10);
+    ck_assert_uint_eq(window_of(link, 45), 0);
+    ck_assert_uint_eq(window_of(link, 50), 50);
+    ck_assert_uint_eq(window_of(link, 60), 0);
+    ck_assert_uint_eq(window_of(link, 70), 70);
+    ck_assert_uint_eq(window_of(link, 80), 0);
+    ck_assert_uint_eq(window_of(link, 99), 85);
+    ck_assert_uint_eq(window_of(link, 100), 0);
+}
+
+START_TEST(a_leader_dies_at_every_instruction)
+{
+    const char *env = getenv("MRC_CRASH_STRIDE");
+    unsigned step = env && *env ? (unsigned)strtoul(env, NULL, 10) : 13;
+    unsigned steps = (unsigned)getpid() % step;
+    int killed = 1;
+
+    for (; killed == 1; steps += step) {
+        struct mrc_link *link = make();
+
+        for (uint64_t first = 10; first <= 70; first += 20)
+            mrc_link_unsettle(link, first, first + 5, 1);
+        killed = die_after(link, steps);
+        if (killed == -1) {
+            fprintf(stderr, "# ptrace is forbidden here: not tested\n");
+            return;
+        }
+        judge(link, steps);
+    }
+    fprintf(stderr, "# %u instructions, every %uth\n", steps, step);
+    ck_assert_uint_gt(steps, 100);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("link");
+    TCase *tcase = tcase_create("link");
+
+    tcase_set_timeout(tcase, 300);
+    tcase_add_test(tcase, a_record_is_in_a_window_or_not);
+    tcase_add_test(tcase, windows_that_meet_are_one);
+    tcase_add_test(tcase, an_open_window_ends_when_it_is_settled);
+    tcase_add_test(tcase, the_two_oldest_are_joined_when_the_places_are_taken);
+    tcase_add_test(tcase, a_reload_carries_windows_and_fork);
+    tcase_add_test(tcase, no_window_is_overlooked_while_two_are_joined);
+    tcase_add_test(tcase, a_leader_dies_at_every_instruction);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}
