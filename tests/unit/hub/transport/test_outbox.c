@@ -21,7 +21,16 @@
 static struct mrc_staging *staging;
 static struct mrc_link *shared_link;
 static struct mrc_redis redis; /* its server never answers */
-static const struct mrc_redis_keys keys = {"log", "head", "m", "p", "r", "p:"};
+static const struct mrc_redis_keys keys = {
+    .log = "log",
+    .head = "head",
+    .machines = "m",
+    .subscriptions = "p",
+    .revocations = "r",
+    .asks = "q",
+    .answers = "a:",
+    .prefix = "p:",
+};
 
 /* What the engine has got, and what has come back from there into the ring. */
 static struct {
