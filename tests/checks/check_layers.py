@@ -38,6 +38,7 @@ FLOORS = [
     {"hub/base"},
     {"hub/control", "hub/index"},
     {"hub/hub", "hub/keys"},
+    {"hub/lineage"},
     {"hub/transport"},
     {"hub/presence"},
     {"hub/subscriber"},

@@ -17,11 +17,11 @@
 
 #include "apr_pools.h"
 
+#include "hub/lineage/unsettled.h"
 #include "hub/transport/machines.h"
 #include "hub/transport/outbox.h"
 #include "hub/transport/query.h"
 #include "hub/transport/report.h"
-#include "hub/transport/unsettled.h"
 #include "store/engine/asks.h"
 #include "store/engine/redis.h"
 #include "store/regions/interests.h"

@@ -1,10 +1,8 @@
 libmrchub_la_SOURCES += \
-	%D%/lineage.c %D%/lineage.h \
 	%D%/listed.c %D%/listed.h \
 	%D%/machines.c %D%/machines.h \
 	%D%/query.h %D%/report.h \
 	%D%/respond.h \
-	%D%/seen.c %D%/seen.h \
 	%D%/transport.h
 
 LINK_SOURCES = \
@@ -16,22 +14,18 @@ LINK_SOURCES = \
 	%D%/relay.c %D%/relay.h \
 	%D%/respond.c \
 	%D%/restore.c %D%/restore.h \
-	%D%/transport.c \
-	%D%/unsettled.c %D%/unsettled.h \
-	%D%/walk.c %D%/walk.h
+	%D%/transport.c
 NO_LINK_SOURCES = %D%/none.c
 if HAVE_HIREDIS
 libmrchub_la_SOURCES += $(LINK_SOURCES)
-unit_tests += tests/unit/hub/transport/test_outbox tests/unit/hub/transport/test_unsettled
+unit_tests += tests/unit/hub/transport/test_outbox
 else
 libmrchub_la_SOURCES += $(NO_LINK_SOURCES)
 endif
 EXTRA_libmrchub_la_SOURCES += $(LINK_SOURCES) $(NO_LINK_SOURCES)
 
 unit_tests += \
-	tests/unit/hub/transport/test_lineage \
 	tests/unit/hub/transport/test_listed \
-	tests/unit/hub/transport/test_machines \
-	tests/unit/hub/transport/test_seen
+	tests/unit/hub/transport/test_machines
 
 EXTRA_DIST += %D%/README.md

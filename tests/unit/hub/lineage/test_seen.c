@@ -1,4 +1,4 @@
-#include "hub/transport/seen.h"
+#include "hub/lineage/seen.h"
 #include "unit.h"
 
 START_TEST(the_highest_counter_is_kept)

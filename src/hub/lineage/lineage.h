@@ -14,8 +14,8 @@
  *
  * Pure: it knows no engine and no ring. One thread.
  */
-#ifndef MRC_HUB_TRANSPORT_LINEAGE_H
-#define MRC_HUB_TRANSPORT_LINEAGE_H
+#ifndef MRC_HUB_LINEAGE_LINEAGE_H
+#define MRC_HUB_LINEAGE_LINEAGE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "hub/transport/lineage.h"
+#include "hub/lineage/lineage.h"
 #include "unit.h"
 
 static struct mrc_lineage lineage;

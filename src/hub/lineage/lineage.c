@@ -1,4 +1,4 @@
-#include "hub/transport/lineage.h"
+#include "hub/lineage/lineage.h"
 
 #include <stdlib.h>
 #include <string.h>

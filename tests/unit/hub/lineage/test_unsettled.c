@@ -1,8 +1,8 @@
 /* Where the order of the updates may differ: what the leader notes about a ring and a log. */
 #include "core/base/buf.h"
 #include "core/protocol/update.h"
-#include "hub/transport/lineage.h"
-#include "hub/transport/unsettled.h"
+#include "hub/lineage/lineage.h"
+#include "hub/lineage/unsettled.h"
 #include "store/regions/link.h"
 #include "store_unit.h"
 

@@ -1,8 +1,8 @@
 /*
  * A walk through the ring of a machine, over the records that came from the engine.
  */
-#ifndef MRC_HUB_TRANSPORT_WALK_H
-#define MRC_HUB_TRANSPORT_WALK_H
+#ifndef MRC_HUB_LINEAGE_WALK_H
+#define MRC_HUB_LINEAGE_WALK_H
 
 #include <stdbool.h>
 #include <stddef.h>

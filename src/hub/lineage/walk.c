@@ -1,4 +1,4 @@
-#include "hub/transport/walk.h"
+#include "hub/lineage/walk.h"
 
 #include "core/protocol/update.h"
 #include "store/ring/ring.h"

@@ -17,8 +17,8 @@
  *
  * One thread, the leader of the hub's link.
  */
-#ifndef MRC_HUB_TRANSPORT_UNSETTLED_H
-#define MRC_HUB_TRANSPORT_UNSETTLED_H
+#ifndef MRC_HUB_LINEAGE_UNSETTLED_H
+#define MRC_HUB_LINEAGE_UNSETTLED_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
  *
  * One thread.
  */
-#ifndef MRC_HUB_TRANSPORT_SEEN_H
-#define MRC_HUB_TRANSPORT_SEEN_H
+#ifndef MRC_HUB_LINEAGE_SEEN_H
+#define MRC_HUB_LINEAGE_SEEN_H
 
 #include <stdbool.h>
 #include <stdint.h>

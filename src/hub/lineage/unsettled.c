@@ -1,10 +1,10 @@
-#include "hub/transport/unsettled.h"
+#include "hub/lineage/unsettled.h"
 
 #include "apr_time.h"
 
 #include "core/protocol/update.h"
-#include "hub/transport/lineage.h"
-#include "hub/transport/walk.h"
+#include "hub/lineage/lineage.h"
+#include "hub/lineage/walk.h"
 #include "store/regions/link.h"
 #include "store/ring/ring.h"
 

@@ -1,4 +1,4 @@
-#include "hub/transport/seen.h"
+#include "hub/lineage/seen.h"
 
 #include <stdlib.h>
 
