@@ -519,7 +519,7 @@ def has_role(server, role):
 
 def test_a_replica_that_was_behind_becomes_the_primary(cluster, new_redis, new_httpd):
     """What the machines had been told is stored is put back, once; subscribers get nothing twice."""
-    first = new_redis(repl_diskless_sync_delay=0)
+    first = new_redis(repl_diskless_sync_delay=0, repl_ping_replica_period=1)
     second = new_redis(replicaof=["127.0.0.1", str(first.port)])
     wait_synced(first, second)
     url = f"redis://127.0.0.1:{first.port},127.0.0.1:{second.port}"
@@ -573,7 +573,7 @@ def test_a_client_that_changes_its_machine_misses_nothing_after_a_loss(cluster, 
     What Redis has lost and gets back stands at other places on machines that had it. A cursor from there begins where
     all machines have had the same.
     """
-    first = new_redis(repl_diskless_sync_delay=0)
+    first = new_redis(repl_diskless_sync_delay=0, repl_ping_replica_period=1)
     second = new_redis(replicaof=["127.0.0.1", str(first.port)])
     wait_synced(first, second)
     a, b = cluster(2, url=f"redis://127.0.0.1:{first.port},127.0.0.1:{second.port}", options="lease=60")
@@ -621,20 +621,21 @@ def test_a_client_that_changes_its_machine_misses_nothing_after_a_loss(cluster, 
     expect(b, "n1", "t1", "t2", "t3", "n1")
     position = position_of(b)
     publish(a, "n2")
-    for server in (a, b, c):  # what comes after all of that is served as ever
-        with resume(server, "urn:n2") as stream:
-            publish(a, f"n3 of {server.port}")
-            assert read(stream, 1) == [f"n3 of {server.port}"]
+    streams = [resume(server, "urn:n2") for server in (a, b, c)]
+    publish(a, "n3")
+    for stream in streams:  # what comes after all of that is served as ever
+        assert read(stream, 1) == ["n3"]
+        stream.close()
     with resume(b, position) as stream:  # its own order is no matter of doubt
-        assert read(stream, 1) == ["n2"]
+        assert read(stream, 2) == ["n2", "n3"]
     a.restart()  # it has the order of Redis now
     wait_up(a)
-    expect(a, "t1", "t2", "n1", "t1", "t3", "n2")
+    expect(a, "t1", "t2", "n1", "t1", "t3", "n2", "n3")
 
 
 def test_what_a_dead_machine_had_published_is_put_back(cluster, new_redis, new_httpd):
     """Redis loses updates together with the machine that had published them: another one has them."""
-    first = new_redis(repl_diskless_sync_delay=0)
+    first = new_redis(repl_diskless_sync_delay=0, repl_ping_replica_period=1)
     second = new_redis(replicaof=["127.0.0.1", str(first.port)])
     wait_synced(first, second)
     a, b = cluster(2, url=f"redis://127.0.0.1:{first.port},127.0.0.1:{second.port}", options="lease=5")
@@ -670,7 +671,7 @@ def test_what_a_dead_machine_had_published_is_put_back(cluster, new_redis, new_h
 @pytest.fixture
 def sentinels(new_redis):
     """A primary with a replica, watched by three Sentinels."""
-    primary = new_redis(repl_diskless_sync_delay=0)
+    primary = new_redis(repl_diskless_sync_delay=0, repl_ping_replica_period=1)
     replica = new_redis(replicaof=["127.0.0.1", str(primary.port)])
     wait_synced(primary, replica)
     watchers = [Sentinel(primary, 2) for _ in range(3)]
@@ -804,7 +805,7 @@ def make_certificate(server):
 
 
 def test_replicas_must_have_an_update(cluster, new_redis):
-    primary = new_redis(repl_diskless_sync_delay=0)
+    primary = new_redis(repl_diskless_sync_delay=0, repl_ping_replica_period=1)
     replica = new_redis(replicaof=["127.0.0.1", str(primary.port)])
     wait_synced(primary, replica)
     (a,) = cluster(1, url=primary.url, options="replicas=1 timeout=1")

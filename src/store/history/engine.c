@@ -31,6 +31,9 @@
 /* The most records that the search for a position reads. */
 #define SEEK_TRIES 16
 
+/* The same, in a part of the ring where several records have one number. */
+#define SEEK_READS 4096
+
 /* When the engine is back, the other machines put back what it has lost within this time: the
  * longest pause between two attempts to connect, and some more. */
 #define RETURN_US ((int64_t)3000 * 1000)
@@ -331,46 +334,92 @@ static apr_status_t find(struct mrc_history *base, struct mrc_bytes id, int64_t 
     return status;
 }
 
+/* Whether RECORD is the one of a position, and by whose order. RET_NUMBER gets its number; 0: it
+ * has none. */
+static bool is_of(struct mrc_history *base, const struct mrc_ring_record *record, uint64_t first,
+                  int64_t second, uint64_t *ret_number, enum order *ret_order)
+{
+    static const enum order orders[] = {ORDER_OF_ALL, ORDER_OF_MACHINE};
+    int64_t hash;
+
+    for (size_t i = 0; i < 2; i++) {
+        if (!origin_of(base, record, orders[i], ret_number, &hash)) {
+            *ret_number = 0;
+            return false;
+        }
+        if (*ret_number == first && hash == second) {
+            *ret_order = orders[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Looks for the record of a position behind PLACE, and moves PLACE behind it. After a loss, there
+ * are other records with its number before it. */
+static apr_status_t seek_on(struct mrc_history *base, uint64_t first, int64_t second,
+                            struct mrc_ring_record *record, struct mrc_place *place,
+                            enum order *ret_order)
+{
+    for (int reads = 0; reads < SEEK_READS; reads++) {
+        uint64_t number;
+
+        if (mrc_ring_read(base->ring, &place->pos, record) != APR_SUCCESS)
+            break;
+        place->next = place->until = record->view.seq + 1;
+        if (is_of(base, record, first, second, &number, ret_order))
+            return APR_SUCCESS;
+    }
+    return APR_NOTFOUND;
+}
+
 /*
  * The numbers of the ring and of the log grow alike, except where the log has entries that are not
  * in the ring. So a guess is near, and each record that was read makes a better one.
  */
-static apr_status_t seek_position(struct mrc_history *base, uint64_t first, int64_t second,
-                                  int64_t now_us, struct mrc_place *ret_place)
+static apr_status_t seek_record(struct mrc_history *base, uint64_t first, int64_t second,
+                                int64_t now_us, struct mrc_ring_record *record,
+                                struct mrc_place *place, enum order *ret_order)
 {
     uint64_t oldest = mrc_ring_seq_at(base->ring, mrc_ring_oldest(base->ring, now_us));
-    struct mrc_ring_record record = {.buf = NULL};
-    apr_status_t status = APR_NOTFOUND;
     struct mrc_ring_stats stats;
-    struct mrc_place place;
     uint64_t seq;
 
     mrc_ring_stats(base->ring, &stats);
     seq = stats.last_seq;
-    for (int tries = 0; tries < SEEK_TRIES && status == APR_NOTFOUND; tries++) {
-        int64_t hash, own_hash;
+    for (int tries = 0; tries < SEEK_TRIES; tries++) {
         uint64_t number;
 
-        if (seq < oldest || seq == 0 || !read_record(base, seq, now_us, &record, &place) ||
-            !origin_of(base, &record, ORDER_OF_ALL, &number, &hash) ||
-            !origin_of(base, &record, ORDER_OF_MACHINE, &number, &own_hash))
+        if (seq < oldest || seq == 0 || !read_record(base, seq, now_us, record, place))
             break;
-        if (number == first && (hash == second || own_hash == second)) {
-            status = own_hash == second ? APR_SUCCESS : go_back(base, now_us, &place);
-            if (status == APR_SUCCESS)
-                *ret_place = place;
+        if (is_of(base, record, first, second, &number, ret_order))
+            return APR_SUCCESS;
+        if (number == first)
+            return seek_on(base, first, second, record, place, ret_order);
+        if (number == 0 || (number > first && number - first >= seq))
             break;
-        } else if (number == first || (number > first && number - first >= seq)) {
-            break;
-        } else {
-            seq = seq + first - number; /* also if that is less */
-            if (seq < oldest)
-                seq = oldest;
-            if (seq > stats.last_seq)
-                seq = stats.last_seq;
-        }
+        seq = seq + first - number; /* also if that is less */
+        if (seq < oldest)
+            seq = oldest;
+        if (seq > stats.last_seq)
+            seq = stats.last_seq;
     }
+    return APR_NOTFOUND;
+}
+
+static apr_status_t seek_position(struct mrc_history *base, uint64_t first, int64_t second,
+                                  int64_t now_us, struct mrc_place *ret_place)
+{
+    struct mrc_ring_record record = {.buf = NULL};
+    struct mrc_place place;
+    enum order order;
+    apr_status_t status = seek_record(base, first, second, now_us, &record, &place, &order);
+
     mrc_ring_record_free(&record);
+    if (status == APR_SUCCESS && order == ORDER_OF_ALL)
+        status = go_back(base, now_us, &place);
+    if (status == APR_SUCCESS)
+        *ret_place = place;
     return status;
 }
 
