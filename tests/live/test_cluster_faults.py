@@ -202,9 +202,9 @@ class Soak:
     def a_machine_reloaded(self):
         self._machine().graceful()
 
-    # After these, Redis may have lost something.
+    # After these, there is another primary, or a new process of the same one, which may have lost something.
     LOSSES = (planned_failover, primary_killed, primary_killed_ahead_of_its_replicas,
-              primary_and_a_machine_killed_ahead_of_the_replicas)
+              primary_and_a_machine_killed_ahead_of_the_replicas, primary_stopped_for_long)
     FAULTS = (planned_failover, primary_killed, primary_killed_ahead_of_its_replicas,
               primary_and_a_machine_killed_ahead_of_the_replicas, primary_stopped_for_long, primary_stopped_for_a_moment,
               connections_closed, a_child_killed, a_machine_killed, a_machine_stopped, a_machine_reloaded)
@@ -259,7 +259,7 @@ def run(faults, new_httpd, text, count, report):
     for sender in senders:
         sender.stop()
     doubts.look()
-    last = [machine.publish(soak.TOPIC, "last", fields=[("id", f"urn:last:{number}")]).text for number, machine in enumerate(machines)]
+    last = [publish_last(machine, number) for number, machine in enumerate(machines)]
     stored = {event_id for sender in senders for event_id in sender.stored} | set(last)
     wait_until(lambda: all(set(last) <= set(listener.parts[-1]) for listener in (*listeners, traveller)), what="the last updates")
     lost = sum(int(number) for machine in machines for number in re.findall("MRC0308: .* has lost ([0-9]+) update", machine.log()))
@@ -276,6 +276,13 @@ def run(faults, new_httpd, text, count, report):
     assert not soak.missing(stored, fresh) and not soak.twice(fresh)
     for machine in (*machines, late):
         assert transport(machine, "skipped_total") == 0
+
+
+def publish_last(machine, number):
+    """The id of an update. The last fault may not be over yet for the machine."""
+    wait_until(lambda: machine.publish(soak.TOPIC, "last", fields=[("id", f"urn:last:{number}")], status=None).status == 200,
+               what="an accepted update")
+    return f"urn:last:{number}"
 
 
 def judge(report, senders, listeners, traveller, stored, lost, doubts):
