@@ -3,6 +3,7 @@ A soak of several machines: faults of Redis, of machines and of what is between 
 seed decides, while all machines publish and all have subscribers. MERCURE_SOAK_FAULTS is their number, and
 MERCURE_SOAK_SEED repeats an order.
 """
+import itertools
 import os
 import random
 import re
@@ -280,9 +281,9 @@ def run(faults, new_httpd, text, count, report):
 
 def publish_last(machine, number):
     """The id of an update. The last fault may not be over yet for the machine."""
-    wait_until(lambda: machine.publish(soak.TOPIC, "last", fields=[("id", f"urn:last:{number}")], status=None).status == 200,
-               what="an accepted update")
-    return f"urn:last:{number}"
+    ids = (f"urn:last:{number}.{attempt}" for attempt in itertools.count())
+    return wait_until(lambda: (answer := machine.publish(soak.TOPIC, "last", fields=[("id", next(ids))], status=None)).status == 200
+                      and answer.text, what="an accepted update")
 
 
 def judge(report, senders, listeners, traveller, stored, lost, doubts):

@@ -3,7 +3,6 @@
 #include "apr_time.h"
 
 #include "core/protocol/update.h"
-#include "hub/lineage/lineage.h"
 #include "hub/lineage/walk.h"
 #include "store/regions/link.h"
 #include "store/ring/ring.h"
@@ -74,15 +73,24 @@ static void await(struct mrc_unsettled *unsettled, uint64_t writer, uint64_t cou
     unsettled->awaited[unsettled->count++].counter = counter;
 }
 
-void mrc_unsettled_lose(struct mrc_unsettled *unsettled, const struct mrc_lineage *lineage,
-                        size_t shared, uint64_t first)
+static bool await_record(void *ctx, const struct mrc_ring_record *record,
+                         const struct mrc_update_origin *origin, size_t len)
 {
-    if (shared == lineage->count)
+    await(ctx, origin->writer, origin->counter);
+    return true;
+}
+
+void mrc_unsettled_lose(struct mrc_unsettled *unsettled, uint64_t seq)
+{
+    uint64_t last = last_of(unsettled);
+
+    if (last == seq)
         return;
-    unsettle(unsettled, first, MRC_LINK_OPEN);
-    mrc_link_note_loss(unsettled->link, first - 1);
-    for (size_t i = shared; i < lineage->count; i++)
-        await(unsettled, lineage->entries[i].writer, lineage->entries[i].counter);
+    unsettle(unsettled, seq + 1, MRC_LINK_OPEN);
+    mrc_link_bury(unsettled->link, seq + 1, last);
+    mrc_link_note_loss(unsettled->link, seq);
+    if (!mrc_walk(unsettled->ring, seq, await_record, unsettled))
+        unsettled->is_untracked = true;
 }
 
 struct looking {

@@ -24,7 +24,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct mrc_lineage;
 struct mrc_link;
 struct mrc_ring;
 
@@ -60,10 +59,9 @@ void mrc_unsettled_join(struct mrc_unsettled *unsettled);
 /* The log begins anew: what is in the ring now stays as it is. */
 void mrc_unsettled_forget(struct mrc_unsettled *unsettled);
 
-/* The engine has lost the entries of LINEAGE from SHARED on, and others, which stand in the ring
- * from the record FIRST on. Call it before the next entry is appended. */
-void mrc_unsettled_lose(struct mrc_unsettled *unsettled, const struct mrc_lineage *lineage,
-                        size_t shared, uint64_t first);
+/* The engine has lost what the ring has after the record SEQ. Call it before the next entry is
+ * appended. */
+void mrc_unsettled_lose(struct mrc_unsettled *unsettled, uint64_t seq);
 
 /*
  * An entry has come that was lost after the entry FORK. Records up to SINCE_SEQ are of another log.

@@ -213,12 +213,14 @@ static void take_gap(struct mrc_member *member, const struct mrc_redis_join *joi
 }
 
 struct tracing {
+    const struct mrc_link *link;
     struct mrc_lineage lineage;
 };
 
 static bool trace(void *ctx, const struct mrc_ring_record *record,
                   const struct mrc_update_origin *origin, size_t len)
 {
+    struct tracing *tracing = ctx;
     const struct mrc_lineage_entry entry = {
         .number = origin->number,
         .writer = origin->writer,
@@ -227,7 +229,9 @@ static bool trace(void *ctx, const struct mrc_ring_record *record,
         .seq = record->view.seq,
     };
 
-    return mrc_lineage_add(&((struct tracing *)ctx)->lineage, &entry);
+    if (mrc_link_is_dead(tracing->link, record->view.seq)) /* it has come back elsewhere */
+        return true;
+    return mrc_lineage_add(&tracing->lineage, &entry);
 }
 
 /* Finds how many entries of LINEAGE the engine has. */
@@ -257,7 +261,7 @@ static bool find_fork(struct mrc_member *member, struct mrc_redis *redis,
 static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
                       const struct mrc_redis_join *join, struct mrc_engine_error *error)
 {
-    struct tracing tracing = {.lineage = {.count = 0}};
+    struct tracing tracing = {.link = member->link};
     const struct mrc_lineage_entry *last = NULL;
     uint64_t lost, fork_seq;
     size_t shared;
@@ -282,7 +286,7 @@ static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
     member->position.token_time_us = last ? last->time_us : 0;
     /* Whoever dies here is followed by a leader that finds the same. */
     mrc_link_note_fork(member->link, fork_seq, last ? last->number : 0);
-    mrc_unsettled_lose(&member->unsettled, &tracing.lineage, shared, fork_seq + 1);
+    mrc_unsettled_lose(&member->unsettled, fork_seq);
     wake_all(member); /* some streams may have to end */
     set_position(member);
     mrc_lineage_free(&tracing.lineage);

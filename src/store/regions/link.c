@@ -53,6 +53,16 @@ apr_status_t mrc_link_attach(apr_pool_t *pool, void *region, uint64_t bytes,
     return APR_SUCCESS;
 }
 
+/* The records have kept their numbers. */
+static void carry_window(const struct mrc_link_window *window, struct mrc_link *to)
+{
+    uint64_t first = atomic_load(&window->first), dead = atomic_load(&window->dead);
+
+    mrc_link_unsettle(to, first, atomic_load(&window->last), 0);
+    if (dead)
+        mrc_link_bury(to, first, dead);
+}
+
 void mrc_link_carry(const struct mrc_link *from, struct mrc_link *to)
 {
     struct mrc_link_position position;
@@ -72,10 +82,8 @@ void mrc_link_carry(const struct mrc_link *from, struct mrc_link *to)
     if (mrc_link_get_fork(from, &unused, &number))
         mrc_link_note_fork(to, 0, number); /* the whole ring is looked at */
     for (unsigned i = 0; i < MRC_LINK_WINDOWS; i++) {
-        uint64_t last = atomic_load(&from->layout->windows[i].last);
-
-        if (last) /* the records have kept their numbers */
-            mrc_link_unsettle(to, atomic_load(&from->layout->windows[i].first), last, 0);
+        if (atomic_load(&from->layout->windows[i].last))
+            carry_window(&from->layout->windows[i], to);
     }
 }
 
@@ -311,8 +319,10 @@ static struct mrc_link_window *join_two(struct mrc_link_layout *layout)
 {
     struct mrc_link_window *first = find_earliest(layout, NULL);
     struct mrc_link_window *second = find_earliest(layout, first);
-    uint64_t last = atomic_load(&second->last);
+    uint64_t last = atomic_load(&second->last), dead = atomic_load(&second->dead);
 
+    if (dead > atomic_load(&first->dead))
+        atomic_store(&first->dead, dead);
     if (last > atomic_load(&first->last))
         atomic_store(&first->last, last);
     return second;
@@ -342,6 +352,7 @@ void mrc_link_unsettle(struct mrc_link *link, uint64_t first, uint64_t last, uin
     /* A reader that has looked for the records of this window elsewhere looks again. */
     atomic_fetch_add(&link->layout->joinings, 1);
     atomic_store(&window->last, 0);
+    atomic_store(&window->dead, 0);
     atomic_store(&window->first, first);
     atomic_store(&window->last, last);
 }
@@ -360,6 +371,29 @@ bool mrc_link_is_open(const struct mrc_link *link)
 {
     for (unsigned i = 0; i < MRC_LINK_WINDOWS; i++) {
         if (atomic_load(&link->layout->windows[i].last) == MRC_LINK_OPEN)
+            return true;
+    }
+    return false;
+}
+
+void mrc_link_bury(struct mrc_link *link, uint64_t first, uint64_t last)
+{
+    for (unsigned i = 0; i < MRC_LINK_WINDOWS; i++) {
+        struct mrc_link_window *window = &link->layout->windows[i];
+
+        if (atomic_load(&window->first) <= first && first <= atomic_load(&window->last) &&
+            last > atomic_load(&window->dead))
+            atomic_store(&window->dead, last);
+    }
+}
+
+bool mrc_link_is_dead(const struct mrc_link *link, uint64_t seq)
+{
+    for (unsigned i = 0; i < MRC_LINK_WINDOWS; i++) {
+        const struct mrc_link_window *window = &link->layout->windows[i];
+
+        if (atomic_load(&window->last) && atomic_load(&window->first) <= seq &&
+            seq <= atomic_load(&window->dead))
             return true;
     }
     return false;

@@ -116,6 +116,13 @@ void mrc_link_settle(struct mrc_link *link, uint64_t last);
 
 bool mrc_link_is_open(const struct mrc_link *link);
 
+/* Leader: the records from FIRST on, where a window begins, up to LAST have numbers of a log that
+ * is gone. */
+void mrc_link_bury(struct mrc_link *link, uint64_t first, uint64_t last);
+
+/* Whether that may be so for the record SEQ. */
+bool mrc_link_is_dead(const struct mrc_link *link, uint64_t seq);
+
 /* Leader: it turns out that the engine has lost what the ring has after the record SEQ. Call it
  * before the next entry is appended. */
 void mrc_link_note_loss(struct mrc_link *link, uint64_t seq);

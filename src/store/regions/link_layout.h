@@ -25,6 +25,8 @@
 struct mrc_link_window {
     _Atomic uint64_t first; /* seq */
     _Atomic uint64_t last;  /* seq; 0: there is no window; UINT64_MAX: it has not ended */
+    _Atomic uint64_t
+        dead; /* seq: up to there, the numbers of the records are of a log that is gone */
 };
 
 struct mrc_link_layout {
@@ -87,7 +89,7 @@ struct mrc_link_layout {
     _Atomic uint64_t lost_after; /* seq: what the ring had after it, the engine had lost */
     _Atomic uint64_t losses;     /* how often that was found; written after LOST_AFTER */
 
-    uint8_t reserved2[40];
+    uint8_t reserved2[8];
 
     _Atomic uint64_t counters[MRC_LINK_COUNTERS]; /* enum mrc_link_counter; by anybody */
 };

@@ -1,7 +1,6 @@
 /* Where the order of the updates may differ: what the leader notes about a ring and a log. */
 #include "core/base/buf.h"
 #include "core/protocol/update.h"
-#include "hub/lineage/lineage.h"
 #include "hub/lineage/unsettled.h"
 #include "store/regions/link.h"
 #include "store_unit.h"
@@ -41,11 +40,11 @@ static void append(uint64_t number, uint64_t writer)
     mrc_buf_free(&record);
 }
 
-/* Appends the records of COUNT entries from NUMBER on. */
+/* Appends the records of COUNT entries from NUMBER on; entry 3 is of writer 2. */
 static void append_some(uint64_t number, unsigned count)
 {
-    for (unsigned i = 0; i < count; i++)
-        append(number + i, 1);
+    for (uint64_t i = number; i < number + count; i++)
+        append(i, i == 3 ? 2 : 1);
 }
 
 static uint64_t window_of(uint64_t seq)
@@ -55,31 +54,20 @@ static uint64_t window_of(uint64_t seq)
     return mrc_link_find_window(the_link, seq, &first) ? first : 0;
 }
 
-/* The entries after the first SHARED of four are lost; the third is of writer 2. */
-static void lose(size_t shared)
-{
-    struct mrc_lineage lineage = {.count = 0};
-
-    for (uint64_t i = 1; i <= 4; i++) {
-        const struct mrc_lineage_entry entry = {
-            .number = i, .writer = i == 3 ? 2 : 1, .counter = i, .seq = i};
-
-        ck_assert(mrc_lineage_add(&lineage, &entry));
-    }
-    mrc_unsettled_lose(&unsettled, &lineage, shared, shared + 1);
-    mrc_lineage_free(&lineage);
-}
-
 START_TEST(the_window_is_open_until_all_that_was_lost_is_back)
 {
     uint64_t seq, losses = mrc_link_get_losses(the_link, &seq);
 
     append_some(1, 4);
-    lose(2);
+    mrc_unsettled_lose(&unsettled, 2);
     ck_assert_uint_eq(mrc_link_get_losses(the_link, &seq), losses + 1);
     ck_assert_uint_eq(seq, 2);
     ck_assert_uint_eq(window_of(2), 0);
     ck_assert_uint_eq(window_of(3), 3);
+    ck_assert(!mrc_link_is_dead(the_link, 2));
+    ck_assert(mrc_link_is_dead(the_link, 3));
+    ck_assert(mrc_link_is_dead(the_link, 4));
+    ck_assert(!mrc_link_is_dead(the_link, 5));
     mrc_unsettled_came(&unsettled, 2, 2); /* not the one */
     mrc_unsettled_came(&unsettled, 2, 3);
     append_some(3, 1); /* a new one */
@@ -94,7 +82,7 @@ END_TEST
 START_TEST(no_window_where_nothing_is_lost)
 {
     append_some(1, 4);
-    lose(4);
+    mrc_unsettled_lose(&unsettled, 4);
     ck_assert(!mrc_link_is_open(the_link));
     ck_assert_uint_eq(window_of(4), 0);
 }
@@ -139,7 +127,7 @@ START_TEST(what_does_not_come_back_is_waited_for_until_nobody_can_put_it_back)
 {
     append_some(1, 4);
     mrc_link_note_fork(the_link, 2, 2);
-    lose(2);
+    mrc_unsettled_lose(&unsettled, 2);
     mrc_unsettled_join(&unsettled);
     mrc_unsettled_take_newest(&unsettled, 5);
     mrc_unsettled_reached(&unsettled, 5);
@@ -158,9 +146,9 @@ END_TEST
 START_TEST(another_leader_does_not_know_what_was_waited_for)
 {
     append_some(1, 4);
-    lose(2);
+    mrc_unsettled_lose(&unsettled, 2);
     mrc_unsettled_begin(&unsettled, the_link, ring);
-    lose(3);
+    mrc_unsettled_lose(&unsettled, 3);
     mrc_unsettled_came(&unsettled, 1, 4);
     ck_assert(mrc_link_is_open(the_link));
     mrc_unsettled_join(&unsettled); /* nothing is to be put back */
