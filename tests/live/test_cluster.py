@@ -133,8 +133,7 @@ def test_a_machine_that_starts_later_has_the_history(cluster, new_httpd, redis):
         a.publish(TOPIC, f"number {n}")
     b = new_httpd()
     b.start(PAGES + hub(f"MercureTransport {redis.url}", name="shared"))
-    wait_up(b)
-    wait_until(lambda: b.get("/health/ready").status == 200, what="readiness")
+    wait_ready(b)
     with resume(b, "earliest") as stream:
         assert read(stream, 300) == [f"number {n}" for n in range(300)]
 
@@ -190,6 +189,11 @@ def transport(server, name):
 
 def is_up(server):
     return 'mercure_transport_up{hub="shared"} 1' in server.get("/metrics").text
+
+
+def wait_ready(server):
+    """Until it has read the hub from Redis once."""
+    wait_until(lambda: server.get("/health/ready").status == 200, what="readiness")
 
 
 def wait_down(server):
@@ -553,8 +557,7 @@ def test_a_replica_that_was_behind_becomes_the_primary(cluster, new_redis, new_h
     # A machine that knows nothing has all of it from the new primary.
     c = new_httpd()
     c.start(PAGES + hub(f"MercureTransport redis://127.0.0.1:{second.port}", name="shared"))
-    wait_up(c)
-    wait_until(lambda: c.get("/health/ready").status == 200, what="readiness")
+    wait_ready(c)
     wait_until(lambda: second.ask("XLEN", "{mercure:shared}:log") == 60, what="all entries")
     with c.subscribe([("match", TOPIC)], headers={"Last-Event-ID": "earliest"}) as stream:
         got = read(stream, 60)
@@ -609,7 +612,7 @@ def test_a_client_that_changes_its_machine_misses_nothing_after_a_loss(cluster, 
         publish(a, "n1")
         c = new_httpd()
         c.start(PAGES + hub(f"MercureTransport redis://127.0.0.1:{second.port} lease=60", name="shared"))
-        wait_up(c)
+        wait_ready(c)
         expect(c, "before", "t2", "n1")
         for cursor in ("t2", "n1"):  # on the other machine, these come after what this one lacks
             expect(a, cursor, "t1", "t2", "t3", "n1")
@@ -658,7 +661,7 @@ def test_what_a_dead_machine_had_published_is_put_back(cluster, new_redis, new_h
     assert transport(b, "restored_total") == 102
     c = new_httpd()
     c.start(PAGES + hub(f"MercureTransport redis://127.0.0.1:{second.port}", name="shared"))
-    wait_up(c)
+    wait_ready(c)
     with resume(c, "earliest") as stream:
         got = read(stream, 104)
     assert [data for data in got if data.startswith("of a")] == [f"of a: {n}" for n in range(100)]
