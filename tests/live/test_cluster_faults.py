@@ -281,7 +281,7 @@ def run(faults, new_httpd, text, count, report):
 
 def publish_last(machine, number):
     """The id of an update. The last fault may not be over yet for the machine."""
-    ids = (f"urn:last:{number}.{attempt}" for attempt in itertools.count())
+    ids = (f"urn:last.{number}:{attempt}" for attempt in itertools.count())
     return wait_until(lambda: (answer := machine.publish(soak.TOPIC, "last", fields=[("id", next(ids))], status=None)).status == 200
                       and answer.text, what="an accepted update")
 
