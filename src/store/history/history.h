@@ -179,8 +179,9 @@ apr_status_t mrc_history_oldest(struct mrc_history *history, int64_t now_us,
                                 struct mrc_place *ret_place);
 
 /*
- * The place after the record with this ID; after the earliest if several have it. APR_NOTFOUND: the
- * history never had the id, or no longer has it.
+ * The place after the record with this ID; after the earliest if several have it. If other machines
+ * may have records after that one which this machine has before it, an earlier place: behind what
+ * all have before it. APR_NOTFOUND: the history never had the id, or no longer has it.
  */
 apr_status_t mrc_history_find(struct mrc_history *history, struct mrc_bytes id, int64_t now_us,
                               struct mrc_place *ret_place);
@@ -202,7 +203,8 @@ apr_status_t mrc_history_seek(struct mrc_history *history, uint64_t number, int6
 bool mrc_history_make_position(const struct mrc_history *history, uint64_t number, int64_t now_us,
                                uint64_t *ret_first, int64_t *ret_second);
 
-/* The place of such a position; the errors are those of mrc_history_seek(). */
+/* The place of such a position, or an earlier one, as with an id; the errors are those of
+ * mrc_history_seek(). */
 apr_status_t mrc_history_seek_position(struct mrc_history *history, uint64_t first, int64_t second,
                                        int64_t now_us, struct mrc_place *ret_place);
 
