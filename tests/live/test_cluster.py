@@ -635,6 +635,43 @@ def test_a_client_that_changes_its_machine_misses_nothing_after_a_loss(cluster, 
     expect(a, "t1", "t1", "t2", "t3", "n1", "n2", "n3")
 
 
+def test_a_stream_that_resumed_before_a_loss_was_noticed_ends(cluster, new_redis):
+    """It may have come from a machine that had noticed it, with another order of the updates."""
+    first = new_redis(repl_diskless_sync_delay=0, repl_ping_replica_period=1)
+    second = new_redis(repl_diskless_sync_delay=0, repl_ping_replica_period=1, replicaof=["127.0.0.1", str(first.port)])
+    wait_synced(first, second)
+    (a,) = cluster(1, url=f"redis://127.0.0.1:{first.port},127.0.0.1:{second.port}")
+    (b,) = cluster(1, url=first.url)
+    for server in (a, b):
+        server.expect_log("MRC0306", required=False)
+        server.expect_log("MRC0308")
+    stays = b.subscribe([("match", TOPIC)])
+    a.publish(TOPIC, "before")
+    wait_until(lambda: second.ask("XLEN", "{mercure:shared}:log") == 1, what="the entry on the replica")
+    second.ask("REPLICAOF", "127.0.0.1", "1")  # it gets nothing more
+    for server, name in ((b, "t1"), (a, "t2"), (b, "t3")):
+        server.publish(TOPIC, name, fields=[("id", f"urn:{name}")])
+    first.kill()
+    second.ask("REPLICAOF", "NO", "ONE")
+    a.wait_log("MRC0308")
+    wait_until(lambda: second.ask("XLEN", "{mercure:shared}:log") == 2, what="what a machine puts back")
+    wait_down(b)
+    stream = resume(b, "urn:t2")  # elsewhere, this was the first one
+    assert read(stream, 1) == ["t3"]
+    first.options["replicaof"] = ["127.0.0.1", str(second.port)]
+    first.start()
+    wait_synced(second, first)
+    first.ask("REPLICAOF", "NO", "ONE")
+    b.wait_log("MRC0308")
+    stream.wait_end()
+    with resume(b, "urn:t3") as again:
+        assert read(again, 3) == ["t1", "t2", "t3"]
+    wait_up(b)
+    b.publish(TOPIC, "after")
+    assert read(stays, 5) == ["before", "t1", "t2", "t3", "after"]
+    stays.close()
+
+
 def test_what_a_dead_machine_had_published_is_put_back(cluster, new_redis, new_httpd):
     """Redis loses updates together with the machine that had published them: another one has them."""
     first = new_redis(repl_diskless_sync_delay=0, repl_ping_replica_period=1)
