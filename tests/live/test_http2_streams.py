@@ -103,6 +103,7 @@ def test_replay(httpd):
 @pytest.mark.sanitize
 @pytest.mark.parametrize("tls", [False, True], ids=["h2c", "h2"])
 def test_client_that_disappears(httpd, tls):
+    httpd.sizing = ONE_CHILD  # a second one would open more when its first client comes
     port = start(httpd, tls=tls)
     before = None
     for _ in range(5):
