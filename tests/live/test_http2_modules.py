@@ -18,6 +18,8 @@ from test_tls import certificates
 
 pytestmark = pytest.mark.mpm("event")
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+
 HTTP_1_1_REQUIRED = 13
 MISDIRECTED = 421
 
@@ -246,6 +248,33 @@ def test_client_certificate_of_the_virtual_host(httpd):
         page = conn.request("/page.html")
         assert page.body == b"page" and page.headers["x-client"] == "alice"
     wait_until(lambda: httpd.lines("logs/client.log") == ["alice TLSv1.3"], what="the access log")
+
+
+def test_name_of_the_client_certificate_as_user(httpd):
+    """mod_ssl keeps it for all requests of a connection."""
+    httpd.expect_log("AH02036", required=False)
+    authority, both = certificates(httpd)
+    users = httpd.write("conf/users", "/CN=alice:xxj31ZMTZzkVA\n")  # mod_ssl's password
+    port = start(httpd, f'SSLCACertificateFile "{authority}"', "SSLVerifyClient require", "SSLOptions +FakeBasicAuth",
+                 f'<Location />\nAuthType Basic\nAuthName x\nAuthUserFile "{users}"\nRequire valid-user\n</Location>',
+                 'Header always set X-User "expr=%{REMOTE_USER}"', tls=True, modules=("auth_basic", "authn_file", "authz_user"))
+    with Http2(port, tls=True, certificate=(both, both)) as conn:
+        for i in range(20):  # each request has other memory where the first one has had the name
+            page = conn.request("/page.html", [(f"x-{k}", "/CN=mallory" * i) for k in range(i)])
+            assert (page.status, page.headers["x-user"]) == (200, "/CN=alice"), i
+
+
+@pytest.mark.skipif("MERCURE_LD_PRELOAD" in os.environ, reason="a sanitizer is preloaded")
+def test_requests_look_up_names_at_the_same_time(httpd, monkeypatch):
+    """Each has an address of its own, in whose memory APR keeps the name."""
+    library = httpd.path("names.so")
+    subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", library, f"{HERE}/env/names.c"], check=True)
+    monkeypatch.setenv("MERCURE_LD_PRELOAD", library)
+    port = start(httpd, "HostnameLookups On", 'Header set X-Name "expr=%{REMOTE_HOST}"')
+    with Http2(port) as conn:
+        pages = conn.open_all(2, "/page.html")
+        conn.wait(lambda: all(page.ended for page in pages), "the answers")
+        assert [page.headers["x-name"] for page in pages] == ["own.example"] * 2
 
 
 def test_requests_for_other_virtual_hosts(httpd):

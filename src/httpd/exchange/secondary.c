@@ -52,6 +52,14 @@ static long make_id(const struct mrc_exchange *exchange, const struct mrc_exchan
     return ((long)worker->number + 1) * IDS + exchange->origin->c->id % IDS;
 }
 
+/* When httpd looks up the name of an address, it allocates in the pool of the address; another
+ * worker may do so at the same time. */
+static void own_addresses(conn_rec *c)
+{
+    apr_sockaddr_info_copy(&c->client_addr, c->client_addr, c->pool);
+    apr_sockaddr_info_copy(&c->local_addr, c->local_addr, c->pool);
+}
+
 static conn_rec *create_connection(struct mrc_exchange *exchange, struct mrc_network *network,
                                    struct mrc_exchange_worker *worker)
 {
@@ -60,6 +68,7 @@ static conn_rec *create_connection(struct mrc_exchange *exchange, struct mrc_net
 
     c->master = master;
     c->pool = worker->pool;
+    own_addresses(c);
     c->conn_config = ap_create_conn_config(worker->pool);
     c->notes = apr_table_make(worker->pool, 5);
     c->bucket_alloc = apr_bucket_alloc_create(worker->pool);

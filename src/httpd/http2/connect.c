@@ -187,6 +187,8 @@ static bool take_over(conn_rec *c, struct mrc_http2_session *session)
     apr_os_sock_get(&fd, ap_get_conn_socket(c));
     if (fd < 0 || (is_tls && !ssl))
         return false;
+    if (is_tls)
+        mrc_takeover_keep_subject(c);
     if (!flush_output(c))
         return false;
     if (!mrc_takeover_drain(c, FIRST_BYTES_MAX, take_first, &first) || first.has_failed)

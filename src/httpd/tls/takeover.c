@@ -1,10 +1,14 @@
 #include "httpd/tls/takeover.h"
 
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include "apr_buckets.h"
 #include "apr_optional_hooks.h"
+#include "apr_strings.h"
+#include "http_config.h"
 #include "http_connection.h"
 #include "http_ssl.h"
 #include "util_filter.h"
@@ -110,6 +114,40 @@ SSL *mrc_takeover_ssl(conn_rec *c)
     const struct mrc_takeover *takeover = mrc_connection_get_takeover(c);
 
     return has_ssl(c) && SSL_is_init_finished(takeover->ssl) ? takeover->ssl : NULL;
+}
+
+/* ---- the client's certificate -----------------------------------------------------------------*/
+
+/* How mod_ssl's record of a connection begins, in every httpd 2.4 (ssl_private.h). */
+struct ssl_record {
+    SSL *ssl;
+    const char *subject;
+    X509 *certificate;
+};
+
+static void keep_subject(conn_rec *c, const SSL *ssl, X509 *certificate)
+{
+    const module *ssl_module = ap_find_linked_module("mod_ssl.c");
+    struct ssl_record *record =
+        ssl_module ? ap_get_module_config(c->conn_config, ssl_module) : NULL;
+    char *subject;
+
+    if (!record || record->ssl != ssl || record->certificate != certificate || record->subject)
+        return;
+    subject = X509_NAME_oneline(X509_get_subject_name(certificate), NULL, 0);
+    if (subject)
+        record->subject = apr_pstrdup(c->pool, subject);
+    OPENSSL_free(subject);
+}
+
+void mrc_takeover_keep_subject(conn_rec *c)
+{
+    const SSL *ssl = mrc_takeover_ssl(c);
+    X509 *certificate = ssl ? SSL_get_peer_certificate(ssl) : NULL;
+
+    if (certificate)
+        keep_subject(c, ssl, certificate);
+    X509_free(certificate);
 }
 
 /* ---- draining ---------------------------------------------------------------------------------*/

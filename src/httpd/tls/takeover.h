@@ -64,6 +64,13 @@ struct ssl_st *mrc_takeover_ssl(conn_rec *c);
 apr_off_t mrc_takeover_wire_in(conn_rec *c);
 
 /*
+ * Lets the subject of the client's certificate live as long as C, whose handshake is finished. At
+ * the first request that needs it (SSLOptions FakeBasicAuth), mod_ssl would keep it in the pool of
+ * the request's connection, which over HTTP/2 ends with the request.
+ */
+void mrc_takeover_keep_subject(conn_rec *c);
+
+/*
  * Reads what the client of C has sent so far, without blocking, and gives it to TAKE, which may be
  * NULL. Afterwards the filters hold nothing: a record that came in part is inside the SSL, and the
  * rest is in the kernel. False: the client is gone, or has sent more than MAX bytes.
