@@ -745,7 +745,7 @@ static int wait_ms(struct mrc_loop *loop, bool busy)
     timer_ms = mrc_wheel_wait_ms(&loop->wheel, now_us);
     if (timer_ms >= 0 && timer_ms < ms)
         ms = timer_ms;
-    sessions_ms = mrc_sessions_wait_ms(&loop->sessions, now_us, CLOSE_WAIT_MS);
+    sessions_ms = mrc_sessions_wait_ms(&loop->sessions, now_us);
     return sessions_ms >= 0 && sessions_ms < ms ? sessions_ms : ms;
 }
 

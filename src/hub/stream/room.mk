@@ -20,6 +20,7 @@ unit_tests += \
 	tests/unit/hub/stream/test_footprint \
 	tests/unit/hub/stream/test_handles \
 	tests/unit/hub/stream/test_loop \
+	tests/unit/hub/stream/test_sessions \
 	tests/unit/hub/stream/test_shares \
 	tests/unit/hub/stream/test_slow_clients \
 	tests/unit/hub/stream/test_stream

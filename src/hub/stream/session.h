@@ -101,6 +101,9 @@ void mrc_session_watch(struct mrc_session *session, uint32_t events);
 /* Sets the time of the next on_time(), of hub/base/clock.h; INT64_MAX: never. */
 void mrc_session_set_time(struct mrc_session *session, int64_t due_us);
 
+/* Sets it to DUE_US, unless it is set to an earlier time. */
+void mrc_session_bring_forward(struct mrc_session *session, int64_t due_us);
+
 /* Lets work() be called at the end of this turn, or of the next one if the session works now. */
 void mrc_session_note_work(struct mrc_session *session);
 

@@ -97,6 +97,12 @@ void mrc_session_set_time(struct mrc_session *session, int64_t due_us)
         mrc_wheel_set(wheel, &session->timer, due_us);
 }
 
+void mrc_session_bring_forward(struct mrc_session *session, int64_t due_us)
+{
+    if (!mrc_timer_is_set(&session->timer) || session->timer.due_us > due_us)
+        mrc_session_set_time(session, due_us);
+}
+
 void mrc_session_note_work(struct mrc_session *session)
 {
     if (session->has_work || session->has_ended)
@@ -184,30 +190,39 @@ static void forget(struct mrc_sessions *sessions, struct mrc_session *session)
     atomic_fetch_sub(&sessions->count, 1);
 }
 
-void mrc_sessions_close(struct mrc_sessions *sessions, int64_t now_us, bool force)
+/* Frees those of LIST that can be freed; the others wait. */
+static void close_list(struct mrc_sessions *sessions, struct mrc_list *list, int64_t now_us,
+                       bool force)
 {
-    struct mrc_list ended = sessions->ended;
+    struct mrc_list ended = *list;
     struct mrc_session *session, copy;
 
-    sessions->ended.first = NULL;
+    list->first = NULL;
     while ((session = take(&ended))) {
         copy = *session; /* close() frees it */
-        if (!session->ops->close(session, now_us, force)) {
-            if (!force)
-                mrc_list_append(&sessions->ended, &session->link);
-            continue;
-        }
-        forget(sessions, &copy);
+        if (session->ops->close(session, now_us, force))
+            forget(sessions, &copy);
+        else if (!force)
+            mrc_list_append(&sessions->waiting, &session->link);
     }
 }
 
-int mrc_sessions_wait_ms(struct mrc_sessions *sessions, int64_t now_us, int wait_ms)
+void mrc_sessions_close(struct mrc_sessions *sessions, int64_t now_us, bool force)
+{
+    if (force || now_us - sessions->tried_us >= MRC_SESSIONS_TRY_US) {
+        sessions->tried_us = now_us;
+        close_list(sessions, &sessions->waiting, now_us, force);
+    }
+    close_list(sessions, &sessions->ended, now_us, force);
+}
+
+int mrc_sessions_wait_ms(struct mrc_sessions *sessions, int64_t now_us)
 {
     int timer_ms = mrc_wheel_wait_ms(&sessions->wheel, now_us);
+    int64_t left_us = sessions->tried_us + MRC_SESSIONS_TRY_US - now_us;
+    int try_ms = left_us > 0 ? (int)((left_us + 999) / 1000) : 0;
 
-    if (sessions->ended.first && (timer_ms < 0 || wait_ms < timer_ms))
-        return wait_ms;
-    return timer_ms;
+    return sessions->waiting.first && (timer_ms < 0 || try_ms < timer_ms) ? try_ms : timer_ms;
 }
 
 static void drain_one(struct mrc_session *session, void *ctx)
