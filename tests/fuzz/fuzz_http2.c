@@ -43,6 +43,7 @@ enum action { HEAD, WRITE, READ, END, BREAK, RESET, INTERIM, ACTIONS };
 /* What the model knows of a stream. */
 struct seen {
     bool has_head, has_ended;
+    bool has_trailers; /* the response */
 };
 
 struct world {
@@ -75,7 +76,7 @@ void mrc_session_note_work(struct mrc_session *session)
     (void)session;
 }
 
-void mrc_session_set_time(struct mrc_session *session, int64_t due_us)
+void mrc_session_bring_forward(struct mrc_session *session, int64_t due_us)
 {
     (void)session, (void)due_us;
 }
@@ -114,6 +115,12 @@ bool mrc_exchange_workers_post(struct mrc_exchange_workers *workers, struct mrc_
 void mrc_exchange_workers_done(struct mrc_exchange_workers *workers, struct mrc_exchange_jobs *jobs)
 {
     (void)workers, (void)jobs;
+}
+
+bool mrc_exchange_workers_are_short(struct mrc_exchange_workers *workers)
+{
+    (void)workers;
+    return false;
 }
 
 struct mrc_exchange_job *mrc_kept_take(struct mrc_exchange *exchange)
@@ -155,6 +162,8 @@ static void check_stream_frame(uint8_t type, uint8_t flags, uint32_t stream)
         return;
     FUZZ_CHECK(!seen->has_ended || type == NGHTTP2_RST_STREAM || type == NGHTTP2_WINDOW_UPDATE);
     FUZZ_CHECK(type != NGHTTP2_DATA || seen->has_head);
+    FUZZ_CHECK(type != NGHTTP2_DATA || !(flags & NGHTTP2_FLAG_END_STREAM) || !seen->has_trailers ||
+               world.was_short);
     seen->has_head = seen->has_head || type == NGHTTP2_HEADERS;
     if (type == NGHTTP2_RST_STREAM ||
         (type != NGHTTP2_WINDOW_UPDATE && (flags & NGHTTP2_FLAG_END_STREAM)))
@@ -240,6 +249,8 @@ static void put_head(struct mrc_exchange *exchange, enum mrc_exchange_head_kind 
     head->status = kind == MRC_EXCHANGE_HEAD_INTERIM ? 103 : 200 + amount % 5;
     if (amount & 1)
         mrc_exchange_fields_add_response(&head->fields, "X-Name", "value");
+    if (kind == MRC_EXCHANGE_HEAD_TRAILERS && exchange->id / 2 < STREAMS_MAX)
+        world.seen[exchange->id / 2].has_trailers = amount & 1;
     mrc_exchange_put_head(exchange, head);
 }
 

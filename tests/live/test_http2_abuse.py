@@ -1,6 +1,8 @@
 """HTTP/2 of the module itself: what a hostile client gets, while another client is served."""
+import itertools
 import socket
 import struct
+import threading
 import time
 
 import hpack
@@ -15,8 +17,8 @@ pytestmark = [pytest.mark.mpm("event"), pytest.mark.sanitize]
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 2, 3, 4, 6, 7, 8, 9
-PROTOCOL_ERROR, CANCEL, ENHANCE_YOUR_CALM = 1, 8, 11
-END_STREAM, END_HEADERS = 1, 4
+PROTOCOL_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 1, 7, 8, 11
+END_STREAM, END_HEADERS, PADDED = 1, 4, 8
 
 
 def frame(kind, flags=0, stream=0, payload=b""):
@@ -189,10 +191,11 @@ def test_flood_of_fields_for_a_closed_stream(httpd):
           opening=lambda raw: raw.request(1) + frame(RST_STREAM, stream=1, payload=struct.pack(">I", CANCEL)))
 
 
-def test_flood_of_empty_data(httpd):
+@pytest.mark.parametrize("data", [frame(DATA, stream=1), frame(DATA, PADDED, 1, b"\0"), frame(DATA, PADDED, 1, b"\2\0\0")],
+                         ids=["empty", "empty_padding", "padding"])
+def test_flood_of_empty_data(httpd, data):
     port = start(httpd)
-    flood(port, lambda raw, i: frame(DATA, stream=1) * 100,
-          opening=lambda raw: raw.request(1, method="POST", flags=END_HEADERS))
+    flood(port, lambda raw, i: data * 100, opening=lambda raw: raw.request(1, method="POST", flags=END_HEADERS))
 
 
 def test_flood_of_continuation(httpd):
@@ -255,6 +258,15 @@ def test_connection_that_goes_on_no_further(httpd, opening):
         raw.wait_closed()
 
 
+def test_half_preface_has_the_time_of_a_request(httpd):
+    """It holds a thread of the MPM no longer than a request line of HTTP/1.1 would."""
+    httpd.load("reqtimeout")
+    port = start(httpd, "RequestReadTimeout header=1", timeout=300)
+    with Raw(port, preface=False) as raw:
+        raw.send(PREFACE[:10])
+        raw.wait_closed()
+
+
 def test_block_of_fields_without_end(httpd):
     port = start(httpd, timeout=2)
     with Raw(port) as raw:
@@ -276,6 +288,21 @@ def test_client_that_keeps_its_windows_closed(httpd):
             assert time.monotonic() < end
             raw.read(0.2)
             resets = {stream for kind, _, stream, _ in raw.frames if kind == RST_STREAM}
+
+
+def test_requests_that_give_a_stalled_one_no_more_time(httpd):
+    """Each of them is answered before its body has come, and gets a moment for the rest."""
+    port = start(httpd, timeout=2)
+    with Raw(port) as raw:
+        # The window of the stream stays closed after 64 KB.
+        raw.send(frame(WINDOW_UPDATE, payload=struct.pack(">I", 1 << 20)) + raw.request(1, "/big.bin"))
+        end, stream = time.monotonic() + DEADLINE, 3
+        while not any(kind == RST_STREAM and stream == 1 for kind, _, stream, _ in raw.frames):
+            assert time.monotonic() < end and not raw.closed
+            raw.send(raw.request(stream, PATH, "POST", END_HEADERS))
+            stream += 2
+            time.sleep(0.5)
+            raw.read(0.01)
 
 
 def test_body_that_does_not_come(httpd):
@@ -337,6 +364,46 @@ def test_requests_without_end_leave_threads_for_others(httpd):
             assert other.request("/page.html").body == b"page"
 
 
+def trickle(raws, stop):
+    """A byte of each request from time to time, so that none waits for Timeout."""
+    while not stop.wait(0.2):
+        for raw in raws:
+            raw.send(b"".join(frame(DATA, stream=2 * i + 1, payload=b"x") for i in range(30)))
+
+
+def ask(conn, seconds):
+    """A request, which may have its answer after SECONDS."""
+    page, end = conn.open("/page.html"), time.monotonic() + seconds
+    while not page.ended and time.monotonic() < end:
+        conn.pump(0.1)
+    return page
+
+
+def test_slow_bodies_on_two_connections(httpd):
+    """They hold all threads. When others wait for one, a request whose body comes so slowly ends."""
+    httpd.expect_log("AH0|request body", required=False)
+    httpd.sizing = ONE_CHILD
+    port = start(httpd, timeout=2)
+    stop = threading.Event()
+    with Raw(port) as raw, Raw(port) as another, Http2(port) as other:
+        for each in (raw, another):
+            each.send(b"".join(each.request(2 * i + 1, method="POST", flags=END_HEADERS) for i in range(30)))
+        slow = threading.Thread(target=trickle, args=((raw, another), stop))
+        slow.start()
+        try:
+            page = other.request("/page.html")
+            for _ in range(20):  # until all threads are busy
+                if page.ended:
+                    time.sleep(0.1)
+                    page = ask(other, 1)
+            other.wait(lambda: page.ended, "the page")
+            assert page.body == b"page"
+        finally:
+            stop.set()
+            slow.join()
+    httpd.wait_log("MRC1305")
+
+
 def test_bodies_that_nobody_reads_yet(httpd):
     """The server takes only so much of the bodies of a connection whose requests wait for a thread."""
     httpd.sizing = ONE_CHILD
@@ -349,8 +416,12 @@ def test_bodies_that_nobody_reads_yet(httpd):
         assert other.request("/page.html").body == b"page"
 
 
+def is_refused(raw, stream):
+    return (RST_STREAM, 0, stream, struct.pack(">I", REFUSED_STREAM)) in raw.frames
+
+
 def test_memory_of_a_child_is_limited(httpd):
-    """Above the limit of all connections a request is refused, and the client may repeat it."""
+    """Above the limit of all connections, a request of one that holds much is refused, and the client may repeat it."""
     httpd.sizing = ONE_CHILD
     port = start(httpd, timeout=300)
     raws = [Raw(port) for _ in range(140)]
@@ -360,22 +431,46 @@ def test_memory_of_a_child_is_limited(httpd):
         assert 17 <= upload(raw, 1, 70) < 50
     for raw in raws[80:]:
         assert upload(raw, 1, 17) == 17
+    streams = itertools.count(101, 2)
 
     def refused():
-        with Http2(port) as other:
-            stream = other.open("/page.html")
-            end = time.monotonic() + 0.5
-            while not stream.ended and time.monotonic() < end:
-                other.pump(0.1)
-            return stream.reset
+        stream = next(streams)
+        raws[0].send(raws[0].request(stream))
+        raws[0].read(0.5)
+        return is_refused(raws[0], stream)
 
     wait_until(refused, what="a request that is refused")  # the server may not have taken all of the bodies
     httpd.wait_log("MRC1304")
-    for raw in raws:
-        raw.sock.close()
     with Http2(port) as other:
-        wait_until(lambda: not (answer := other.request("/page.html")).reset and answer.body == b"page",
-                   what="requests being served again", pause=0.2)
+        page = other.open("/page.html")  # waits for a thread
+        assert refused()
+        for raw in raws:
+            raw.sock.close()
+        other.wait(lambda: page.ended, "the page")
+        assert not page.reset and page.body == b"page"
+
+
+def test_memory_of_requests_that_are_reset(httpd):
+    """Their fields, which take few bytes on the way, do not wait for a thread."""
+    httpd.sizing = ONE_CHILD
+    port = start(httpd, timeout=300)
+    head = b"\x82\x86\x04\x0a/page.html\x01\x09localhost"  # GET, http, the path, the authority
+    field = b"\x40\x01a" + b"\x7f" + bytes([0xa1, 0x1e]) + b"v" * 4000  # literal, indexed as 62
+    raws = [Raw(port) for _ in range(3)]
+    for raw in raws:  # 20 of them have the threads of the connection
+        raw.send(b"".join(raw.request(2 * i + 1, method="POST", flags=END_HEADERS) for i in range(20)))
+        raw.send(frame(HEADERS, END_STREAM | END_HEADERS, 41, head + field + b"\xbe" * 16) + b"".join(
+            frame(HEADERS, END_STREAM | END_HEADERS, stream, head + b"\xbe" * 17) +
+            frame(RST_STREAM, stream=stream, payload=struct.pack(">I", CANCEL)) for stream in range(43, 843, 2)))
+    for raw in raws:
+        raw.send(frame(HEADERS, END_STREAM | END_HEADERS, 843, head))
+        raw.send(b"".join(frame(DATA, END_STREAM, 2 * i + 1) for i in range(20)))
+    for raw in raws:
+        end = time.monotonic() + DEADLINE
+        while not any(kind == DATA and stream == 843 for kind, _, stream, _ in raw.frames):
+            assert time.monotonic() < end and not raw.closed and not is_refused(raw, 843)
+            raw.read(0.2)
+        raw.sock.close()
 
 
 @pytest.mark.parametrize("count,status", [(9, "200"), (10, "431")])
@@ -425,3 +520,67 @@ def test_window_that_is_never_opened_for_a_subscription(httpd):
                 if kind == RST_STREAM] == [(1, CANCEL)]
         httpd.publish("https://example.com/1", "x", port=port)
         other.wait(lambda: stream.parser.events, "the update")
+
+
+CGI = """#!/usr/bin/python3
+import os, sys
+body = sys.stdin.buffer.read(1)
+sys.stdout.buffer.write(b"Content-Type: text/plain\\n\\n" + b"x" * int(os.environ["QUERY_STRING"]))
+sys.stdout.flush()
+sys.stdin.buffer.read()
+"""
+
+
+def start_cgi(httpd):
+    httpd.load("cgi")
+    httpd.write("cgi/out", CGI, mode=0o755)
+    return start(httpd, f"ScriptAlias /cgi/ {httpd.path('cgi')}/",
+                 f"<Directory {httpd.path('cgi')}>\nRequire all granted\nOptions ExecCGI\n</Directory>", timeout=300)
+
+
+def crowd(httpd, raw):
+    """Responses with more than 4 MB in total, of which the client takes nothing yet; returns their streams."""
+    sizes = {2 * i + 1: 200_000 if i < 20 else 15_000 for i in range(50)}
+    raw.send(b"".join(raw.request(stream, f"/cgi/out?{size}") for stream, size in sizes.items()))
+    end = time.monotonic() + DEADLINE
+    while not sizes.keys() <= {stream for kind, _, stream, _ in raw.frames if kind == HEADERS}:
+        assert time.monotonic() < end and not raw.closed
+        raw.read(0.2)
+    wait_until(lambda: number(httpd, "BusyWorkers") <= 1, what="idle workers")
+    return list(sizes)
+
+
+def body_of(raw, stream):
+    return sum(len(payload) for kind, _, other, payload in raw.frames if kind == DATA and other == stream)
+
+
+def test_response_in_a_crowd(httpd):
+    """While a connection holds 4 MB for its client, a response goes on as the client takes it."""
+    port = start_cgi(httpd)
+    with Raw(port, struct.pack(">HI", 4, 0)) as raw:
+        crowd(httpd, raw)
+        raw.send(raw.request(101, "/cgi/out?28000") + frame(WINDOW_UPDATE, stream=101, payload=struct.pack(">I", 30_000)))
+        end = time.monotonic() + DEADLINE
+        while body_of(raw, 101) < 28_000:
+            assert time.monotonic() < end and not raw.closed, body_of(raw, 101)
+            raw.read(0.2)
+
+
+def test_upload_after_a_crowd(httpd):
+    """The window of a connection, closed for what it holds, opens again when the client has taken that."""
+    httpd.expect_log("AH01225", required=False)
+    port = start_cgi(httpd)
+    with Raw(port, struct.pack(">HI", 4, 0)) as raw:
+        streams = crowd(httpd, raw)
+        for stream in range(101, 141, 2):  # as far as the window allows
+            raw.send(raw.request(stream, "/cgi/out?1", "POST", END_HEADERS) + body_frames(stream, 50_000))
+        for _ in range(20):  # the bodies are read meanwhile
+            raw.read(0.1)
+        opened = window(raw)
+        assert opened < 1_100_000
+        raw.send(b"".join(frame(WINDOW_UPDATE, stream=stream, payload=struct.pack(">I", 200_000))
+                          for stream in streams + [0] * 30))
+        end = time.monotonic() + DEADLINE
+        while window(raw) == opened:
+            assert time.monotonic() < end and not raw.closed
+            raw.read(0.2)

@@ -125,6 +125,20 @@ def test_php_fpm(httpd):
             conn.wait(lambda: all(stream.ended and stream.body == b"012" for stream in many), "the answers")
 
 
+def test_page_that_takes_long(httpd):
+    """As over HTTP/1.1, the client gets the first part of it meanwhile."""
+    httpd.write("htdocs/slow.php", "<?php echo str_repeat('x', 10000); flush();"
+                f"while (!file_exists('{httpd.path('htdocs/go')}')) {{ usleep(10000); clearstatcache(); }} echo 'end';")
+    with php_fpm(httpd) as config:
+        port = start(httpd, config)
+        with Http2(port) as conn:
+            page = conn.open("/slow.php")
+            conn.wait(lambda: len(page.body) >= 8000, "the first part")
+            httpd.write("htdocs/go", "")
+            conn.wait(lambda: page.ended, "the rest")
+            assert page.body == b"x" * 10000 + b"end"
+
+
 # ---- filters and fields --------------------------------------------------------------------------
 
 

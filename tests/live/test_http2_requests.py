@@ -1,13 +1,14 @@
 """HTTP/2 of the module itself (MercureHttp2): ordinary requests of a site."""
 import hashlib
 import re
+import socket
 import subprocess
 
 import pytest
 
 from env.h2 import Http2, Stream
 from env.hub import hub
-from env.wait import wait_until
+from env.wait import DEADLINE, wait_until
 from env.watch import STATUS, descriptors
 
 pytestmark = pytest.mark.mpm("event")
@@ -284,6 +285,18 @@ def test_two_virtual_hosts_on_one_connection(httpd):
                           "--resolve", f"a.example:{port}:127.0.0.1", f"https://a.example:{port}/page.html"],
                          capture_output=True, check=True).stdout
     assert got == b"421"
+
+
+def test_preface_after_a_request(httpd):
+    """A connection that has had a request of HTTP/1.1 stays with it."""
+    port = start(httpd)
+    with socket.create_connection(("127.0.0.1", port), DEADLINE) as sock:
+        sock.sendall(b"GET /page.html HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = b""
+        while not answer.endswith(b"page"):
+            answer += sock.recv(65536)
+        sock.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+        assert sock.recv(9).startswith(b"HTTP/1.1")
 
 
 def test_explicit_on_needs_the_protocol(httpd):

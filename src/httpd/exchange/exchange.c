@@ -1,10 +1,11 @@
 #include "httpd/exchange/exchange.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "hub/base/clock.h"
 
 /* A worker waits while so many bytes of its response are not sent, until so few are left. */
 #define OUT_BYTES_HIGH ((size_t)256 * 1024)
@@ -15,16 +16,27 @@
 /* From so many bytes on, the session sends them while the worker writes more. */
 #define OUT_NOTE_BYTES ((size_t)32 * 1024)
 
+/* From so many bytes on, the session sends them although the worker may write more soon: httpd's
+ * filter for HTTP/1.1 does the same. */
+#define OUT_OFFER_BYTES ((size_t)4096)
+
 /* A shorter file is read at once, and needs no descriptor then; in a crowd, only one that is
  * shorter still. */
 #define FILE_BYTES_MIN         ((size_t)64 * 1024)
 #define FILE_BYTES_MIN_CROWDED ((size_t)4 * 1024)
 
-/* A file is read in pieces of this size. */
-#define FILE_READ_BYTES ((size_t)64 * 1024)
+/* Files are read, and bytes are copied, in pieces of this size. */
+#define PIECE_BYTES ((size_t)64 * 1024)
 
 /* The client's window gets bytes back when the worker has read so many. */
 #define READ_NOTE_BYTES ((size_t)16 * 1024)
+
+/* While threads are short, a worker waits for its client this long in total, and a second more for
+ * each of so many bytes: the defaults of mod_reqtimeout. */
+#define PATIENCE_US      ((int64_t)20 * 1000 * 1000)
+#define PATIENCE_BYTES   500
+#define US_PER_BYTE      (1000 * 1000 / PATIENCE_BYTES)
+#define PATIENCE_LOOK_US ((int64_t)1000 * 1000)
 
 static void init_lock(struct mrc_exchange *exchange)
 {
@@ -76,6 +88,7 @@ void mrc_exchange_unref(struct mrc_exchange *exchange)
         mrc_exchange_head_destroy((struct mrc_exchange_head *)link);
     mrc_exchange_fields_free(&exchange->request);
     mrc_exchange_fields_free(&exchange->trailers);
+    mrc_exchange_fields_free(&exchange->out_trailers);
     mrc_exchange_queue_clear(&exchange->in);
     mrc_exchange_queue_clear(&exchange->out);
     pthread_cond_destroy(&exchange->changed);
@@ -124,6 +137,7 @@ bool mrc_exchange_add_body(struct mrc_exchange *exchange, const char *bytes, siz
                                : mrc_exchange_queue_add(&exchange->in, bytes, len));
     exchange->in_is_broken = !ok;
     exchange->in_unread += len;
+    exchange->in_total += len;
     pthread_mutex_unlock(&exchange->lock);
     return ok;
 }
@@ -165,6 +179,10 @@ void mrc_exchange_close(struct mrc_exchange *exchange)
     exchange->is_gone = true;
     pthread_mutex_lock(&exchange->lock);
     exchange->is_closed = true;
+    if (exchange->is_posted && !exchange->has_begun) {
+        mrc_exchange_held_sub(&exchange->origin->held, exchange->request.cap);
+        mrc_exchange_fields_free(&exchange->request);
+    }
     exchange->is_whole = exchange->out_ended && !exchange->out_is_broken && !exchange->out.bytes &&
                          !exchange->out.is_broken;
     mrc_exchange_queue_clear(&exchange->in);
@@ -176,14 +194,14 @@ void mrc_exchange_close(struct mrc_exchange *exchange)
 
 /* ---- for the worker ---------------------------------------------------------------------------*/
 
-bool mrc_exchange_is_closed(struct mrc_exchange *exchange)
+bool mrc_exchange_begin(struct mrc_exchange *exchange)
 {
-    bool is_closed;
+    bool has_begun;
 
     pthread_mutex_lock(&exchange->lock);
-    is_closed = exchange->is_closed;
+    has_begun = exchange->has_begun = !exchange->is_closed;
     pthread_mutex_unlock(&exchange->lock);
-    return is_closed;
+    return has_begun;
 }
 
 bool mrc_exchange_has_file(struct mrc_exchange *exchange)
@@ -202,37 +220,60 @@ void mrc_exchange_free_request(struct mrc_exchange *exchange)
     mrc_exchange_fields_free(&exchange->request);
 }
 
-static struct timespec deadline(int64_t timeout_us)
+static struct timespec timespec_of(int64_t time_us)
 {
-    struct timespec until;
+    return (struct timespec){.tv_sec = (time_t)(time_us / 1000000),
+                             .tv_nsec = (long)(time_us % 1000000 * 1000)};
+}
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_us / 1000000;
-    until.tv_nsec += timeout_us % 1000000 * 1000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
-    return until;
+/*
+ * Whether the worker has waited for its client for too long in total, while others wait for a
+ * thread. Without this, a client that sends or takes a byte now and then could hold as many threads
+ * as it likes. Under the lock.
+ */
+static bool is_too_slow(const struct mrc_exchange *exchange, int64_t timeout_us)
+{
+    uint64_t moved = exchange->in_total + exchange->out_total - exchange->out.bytes;
+    int64_t patience = timeout_us < PATIENCE_US ? timeout_us : PATIENCE_US;
+
+    return exchange->waited_us - patience > (int64_t)(moved * US_PER_BYTE) &&
+           exchange->origin->threads_are_short(exchange->origin);
+}
+
+/* Waits for a change, up to UNTIL_US. False: the worker need not wait any longer; TIMEOUT_US is the
+ * longest wait. Under the lock. */
+static bool wait_for_change(struct mrc_exchange *exchange, int64_t until_us, int64_t timeout_us)
+{
+    int64_t began_us = mrc_clock_us(), look_us = began_us + PATIENCE_LOOK_US;
+    struct timespec end = timespec_of(look_us < until_us ? look_us : until_us);
+    int64_t now_us;
+
+    pthread_cond_timedwait(&exchange->changed, &exchange->lock, &end);
+    now_us = mrc_clock_us();
+    exchange->waited_us += now_us - began_us;
+    exchange->gave_up = exchange->gave_up || is_too_slow(exchange, timeout_us);
+    return now_us < until_us && !exchange->gave_up;
 }
 
 /* Waits until there is something to read. Under the lock. */
 static apr_status_t wait_for_body(struct mrc_exchange *exchange,
                                   const struct mrc_exchange_read *read)
 {
-    struct timespec until = deadline(read->timeout_us);
-    int err = 0;
+    int64_t until_us = mrc_clock_us() + read->timeout_us;
+    bool goes_on = true;
 
     while (!exchange->in.bytes && !exchange->in_ended && !exchange->is_closed &&
-           !exchange->in_is_broken && !err) {
+           !exchange->in_is_broken && goes_on) {
         if (!read->may_wait)
             return APR_EAGAIN;
         if (exchange->out.bytes > 0) /* the client may wait for it before it sends more */
             note(exchange);
-        err = pthread_cond_timedwait(&exchange->changed, &exchange->lock, &until);
+        goes_on = wait_for_change(exchange, until_us, read->timeout_us);
     }
     if (exchange->is_closed || exchange->in_is_broken)
         return APR_ECONNABORTED;
+    if (exchange->gave_up)
+        return APR_TIMEUP;
     if (exchange->in.bytes)
         return APR_SUCCESS;
     return exchange->in_ended ? APR_EOF : APR_TIMEUP;
@@ -297,24 +338,25 @@ static bool has_more(const struct mrc_exchange *exchange, size_t max)
     return held > max || (held > OUT_BYTES_CROWDED && mrc_exchange_is_crowded(exchange->origin));
 }
 
-/* Waits for room in OUT. Under the lock. */
+/* Waits for room in OUT, which the session sends meanwhile. Under the lock. */
 static apr_status_t wait_for_room(struct mrc_exchange *exchange, int64_t timeout_us)
 {
-    struct timespec until = deadline(timeout_us);
+    int64_t until_us = mrc_clock_us() + timeout_us;
     size_t left = exchange->out.bytes;
-    int err = 0;
+    bool goes_on = true;
 
+    note(exchange);
     exchange->out_waits = true;
-    while (has_more(exchange, MRC_EXCHANGE_OUT_LOW) && !exchange->is_closed && !err) {
-        err = pthread_cond_timedwait(&exchange->changed, &exchange->lock, &until);
+    while (has_more(exchange, MRC_EXCHANGE_OUT_LOW) && !exchange->is_closed && goes_on) {
+        goes_on = wait_for_change(exchange, until_us, timeout_us);
         if (exchange->out.bytes < left) { /* the client takes something */
             left = exchange->out.bytes;
-            until = deadline(timeout_us);
-            err = 0;
+            until_us = mrc_clock_us() + timeout_us;
+            goes_on = !exchange->gave_up;
         }
     }
     exchange->out_waits = false;
-    return err ? APR_TIMEUP : APR_SUCCESS;
+    return goes_on ? APR_SUCCESS : APR_TIMEUP;
 }
 
 /* Appends CHUNK to OUT, and waits if that has too many bytes then. */
@@ -324,7 +366,9 @@ static apr_status_t append(struct mrc_exchange *exchange, struct mrc_exchange_ch
     apr_status_t status = APR_SUCCESS;
 
     pthread_mutex_lock(&exchange->lock);
+    exchange->out_total -= exchange->out.bytes;
     mrc_exchange_queue_append(&exchange->out, chunk);
+    exchange->out_total += exchange->out.bytes;
     if (exchange->out.bytes >= OUT_NOTE_BYTES)
         note(exchange);
     if (has_more(exchange, OUT_BYTES_HIGH) && !exchange->is_closed)
@@ -341,9 +385,15 @@ static apr_status_t append(struct mrc_exchange *exchange, struct mrc_exchange_ch
 apr_status_t mrc_exchange_write(struct mrc_exchange *exchange, const char *bytes, size_t len,
                                 int64_t timeout_us)
 {
-    struct mrc_exchange_chunk *chunk = mrc_exchange_chunk_create(bytes, len);
+    struct mrc_exchange_chunk *chunk;
+    apr_status_t status = APR_SUCCESS;
 
-    return chunk ? append(exchange, chunk, timeout_us) : APR_ENOMEM;
+    for (size_t at = 0, part; at < len && status == APR_SUCCESS; at += part) {
+        part = len - at < PIECE_BYTES ? len - at : PIECE_BYTES;
+        chunk = mrc_exchange_chunk_create(bytes + at, part);
+        status = chunk ? append(exchange, chunk, timeout_us) : APR_ENOMEM;
+    }
+    return status;
 }
 
 apr_status_t mrc_exchange_write_file(struct mrc_exchange *exchange, int fd, off_t offset,
@@ -358,7 +408,7 @@ apr_status_t mrc_exchange_write_file(struct mrc_exchange *exchange, int fd, off_
     if (chunk)
         return append(exchange, chunk, timeout_us);
     for (size_t at = 0, part; at < len && status == APR_SUCCESS; at += part) {
-        part = len - at < FILE_READ_BYTES ? len - at : FILE_READ_BYTES;
+        part = len - at < PIECE_BYTES ? len - at : PIECE_BYTES;
         chunk = mrc_exchange_chunk_create_read(fd, offset + (off_t)at, part);
         status = chunk ? append(exchange, chunk, timeout_us) : APR_EGENERAL;
     }
@@ -373,7 +423,7 @@ void mrc_exchange_load(struct mrc_exchange *exchange)
     int fd;
 
     pthread_mutex_lock(&exchange->lock);
-    len = mrc_exchange_queue_peek_file(&exchange->out, FILE_READ_BYTES, &fd, &offset);
+    len = mrc_exchange_queue_peek_file(&exchange->out, PIECE_BYTES, &fd, &offset);
     pthread_mutex_unlock(&exchange->lock);
     chunk = mrc_exchange_chunk_create_read(fd, offset, len);
     pthread_mutex_lock(&exchange->lock);
@@ -390,6 +440,14 @@ void mrc_exchange_flush(struct mrc_exchange *exchange)
 {
     pthread_mutex_lock(&exchange->lock);
     note(exchange);
+    pthread_mutex_unlock(&exchange->lock);
+}
+
+void mrc_exchange_offer(struct mrc_exchange *exchange)
+{
+    pthread_mutex_lock(&exchange->lock);
+    if (exchange->out.bytes >= OUT_OFFER_BYTES)
+        note(exchange);
     pthread_mutex_unlock(&exchange->lock);
 }
 

@@ -67,6 +67,8 @@ struct mrc_exchange_origin {
     void (*job_begins)(struct mrc_exchange_origin *origin); /* that is posted later; any thread */
     void (*job_ended)(
         struct mrc_exchange_origin *origin); /* any thread; ORIGIN may be freed then */
+    bool (*threads_are_short)(
+        struct mrc_exchange_origin *origin); /* a request waits for one; any thread */
     struct conn_rec *c;                      /* the client's connection */
     const char *protocol;                    /* "h2" or "h2c" */
     void *socket;            /* an apr_socket_t without a client, for modules that ask for one */
@@ -97,20 +99,21 @@ struct mrc_exchange {
     unsigned number; /* of the request in its session, from 0 */
 
     /* Of the loop's thread. */
-    struct mrc_exchange *prev, *next;    /* of the session */
-    struct mrc_exchange *settling;       /* the next one to settle (httpd/http2/attach.h) */
-    struct mrc_http2_attached *attached; /* the carrier of a subscription; NULL: none */
-    struct mrc_exchange_fields trailers; /* of the request, then of the response */
-    struct mrc_priority priority;        /* of the response */
-    uint64_t frame_number;               /* of its last frame, of all in its session */
-    size_t wire_out_bytes;               /* frames of this stream to the client, with their heads */
-    int64_t sent_us;                     /* when bytes were last sent, or none had to be */
-    bool is_posted;                      /* the job was posted */
-    bool is_submitted, is_deferred;      /* the state of the response in nghttp2 */
-    bool is_answered;                    /* the whole response is sent, not all has been read */
-    bool expects_continue;               /* the client waits for 100, which was not sent */
-    bool is_settling;                    /* in that list */
-    bool is_gone;                        /* the same as is_closed, without the lock */
+    struct mrc_exchange *prev, *next;        /* of the session */
+    struct mrc_exchange *settling;           /* the next one to settle (httpd/http2/attach.h) */
+    struct mrc_http2_attached *attached;     /* the carrier of a subscription; NULL: none */
+    struct mrc_exchange_fields trailers;     /* of the request */
+    struct mrc_exchange_fields out_trailers; /* of the response */
+    struct mrc_priority priority;            /* of the response */
+    uint64_t frame_number;                   /* of its last frame, of all in its session */
+    size_t wire_out_bytes;          /* frames of this stream to the client, with their heads */
+    int64_t sent_us;                /* when bytes were last sent, or none had to be */
+    bool is_posted;                 /* the job was posted */
+    bool is_submitted, is_deferred; /* the state of the response in nghttp2 */
+    bool is_answered;               /* the whole response is sent, not all has been read */
+    bool expects_continue;          /* the client waits for 100, which was not sent */
+    bool is_settling;               /* in that list */
+    bool is_gone;                   /* the same as is_closed, without the lock */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -120,12 +123,17 @@ struct mrc_exchange {
     bool in_is_broken;     /* a part of it is missing in IN, which is not read any more */
     size_t in_unread;      /* bytes of DATA that the client's window does not have again */
     size_t in_read;        /* of these, what the worker has read since the last note */
+    uint64_t in_total;     /* bytes of DATA so far */
     struct mrc_list heads; /* of struct mrc_exchange_head */
     struct mrc_exchange_queue out;
     bool out_ended;     /* the whole body is in OUT */
     bool out_is_broken; /* the body is not complete: the stream is reset after OUT */
     bool out_waits;     /* the worker waits for room in OUT */
+    uint64_t out_total; /* bytes that the worker has written so far */
+    int64_t waited_us;  /* the time that the worker has waited for the client */
+    bool gave_up;       /* the client is too slow while threads are short */
     bool is_loading;    /* LOAD is posted or runs, and OUT keeps its first chunk */
+    bool has_begun;     /* the job handles the request */
     bool is_closed;     /* nothing is sent or received any more */
     bool is_noted;      /* the note is posted */
     uint32_t reset;     /* an error code of HTTP/2: the stream is reset with it; 0: no */
@@ -148,7 +156,8 @@ static inline size_t mrc_exchange_out_held(const struct mrc_exchange *exchange)
     return exchange->out.bytes - exchange->out.file_bytes;
 }
 
-/* What a request holds until its job has run, besides its body. */
+/* What a request holds until its job has run, besides its body. Its fields are freed with its
+ * stream, if the job has not begun by then. */
 static inline size_t mrc_exchange_request_held(const struct mrc_exchange *exchange)
 {
     return sizeof(*exchange) + exchange->request.cap;
@@ -187,8 +196,9 @@ void mrc_exchange_close(struct mrc_exchange *exchange);
 
 /* ---- for the worker ---------------------------------------------------------------------------*/
 
-/* Whether the stream is closed, so that nobody gets a response. */
-bool mrc_exchange_is_closed(struct mrc_exchange *exchange);
+/* The job begins. False: the stream is closed, so nobody gets a response, and the fields of the
+ * request are freed. */
+bool mrc_exchange_begin(struct mrc_exchange *exchange);
 
 /* Whether the response waits for bytes of a file that the session sends later. */
 bool mrc_exchange_has_file(struct mrc_exchange *exchange);
@@ -214,7 +224,7 @@ apr_status_t mrc_exchange_read(struct mrc_exchange *exchange, const struct mrc_e
 void mrc_exchange_put_head(struct mrc_exchange *exchange, struct mrc_exchange_head *head);
 
 /*
- * Adds LEN bytes of the response, and waits up to TIMEOUT_US while too many are not sent.
+ * Adds LEN bytes of the response, and waits up to TIMEOUT_US whenever too many are not sent.
  * APR_ECONNABORTED: the stream is closed. APR_TIMEUP; APR_ENOMEM.
  */
 apr_status_t mrc_exchange_write(struct mrc_exchange *exchange, const char *bytes, size_t len,
@@ -230,6 +240,9 @@ void mrc_exchange_load(struct mrc_exchange *exchange);
 
 /* Tells the session that there is something to send. */
 void mrc_exchange_flush(struct mrc_exchange *exchange);
+
+/* The worker may write no more for a while: the same, if there is more than a little to send. */
+void mrc_exchange_offer(struct mrc_exchange *exchange);
 
 /* The end of the response. IS_WHOLE: it is complete; otherwise the stream is reset. */
 void mrc_exchange_end(struct mrc_exchange *exchange, bool is_whole);

@@ -8,11 +8,15 @@
 #include "apr_portable.h"
 #include "apr_strings.h"
 #include "http_connection.h"
+#include "http_log.h"
 #include "http_protocol.h"
 #include "http_request.h"
 #include "util_filter.h"
 
+#include "httpd/base/module.h"
 #include "httpd/exchange/exchange.h"
+
+APLOG_USE_MODULE(mercure);
 
 #define IN_NAME  "MERCURE_HTTP2_IN"
 #define OUT_NAME "MERCURE_HTTP2_OUT"
@@ -26,6 +30,18 @@
 
 APR_DECLARE_OPTIONAL_FN(void, ap_logio_add_bytes_in, (conn_rec *, apr_off_t));
 APR_DECLARE_OPTIONAL_FN(void, ap_logio_add_bytes_out, (conn_rec *, apr_off_t));
+
+/* Logs once that the exchange was given up. */
+static void note_status(struct mrc_network *network, conn_rec *c, apr_status_t status)
+{
+    if (!APR_STATUS_IS_TIMEUP(status) || network->has_logged || !network->exchange->gave_up)
+        return;
+    network->has_logged = true;
+    ap_log_cerror(
+        APLOG_MARK, APLOG_INFO, status, c,
+        "MRC1305: a request over HTTP/2 is given up, because its client is slow while all "
+        "threads for requests are busy");
+}
 
 /* ---- the body of the request ------------------------------------------------------------------*/
 
@@ -53,6 +69,7 @@ static apr_status_t read_body(ap_filter_t *filter, apr_bucket_brigade *brigade,
         read.max = HUGE_STRING_LEN;
     bytes = apr_bucket_alloc(read.max, list);
     status = mrc_exchange_read(network->exchange, &read, bytes, &len);
+    note_status(network, filter->c, status);
     if (status != APR_SUCCESS) {
         apr_bucket_free(bytes);
         if (!APR_STATUS_IS_EOF(status))
@@ -290,6 +307,9 @@ static apr_status_t write_response(ap_filter_t *filter, apr_bucket_brigade *brig
         else
             apr_bucket_delete(bucket);
     }
+    if (status == APR_SUCCESS && network->has_head && !network->has_ended && !network->has_left)
+        mrc_exchange_offer(network->exchange);
+    note_status(network, c, status);
     if (status != APR_SUCCESS) {
         c->aborted = 1;
         network->is_broken = true;

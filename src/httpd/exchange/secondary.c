@@ -281,7 +281,7 @@ void mrc_secondary_run(struct mrc_exchange_job *job, struct mrc_exchange_worker 
     struct mrc_exchange_origin *origin = exchange->origin;
 
     /* A client may send requests and reset them at once. */
-    if (mrc_exchange_is_closed(exchange) || answer(exchange, worker))
+    if (!mrc_exchange_begin(exchange) || answer(exchange, worker))
         mrc_exchange_free_request(exchange);
     mrc_exchange_unref(exchange);
     origin->job_ended(origin);

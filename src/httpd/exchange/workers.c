@@ -322,6 +322,16 @@ void mrc_exchange_workers_done(struct mrc_exchange_workers *workers, struct mrc_
     pthread_mutex_unlock(&workers->lock);
 }
 
+bool mrc_exchange_workers_are_short(struct mrc_exchange_workers *workers)
+{
+    bool are_short;
+
+    pthread_mutex_lock(&workers->lock);
+    are_short = workers->waiting.first && workers->idle == 0 && workers->running >= workers->max;
+    pthread_mutex_unlock(&workers->lock);
+    return are_short;
+}
+
 unsigned mrc_exchange_workers_busy(struct mrc_exchange_workers *workers)
 {
     unsigned busy;

@@ -58,6 +58,10 @@ bool mrc_exchange_workers_post(struct mrc_exchange_workers *workers, struct mrc_
 void mrc_exchange_workers_done(struct mrc_exchange_workers *workers,
                                struct mrc_exchange_jobs *jobs);
 
+/* Whether a job waits although there are as many threads as there may be, and all of them are busy.
+ * A job that waits for others of its session does not count. Any thread. */
+bool mrc_exchange_workers_are_short(struct mrc_exchange_workers *workers);
+
 /* The threads that run a job now. Any thread. */
 unsigned mrc_exchange_workers_busy(struct mrc_exchange_workers *workers);
 

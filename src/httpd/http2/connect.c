@@ -37,6 +37,10 @@ APLOG_USE_MODULE(mercure);
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 #define PREFACE_BYTES (sizeof(preface) - 1)
 
+/* A client that has sent a part of it gets this long for the rest. Then it is one of HTTP/1.1,
+ * whose limits of time apply (mod_reqtimeout). */
+#define PREFACE_TIME apr_time_from_sec(5)
+
 /* What the hooks know about C; in its pool. */
 struct mrc_http2_client {
     const char *protocol;
@@ -119,16 +123,33 @@ static apr_size_t look(conn_rec *c, apr_read_type_e block, char ret_bytes[PREFAC
     return len;
 }
 
+/* Waits until more comes from the client of C, but not longer than UNTIL. */
+static bool wait_for_more(conn_rec *c, apr_time_t until)
+{
+    apr_socket_t *socket = ap_get_conn_socket(c);
+    apr_interval_time_t timeout, left = until - apr_time_now();
+    apr_status_t status;
+
+    if (left <= 0)
+        return false;
+    apr_socket_timeout_get(socket, &timeout);
+    apr_socket_timeout_set(socket, timeout >= 0 && timeout < left ? timeout : left);
+    status = apr_wait_for_io_or_timeout(NULL, socket, 1);
+    apr_socket_timeout_set(socket, timeout);
+    return status == APR_SUCCESS;
+}
+
 /* Whether the client of C sends the preface of HTTP/2. */
 static bool sends_preface(conn_rec *c)
 {
     char bytes[PREFACE_BYTES];
     apr_size_t before = 0, len = look(c, APR_BLOCK_READ, bytes);
+    apr_time_t until = apr_time_now() + PREFACE_TIME;
 
     /* A part of the preface: each time there must be more of it. A look does not wait for that. */
     while (len > before && len < PREFACE_BYTES && !memcmp(bytes, preface, len)) {
         before = len;
-        if (apr_wait_for_io_or_timeout(NULL, ap_get_conn_socket(c), 1) != APR_SUCCESS)
+        if (!wait_for_more(c, until))
             return false;
         len = look(c, APR_NONBLOCK_READ, bytes);
     }
@@ -236,7 +257,9 @@ int mrc_http2_connect_process(conn_rec *c)
     if (c->master || !c->cs)
         return DECLINED;
     client = mrc_connection_get_http2(c);
-    if (!client && speaks(c->base_server) && !ap_ssl_conn_is_ssl(c) &&
+    /* The preface is what a client sends first. In place of a later request it could come through a
+     * proxy that does not know it. */
+    if (!client && c->keepalives == 0 && speaks(c->base_server) && !ap_ssl_conn_is_ssl(c) &&
         ap_is_allowed_protocol(c, NULL, c->base_server, "h2c") && sends_preface(c)) {
         client = client_of(c);
         client->protocol = "h2c";

@@ -23,13 +23,14 @@ APLOG_USE_MODULE(mercure);
  * has come before, such as the parts of a cookie. */
 #define UNCOUNTED_FIELDS 500
 
-/* When all requests and responses of the child have more bytes, a request is refused; the client
- * may repeat it. */
-#define HELD_BYTES_REFUSE (2 * MRC_EXCHANGE_HELD_CHILD)
-
 /* While those of the child have more bytes than MRC_EXCHANGE_HELD_CHILD, a client whose own have as
  * many as this may send only what is left of the window of its connection. */
 #define HELD_BYTES_CROWDED ((size_t)256 * 1024)
+
+/* When all requests and responses of the child have more bytes than this, a request of such a
+ * client is refused, which may repeat it; with even more bytes, a request of any client. */
+#define HELD_BYTES_REFUSE     (2 * MRC_EXCHANGE_HELD_CHILD)
+#define HELD_BYTES_REFUSE_ALL (4 * MRC_EXCHANGE_HELD_CHILD)
 
 static struct mrc_exchange *find(nghttp2_session *ng, int32_t id)
 {
@@ -67,7 +68,15 @@ static void count_in(struct mrc_http2_session *session, const nghttp2_frame_hd *
         session->head_bytes = frame_bytes(hd->length);
 }
 
-/* The cost of a frame that has begun to come in. */
+/* Whether a frame of DATA, PADDING bytes of which are padding, has a part of the body, or ends it.
+ */
+static bool brings_something(const nghttp2_frame_hd *hd, size_t padding)
+{
+    return hd->length > padding || (hd->flags & NGHTTP2_FLAG_END_STREAM);
+}
+
+/* The cost of a frame that has begun to come in. Only later it is known whether DATA is nothing but
+ * padding. */
 static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *data)
 {
     struct mrc_http2_session *session = data;
@@ -77,9 +86,7 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
         count_in(session, hd);
     switch (hd->type) {
     case NGHTTP2_DATA:
-        return hd->length > 0 || (hd->flags & NGHTTP2_FLAG_END_STREAM)
-                   ? 0
-                   : pay(session, MRC_HTTP2_COST_FRAME);
+        return brings_something(hd, 0) ? 0 : pay(session, MRC_HTTP2_COST_FRAME);
     case NGHTTP2_SETTINGS:
         return pay(session, MRC_HTTP2_COST_SETTINGS);
     case NGHTTP2_RST_STREAM:
@@ -118,7 +125,7 @@ static void end_request(struct mrc_http2_session *session, struct mrc_exchange *
     if (!exchange->is_answered) {
         exchange->is_answered = true;
         exchange->sent_us = mrc_clock_us();
-        mrc_session_set_time(&session->session, exchange->sent_us + MRC_HTTP2_REST_US);
+        mrc_session_bring_forward(&session->session, exchange->sent_us + MRC_HTTP2_REST_US);
     }
     if (waits_to_send(session->ng, exchange))
         nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, exchange->id, NGHTTP2_NO_ERROR);
@@ -141,10 +148,11 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
     return pay(data, MRC_HTTP2_COST_RESET);
 }
 
-/* The status for a request with this field; 0: it is within the limits; -1: the stream is reset. Of
- * trailers, the limits are the same. */
-static int check_field(const struct mrc_http2_session *session, const struct mrc_exchange *exchange,
-                       const uint8_t *name, size_t name_len, size_t value_len)
+/* The status for a request with this field behind FIELDS; 0: it is within the limits; -1: the
+ * stream is reset. Of trailers, the limits are the same. */
+static int check_field(const struct mrc_http2_session *session,
+                       const struct mrc_exchange_fields *fields, const uint8_t *name,
+                       size_t name_len, size_t value_len)
 {
     const server_rec *server = session->c->base_server;
 
@@ -155,10 +163,9 @@ static int check_field(const struct mrc_http2_session *session, const struct mrc
     if (name_len + value_len + 2 > (size_t)server->limit_req_fieldsize)
         return HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
     if (server->limit_req_fields > 0 &&
-        exchange->request.count >= (unsigned)server->limit_req_fields + UNCOUNTED_FIELDS)
+        fields->count >= (unsigned)server->limit_req_fields + UNCOUNTED_FIELDS)
         return HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
-    if (exchange->request.len + exchange->trailers.len + name_len + value_len + 2 >
-        mrc_http2_session_fields_max(session->c))
+    if (fields->len + name_len + value_len + 2 > mrc_http2_session_fields_max(session->c))
         return HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
     return 0;
 }
@@ -197,12 +204,14 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
 {
     struct mrc_exchange *exchange = find(ng, frame->hd.stream_id);
     bool is_trailer = frame->headers.cat != NGHTTP2_HCAT_REQUEST;
+    struct mrc_exchange_fields *fields;
     int status;
 
     (void)flags;
-    if (!exchange || frame->hd.type != NGHTTP2_HEADERS || exchange->refused)
+    if (!exchange || frame->hd.type != NGHTTP2_HEADERS || (!is_trailer && exchange->refused))
         return 0;
-    status = check_field(data, exchange, name, name_len, value_len);
+    fields = is_trailer ? &exchange->trailers : &exchange->request;
+    status = check_field(data, fields, name, name_len, value_len);
     if (status < 0)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     if (status && is_trailer)
@@ -213,8 +222,8 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     }
     if (!is_trailer)
         note_field(exchange, name, name_len);
-    return mrc_exchange_fields_add(is_trailer ? &exchange->trailers : &exchange->request,
-                                   (const char *)name, name_len, (const char *)value, value_len)
+    return mrc_exchange_fields_add(fields, (const char *)name, name_len, (const char *)value,
+                                   value_len)
                ? 0
                : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
@@ -230,11 +239,21 @@ static void log_refusal(struct mrc_http2_session *session)
     session->has_refused = true;
 }
 
+/* A client that holds little is served as long as others are the reason. */
+static bool must_refuse(const struct mrc_http2_session *session)
+{
+    size_t all = atomic_load(&session->child->held.bytes);
+
+    return all > HELD_BYTES_REFUSE &&
+           (all > HELD_BYTES_REFUSE_ALL ||
+            atomic_load(&session->origin.held.bytes) > HELD_BYTES_CROWDED);
+}
+
 /* Lets a worker handle the request. False: no worker can, or the child has too many requests and
  * responses. */
 static bool post_request(struct mrc_http2_session *session, struct mrc_exchange *exchange)
 {
-    if (atomic_load(&session->child->held.bytes) > HELD_BYTES_REFUSE) {
+    if (must_refuse(session)) {
         log_refusal(session);
         return false;
     }
@@ -245,6 +264,7 @@ static bool post_request(struct mrc_http2_session *session, struct mrc_exchange 
     exchange->is_posted = true;
     if (mrc_exchange_workers_post(session->child->workers, &session->jobs, &exchange->job))
         return true;
+    exchange->is_posted = false;
     atomic_fetch_sub(&session->jobs_count, 1);
     mrc_exchange_held_sub(&session->origin.held, mrc_exchange_request_held(exchange));
     mrc_exchange_unref(exchange);
@@ -314,6 +334,9 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *data)
         return 0;
     if (frame->hd.type == NGHTTP2_HEADERS && !exchange->is_begun)
         return begin_request(ng, data, exchange, !is_last);
+    if (frame->hd.type == NGHTTP2_DATA && frame->hd.length > 0 &&
+        !brings_something(&frame->hd, frame->data.padlen))
+        return pay(data, MRC_HTTP2_COST_FRAME);
     if (is_last) {
         mrc_exchange_end_body(exchange, &exchange->trailers);
         mrc_exchange_fields_free(&exchange->trailers);
@@ -337,6 +360,15 @@ static void consume(struct mrc_http2_session *session, size_t len)
         return;
     nghttp2_session_consume_connection(session->ng, session->unconsumed);
     session->unconsumed = 0;
+}
+
+void mrc_http2_input_open_window(struct mrc_http2_session *session)
+{
+    if (session->unconsumed == 0 || session->is_broken)
+        return;
+    consume(session, 0);
+    if (session->unconsumed == 0)
+        mrc_session_note_work(&session->session);
 }
 
 /* The window of a stream opens again as its worker reads. */

@@ -23,6 +23,10 @@ bool mrc_http2_input_take(struct mrc_http2_session *session, const char *bytes, 
  * end of a turn at the latest. */
 void mrc_http2_input_wake(struct mrc_http2_session *session);
 
+/* Lets the client send more, if the window of the connection was kept closed for the bytes that the
+ * session holds, and it holds few now. After each write. */
+void mrc_http2_input_open_window(struct mrc_http2_session *session);
+
 /* The run function of an exchange's note: there are heads, bytes or an end to send, the client's
  * window gets bytes back, or a subscription begins. */
 void mrc_http2_input_take_note(struct mrc_call *note);

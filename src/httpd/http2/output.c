@@ -47,7 +47,7 @@ static ssize_t end_data(nghttp2_session *ng, struct mrc_exchange *exchange, bool
     if (is_broken)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     *flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (exchange->trailers.count == 0)
+    if (exchange->out_trailers.count == 0)
         return count;
     *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
     return submit_trailers(ng, exchange) ? count : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -75,6 +75,9 @@ static bool post_load(struct mrc_http2_session *session, struct mrc_exchange *ex
     if (mrc_exchange_workers_post(session->child->workers, &session->jobs, &exchange->load))
         return true;
     atomic_fetch_sub(&session->jobs_count, 1);
+    pthread_mutex_lock(&exchange->lock);
+    exchange->is_loading = false;
+    pthread_mutex_unlock(&exchange->lock);
     mrc_exchange_unref(exchange);
     return false;
 }
@@ -218,7 +221,7 @@ static nghttp2_nv *make_nv(const struct mrc_exchange_fields *fields, const char 
 static bool submit_trailers(nghttp2_session *ng, struct mrc_exchange *exchange)
 {
     size_t count;
-    nghttp2_nv *all = make_nv(&exchange->trailers, NULL, &count);
+    nghttp2_nv *all = make_nv(&exchange->out_trailers, NULL, &count);
     bool ok = all && nghttp2_submit_trailer(ng, exchange->id, all, count) == 0;
 
     free(all);
@@ -248,8 +251,8 @@ static void submit(struct mrc_exchange *exchange, const struct mrc_exchange_head
 static void take_head(struct mrc_exchange *exchange, struct mrc_exchange_head *head)
 {
     if (head->kind == MRC_EXCHANGE_HEAD_TRAILERS) {
-        mrc_exchange_fields_free(&exchange->trailers);
-        exchange->trailers = head->fields;
+        mrc_exchange_fields_free(&exchange->out_trailers);
+        exchange->out_trailers = head->fields;
         head->fields = (struct mrc_exchange_fields){.bytes = NULL};
     } else if (!exchange->is_submitted) {
         exchange->expects_continue = exchange->expects_continue && head->status != 100;

@@ -181,10 +181,13 @@ static void work(struct mrc_session *base)
         return;
     }
     mrc_http2_attach_settle(session);
+    mrc_http2_input_open_window(session);
     if (is_finished(session))
         linger(session);
-    else if (session->transport.rest || !session->exchanges)
+    else if (!session->exchanges)
         mrc_session_set_time(base, due_us(session));
+    else if (session->transport.rest) /* exchanges may be due before */
+        mrc_session_bring_forward(base, due_us(session));
 }
 
 static void on_events(struct mrc_session *base, uint32_t events)

@@ -33,6 +33,14 @@ static void end_job(struct mrc_exchange_origin *origin)
     atomic_fetch_sub(&session->jobs_count, 1);
 }
 
+static bool threads_are_short(struct mrc_exchange_origin *origin)
+{
+    struct mrc_http2_session *session =
+        (struct mrc_http2_session *)((char *)origin - offsetof(struct mrc_http2_session, origin));
+
+    return mrc_exchange_workers_are_short(session->child->workers);
+}
+
 size_t mrc_http2_session_fields_max(const conn_rec *c)
 {
     return MRC_HTTP2_FIELDS_BYTES_MAX + (size_t)c->base_server->limit_req_fieldsize;
@@ -198,6 +206,7 @@ struct mrc_http2_session *mrc_http2_session_create(struct mrc_http2_child *child
     session->origin.held.all = &child->held;
     session->origin.job_begins = begin_job;
     session->origin.job_ended = end_job;
+    session->origin.threads_are_short = threads_are_short;
     return session;
 }
 
@@ -289,7 +298,7 @@ void mrc_http2_session_give_notice(struct mrc_http2_session *session)
     nghttp2_submit_shutdown_notice(session->ng);
     nghttp2_submit_ping(session->ng, NGHTTP2_FLAG_NONE, NULL);
     session->notice_us = mrc_clock_us() + MRC_HTTP2_NOTICE_US;
-    mrc_session_set_time(&session->session, session->notice_us);
+    mrc_session_bring_forward(&session->session, session->notice_us);
     mrc_session_note_work(&session->session);
 }
 

@@ -43,7 +43,7 @@ struct nghttp2_session;
 /* The most streams of one connection at a time. */
 #define MRC_HTTP2_STREAMS_MAX 256
 
-/* The fields of a request, with its trailers, have at most so many bytes, and those of one field of
+/* The fields of a request, and its trailers, have at most so many bytes, and those of one field of
  * LimitRequestFieldSize. */
 #define MRC_HTTP2_FIELDS_BYTES_MAX 65536
 

@@ -35,8 +35,17 @@ static void take_notes(void)
         take_note((struct mrc_call *)link);
 }
 
+static bool are_short;
+
+static bool threads_are_short(struct mrc_exchange_origin *origin)
+{
+    (void)origin;
+    return are_short;
+}
+
 static struct mrc_exchange_held all;
-static struct mrc_exchange_origin origin = {.take_note = take_note, .held = {.all = &all}};
+static struct mrc_exchange_origin origin = {
+    .take_note = take_note, .threads_are_short = threads_are_short, .held = {.all = &all}};
 
 /* A request with a body, which has a length, or comes in chunks. */
 static struct mrc_exchange *create(bool has_length)
@@ -149,6 +158,101 @@ START_TEST(a_worker_that_waits_for_more_sends_what_it_has_written)
 }
 END_TEST
 
+START_TEST(fields_of_a_request_whose_stream_is_closed_do_not_wait_for_its_job)
+{
+    static const char value[5000];
+    struct mrc_exchange *exchange = create(true);
+
+    ck_assert(mrc_exchange_fields_add(&exchange->request, "a", 1, value, sizeof(value)));
+    mrc_exchange_held_add(&origin.held, mrc_exchange_request_held(exchange));
+    exchange->is_posted = true;
+    mrc_exchange_ref(exchange);
+    if (_i == 1)
+        ck_assert(mrc_exchange_begin(exchange));
+    mrc_exchange_close(exchange);
+    if (_i == 0) {
+        ck_assert_uint_lt(all.bytes, sizeof(value));
+        ck_assert(!mrc_exchange_begin(exchange));
+    }
+    mrc_exchange_free_request(exchange);
+    mrc_exchange_unref(exchange);
+    destroy(exchange);
+}
+END_TEST
+
+/* So few bytes that no other note is posted for them. */
+START_TEST(a_worker_that_waits_in_a_crowd_sends_what_it_has_written)
+{
+    static const char bytes[20 * 1024];
+    struct mrc_exchange *exchange = create(true);
+
+    ck_assert_int_eq(mrc_exchange_write(exchange, bytes, sizeof(bytes), 1), APR_SUCCESS);
+    ck_assert(!exchange->is_noted);
+    mrc_exchange_held_add(&origin.held, MRC_EXCHANGE_HELD_SESSION);
+    ck_assert_int_eq(mrc_exchange_write(exchange, bytes, 1, 1), APR_TIMEUP);
+    ck_assert(exchange->is_noted);
+    mrc_exchange_held_sub(&origin.held, MRC_EXCHANGE_HELD_SESSION);
+    destroy(exchange);
+}
+END_TEST
+
+/* An application may write all of its page at once. */
+START_TEST(a_worker_waits_before_all_of_its_bytes_are_copied)
+{
+    static const char bytes[1024 * 1024];
+    struct mrc_exchange *exchange = create(true);
+
+    ck_assert_int_eq(mrc_exchange_write(exchange, bytes, sizeof(bytes), 1), APR_TIMEUP);
+    ck_assert_uint_lt(exchange->out.bytes, sizeof(bytes) / 2);
+    destroy(exchange);
+}
+END_TEST
+
+/* A byte comes whenever the worker has waited for one in vain. Returns the last status. */
+static apr_status_t trickle(struct mrc_exchange *exchange, int times)
+{
+    const struct mrc_exchange_read read = {.max = 1, .may_wait = true, .timeout_us = 1000};
+    apr_status_t status = APR_SUCCESS;
+    char byte;
+    size_t len;
+
+    for (int i = 0; i < times && status == APR_SUCCESS; i++) {
+        ck_assert_int_eq(mrc_exchange_read(exchange, &read, &byte, &len), APR_TIMEUP);
+        ck_assert(mrc_exchange_add_body(exchange, "x", 1));
+        status = mrc_exchange_read(exchange, &read, &byte, &len);
+    }
+    return status;
+}
+
+START_TEST(a_slow_body_is_given_up_only_when_others_wait_for_a_thread)
+{
+    struct mrc_exchange *exchange = create(true);
+
+    exchange->waited_us = 1000 * 1000; /* so far */
+    are_short = false;
+    ck_assert_int_eq(trickle(exchange, 20), APR_SUCCESS);
+    are_short = true;
+    ck_assert_int_eq(trickle(exchange, 20), APR_TIMEUP);
+    ck_assert(exchange->gave_up);
+    destroy(exchange);
+}
+END_TEST
+
+START_TEST(a_fast_body_is_not_given_up)
+{
+    static char bytes[100 * 1000], got[100 * 1000];
+    struct mrc_exchange *exchange = create(true);
+    size_t len;
+
+    ck_assert(mrc_exchange_add_body(exchange, bytes, sizeof(bytes)));
+    ck_assert_int_eq(read_all(exchange, got, &len), APR_EAGAIN);
+    exchange->waited_us = 100 * 1000 * 1000; /* so many bytes may take 200 s */
+    are_short = true;
+    ck_assert_int_eq(trickle(exchange, 5), APR_SUCCESS);
+    destroy(exchange);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("exchange");
@@ -157,6 +261,12 @@ int main(void)
     tcase_add_loop_test(tcase, a_worker_reads_the_body_and_its_end, 0, 2);
     tcase_add_loop_test(tcase, a_body_for_which_there_is_no_memory_is_not_complete, 0, 2);
     tcase_add_test(tcase, a_worker_that_waits_for_more_sends_what_it_has_written);
+    tcase_add_loop_test(tcase, fields_of_a_request_whose_stream_is_closed_do_not_wait_for_its_job,
+                        0, 2);
+    tcase_add_test(tcase, a_worker_that_waits_in_a_crowd_sends_what_it_has_written);
+    tcase_add_test(tcase, a_worker_waits_before_all_of_its_bytes_are_copied);
+    tcase_add_test(tcase, a_slow_body_is_given_up_only_when_others_wait_for_a_thread);
+    tcase_add_test(tcase, a_fast_body_is_not_given_up);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }
