@@ -1,7 +1,7 @@
 /*
- * Preloaded into a server: names addresses without a resolver. A lookup waits for another one at the
- * same time. The name says whether both are about the same object of the address, in whose pool APR
- * allocates: "shared.example" or "own.example".
+ * Preloaded into a server: names addresses without a resolver. A lookup waits for another one at
+ * the same time. The name says whether both are about the same object of the address, in whose pool
+ * APR allocates: "shared.example" or "own.example".
  */
 #define _GNU_SOURCE
 #include <pthread.h>
