@@ -234,7 +234,8 @@ static void log_refusal(struct mrc_http2_session *session)
     if (!session->has_refused)
         ap_log_cerror(APLOG_MARK, APLOG_INFO, 0, session->c,
                       "MRC1304: requests of an HTTP/2 connection are refused, because all requests "
-                      "and responses of this child process have more than %zu bytes",
+                      "and responses of this child process have more than %" APR_SIZE_T_FMT
+                      " bytes",
                       HELD_BYTES_REFUSE);
     session->has_refused = true;
 }
