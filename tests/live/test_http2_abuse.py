@@ -435,9 +435,9 @@ def test_memory_of_a_child_is_limited(httpd):
 
     def refused():
         stream = next(streams)
-        raws[0].send(raws[0].request(stream))
-        raws[0].read(0.5)
-        return is_refused(raws[0], stream)
+        raws[-1].send(raws[-1].request(stream))  # its bodies wait for threads
+        raws[-1].read(0.5)
+        return is_refused(raws[-1], stream)
 
     wait_until(refused, what="a request that is refused")  # the server may not have taken all of the bodies
     httpd.wait_log("MRC1304.* more than 134217728 bytes")
