@@ -13,10 +13,15 @@ mod_mercure_la_SOURCES += \
 	%D%/priority.c %D%/priority.h \
 	%D%/serve.c %D%/serve.h \
 	%D%/session.c %D%/session.h \
+	%D%/stream.c %D%/stream.h \
 	%D%/transport.c %D%/transport.h
 
 # The module is no library, so the tests compile the units themselves.
-unit_tests += tests/unit/httpd/http2/test_limits tests/unit/httpd/http2/test_transport
+unit_tests += tests/unit/httpd/http2/test_limits tests/unit/httpd/http2/test_stream \
+	tests/unit/httpd/http2/test_transport
+tests_unit_httpd_http2_test_stream_SOURCES = tests/unit/httpd/http2/test_stream.c %D%/stream.c \
+	src/httpd/exchange/exchange.c src/httpd/exchange/fields.c src/httpd/exchange/queue.c
+tests_unit_httpd_http2_test_stream_LDFLAGS = $(LINK_FAILING_ALLOC)
 tests_unit_httpd_http2_test_limits_SOURCES = tests/unit/httpd/http2/test_limits.c %D%/limits.c
 tests_unit_httpd_http2_test_transport_SOURCES = tests/unit/httpd/http2/test_transport.c %D%/transport.c \
 	src/httpd/tls/ssl.c
