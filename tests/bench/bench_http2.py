@@ -366,7 +366,7 @@ def show_slow(name, shape, pairs):
 
 
 def slow_part(options):
-    print("| a second each | connections x streams | s for all | mod_http2 | **ratio** "
+    print("| | connections x streams | s for all | mod_http2 | **ratio** "
           "| p99 ms of pages beside | mod_http2 | **ratio** |")
     print("|---|---|---:|---:|---:|---:|---:|---:|")
     count = SLOW_REQUESTS // 20 if options.quick else SLOW_REQUESTS
