@@ -212,7 +212,7 @@ def p99_once(httpd, port, quick):
     return percentile(times_ms(httpd, port, (1, 1, P99_REQUESTS // 20 if quick else P99_REQUESTS))[0])
 
 
-def times_ms(httpd, port, shape, timeout=300):
+def times_ms(httpd, port, shape, timeout=300, strict=True):
     """How long requests of a small file take, and what h2load says. SHAPE: connections, requests of each at a time, requests."""
     path = httpd.path(f"logs/h2load-{time.monotonic_ns()}")
     conns, streams, count = shape
@@ -220,7 +220,7 @@ def times_ms(httpd, port, shape, timeout=300):
                   timeout=timeout)
     with open(path, encoding="ascii") as log:
         times = [int(line.split("\t")[2]) / 1000 for line in log]
-    assert len(times) == count and f"status codes: {count} 2xx" in said, said
+    assert not strict or (len(times) == count and f"status codes: {count} 2xx" in said), said
     return times, said
 
 
@@ -355,7 +355,7 @@ def slow_once(httpd, port, path, shape, count):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         while process.poll() is None:
             try:
-                beside += times_ms(httpd, port, (1, 1, SLOW_PAGES), SLOW_SECONDS)[0]
+                beside += times_ms(httpd, port, (1, 1, SLOW_PAGES), SLOW_SECONDS, strict=False)[0]
             except subprocess.TimeoutExpired:  # mod_http2 was seen to leave a page without an answer
                 beside.append(SLOW_SECONDS * 1000)
         said = process.stdout.read()
@@ -399,14 +399,15 @@ def slow_part(options):
 
 
 def pages(httpd, port, quick):
-    """Files a second, and the 99th percentile of their times."""
+    """Files a second, the 99th percentile of their times, and how many failed: mod_http2 was seen to end connections."""
     conns, streams, count = PAGES
-    times, said = times_ms(httpd, port, (conns, streams, count // 10 if quick else count))
-    return rate(said), percentile(times)
+    times, said = times_ms(httpd, port, (conns, streams, count // 10 if quick else count), strict=False)
+    return rate(said), percentile(times), int(re.search(r"(\d+) failed", said)[1])
 
 
 def show_pages(found):
-    return " | ".join(f"{part[0]:,.0f} | {part[1]:,.1f}" if part else "refused | –" for part in found)
+    return " | ".join(f"{part[0]:,.0f}{f' ({part[2]} failed)' if part[2] else ''} | {part[1]:,.1f}" if part else "refused | –"
+                      for part in found)
 
 
 def browsers(build, load, count, quick):
