@@ -258,6 +258,22 @@ static apr_status_t move_ring(const struct mrc_hub_segment *old, const struct mr
     return status;
 }
 
+/* Moves the ring, and the revocations before it: a token that is revoked stays so. */
+static apr_status_t move_to(const struct mrc_hub_segment *old, const struct mrc_hub_segment *new,
+                            int64_t wait_us)
+{
+    struct mrc_revocations *from = mrc_hub_segment_revocations(old);
+    struct mrc_revocations *to = mrc_hub_segment_revocations(new);
+    apr_status_t status = from && to ? mrc_revocations_carry(from, to) : APR_SUCCESS;
+
+    if (status)
+        return status == APR_ENOSPC ? MRC_STATUS_NO_ROOM : status;
+    status = move_ring(old, new, wait_us);
+    if (from && to)
+        mrc_revocations_release(from);
+    return status;
+}
+
 /* Moves OLD to a new segment of SHAPE, which takes its place in the list. On failure OLD stays in
  * use. A text in ERROR on success is a warning. */
 static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
@@ -270,7 +286,7 @@ static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
 
     if (status)
         return status;
-    status = move_ring(old->segment, hub->segment, wait_us);
+    status = move_to(old->segment, hub->segment, wait_us);
     if (status) {
         destroy_hub(memory, hub);
         return mrc_status_set(error, status, "%s",
@@ -279,9 +295,6 @@ static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
                                                              : "its history could not be copied");
     }
     mrc_hub_segment_carry(old->segment, hub->segment);
-    if (mrc_hub_segment_revocations(old->segment) && mrc_hub_segment_revocations(hub->segment))
-        mrc_revocations_carry(mrc_hub_segment_revocations(old->segment),
-                              mrc_hub_segment_revocations(hub->segment));
     /* After the move: a subscription that ends from now on cannot be announced in the old ring, so
      * it is still in the old roster. */
     if (mrc_hub_segment_roster(old->segment) && mrc_hub_segment_roster(hub->segment) &&
