@@ -17,6 +17,7 @@ from env import token
 from env.fuse import HangingFileSystem
 from env.hub import PATH, hub
 from env.wait import DEADLINE, wait_until
+from test_stay import ONE_CHILD
 
 pytestmark = pytest.mark.mpm("event")
 
@@ -275,6 +276,7 @@ def coarse_clock(folder):
 @pytest.mark.parametrize("file", ["htdocs/.htaccess", "publisher.key"])
 def test_second_change_within_a_step_of_the_clock_counts(httpd, sites, file):
     """The file has the same size and times as when it was read, and other content."""
+    httpd.sizing = ONE_CHILD
     folder = sites.path("a", "")
     with coarse_clock(folder):
         httpd.write("sites/a/htdocs/index.html", "page of a")
