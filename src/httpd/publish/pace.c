@@ -4,13 +4,9 @@
 #include <stddef.h>
 #include <time.h>
 
-bool mrc_pace_note_publication(struct mrc_pace *pace, int64_t arrived_us, bool was_read)
+bool mrc_pace_is_quick(const struct mrc_pace *pace, int64_t arrived_us)
 {
-    if (was_read && pace->answered_us && !pace->has_come)
-        pace->is_pipelined = true;
-    pace->has_come = false;
-    return !pace->is_pipelined && pace->answered_us &&
-           arrived_us - pace->answered_us <= MRC_PACE_WAIT_MAX_US;
+    return pace->answered_us && arrived_us - pace->answered_us <= MRC_PACE_WAIT_MAX_US;
 }
 
 void mrc_pace_note_answer(struct mrc_pace *pace, int64_t now_us)
@@ -18,12 +14,12 @@ void mrc_pace_note_answer(struct mrc_pace *pace, int64_t now_us)
     pace->answered_us = now_us;
 }
 
-void mrc_pace_wait(struct mrc_pace *pace, int fd)
+bool mrc_pace_wait(int fd)
 {
     const struct timespec limit = {.tv_nsec = MRC_PACE_WAIT_MAX_US * 1000L};
     struct pollfd socket = {.fd = fd, .events = POLLIN};
 
-    pace->has_come = ppoll(&socket, 1, &limit, NULL) > 0;
+    return ppoll(&socket, 1, &limit, NULL) > 0;
 }
 
 bool mrc_pace_may_wait(int idle, int threads)

@@ -17,29 +17,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MRC_PACE_WAIT_MAX_US 300
+#define MRC_PACE_WAIT_MAX_US 1000
 
 /* Zeros: no publication yet. */
 struct mrc_pace {
     int64_t answered_us; /* when the last publication was answered; 0: none */
-    bool has_come;       /* the last wait ended because the next request came */
-    bool is_pipelined;   /* the client sends requests before it has the answers to others */
 };
 
-/*
- * Notes a publication that arrived at ARRIVED_US. WAS_READ: httpd had read the beginning of it
- * before the thread was done with the request before it. Returns whether to wait after its answer.
- *
- * A client that pipelines is never waited for: its next request may be in httpd's memory already,
- * where a look at the socket does not find it.
- */
-bool mrc_pace_note_publication(struct mrc_pace *pace, int64_t arrived_us, bool was_read);
+/* Whether to wait after the answer to a publication that arrived at ARRIVED_US. */
+bool mrc_pace_is_quick(const struct mrc_pace *pace, int64_t arrived_us);
 
 /* Notes that the publication was answered at NOW_US. */
 void mrc_pace_note_answer(struct mrc_pace *pace, int64_t now_us);
 
-/* Waits until the socket FD has something to read, at most MRC_PACE_WAIT_MAX_US. */
-void mrc_pace_wait(struct mrc_pace *pace, int fd);
+/* Waits until the socket FD has something to read, at most MRC_PACE_WAIT_MAX_US. False: it has not.
+ */
+bool mrc_pace_wait(int fd);
 
 /*
  * Whether a thread of a child with THREADS threads, of which IDLE have nothing to do, may wait.

@@ -25,7 +25,8 @@ struct mrc_stay {
     struct mrc_pace pace;
     const worker_score *threads; /* of this child; NULL: no thread ever stays */
     int threads_count;
-    bool is_due; /* the thread should wait at the end of this request */
+    apr_bucket_brigade *input; /* empty between calls of has_input() */
+    bool is_due;               /* the thread should wait at the end of this request */
     bool has_filter;
 };
 
@@ -46,6 +47,7 @@ static struct mrc_stay *create(conn_rec *c)
     struct mrc_stay *stay = apr_pcalloc(c->pool, sizeof(*stay));
     int is_async = 0;
 
+    stay->input = apr_brigade_create(c->pool, c->bucket_alloc);
     ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async);
     ap_mpm_query(AP_MPMQ_MAX_THREADS, &stay->threads_count);
     if (is_async && c->cs)
@@ -68,20 +70,33 @@ static bool may_wait(const struct mrc_stay *stay)
     return false;
 }
 
+/* Whether more than a wait would find is there: the beginning of the next request, which may be in
+ * httpd's memory already, where a look at the socket does not find it, or the end of the input. */
+static bool has_input(conn_rec *c, struct mrc_stay *stay)
+{
+    apr_status_t status =
+        ap_get_brigade(c->input_filters, stay->input, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, 1);
+    bool is_empty = APR_BRIGADE_EMPTY(stay->input);
+
+    apr_brigade_cleanup(stay->input);
+    return status == APR_SUCCESS ? !is_empty : !APR_STATUS_IS_EAGAIN(status);
+}
+
 static void wait_for_next(conn_rec *c, struct mrc_stay *stay)
 {
     apr_os_sock_t fd;
+    bool has_come;
 
     if (c->keepalive != AP_CONN_KEEPALIVE || c->aborted ||
-        mrc_child_is_draining(mrc_this_child_get()) || !may_wait(stay) ||
+        mrc_child_is_draining(mrc_this_child_get()) || !may_wait(stay) || has_input(c, stay) ||
         apr_os_sock_get(&fd, ap_get_conn_socket(c)) != APR_SUCCESS ||
         mrc_nonblocking_flush(c) != MRC_CARRIER_READY)
         return;
     mrc_pace_note_answer(&stay->pace, apr_time_now());
-    mrc_pace_wait(&stay->pace, fd);
+    has_come = mrc_pace_wait(fd);
     ap_log_cerror(APLOG_MARK, APLOG_TRACE1, 0, c,
                   "MRC0715: a worker thread has waited for the next request of a publisher%s",
-                  stay->pace.has_come ? "" : ", which has not come");
+                  has_come ? "" : ", which has not come");
 }
 
 /* The end of a request is the last bucket of its brigade; of a request that httpd processes without
@@ -112,8 +127,7 @@ void mrc_stay_note(request_rec *r)
         stay = create(c);
     if (!stay->threads)
         return;
-    stay->is_due =
-        mrc_pace_note_publication(&stay->pace, r->request_time, c->data_in_input_filters);
+    stay->is_due = mrc_pace_is_quick(&stay->pace, r->request_time);
     mrc_pace_note_answer(&stay->pace, apr_time_now());
     if (stay->is_due && !stay->has_filter) {
         ap_add_output_filter(MRC_STAY_FILTER, stay, NULL, c);

@@ -1,6 +1,6 @@
 /*
- * A worker thread stays with a quick publisher: when it has answered a publication, it waits some
- * 100 microseconds for the next one (pace.h).
+ * A worker thread stays with a quick publisher: when it has answered a publication, it waits up to
+ * a millisecond for the next one (pace.h).
  *
  * The event MPM otherwise passes each connection between two requests from the worker to the
  * listener, which polls the sockets of all clients, and back to a worker. Two changes of threads
@@ -18,6 +18,7 @@
  *
  *   - unless half of the child's threads are idle;
  *   - if the connection is about to close, or the child ends;
+ *   - if the next request has come already;
  *   - over HTTP/2, whose requests do not own their connection;
  *   - under worker and prefork, where a thread keeps its connection for KeepAliveTimeout anyway.
  */
