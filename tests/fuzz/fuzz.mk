@@ -4,6 +4,7 @@ fuzz_replays = \
 	%D%/replay_form \
 	%D%/replay_jwks \
 	%D%/replay_order \
+	%D%/replay_question \
 	%D%/replay_ring \
 	%D%/replay_subscription \
 	%D%/replay_template \
@@ -20,6 +21,9 @@ fuzz_replays = \
 
 %C%_replay_order_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_SEEDS=\"$(abs_top_srcdir)/%D%/order.seeds\"
 %C%_replay_order_SOURCES = %D%/fuzz_order.c %D%/fuzz.h %D%/replay.c
+
+%C%_replay_question_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_SEEDS=\"$(abs_top_srcdir)/%D%/question.seeds\"
+%C%_replay_question_SOURCES = %D%/fuzz_question.c %D%/fuzz.h %D%/replay.c src/httpd/operator/question.c
 
 %C%_replay_ring_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_SEEDS=\"$(abs_top_srcdir)/%D%/ring.seeds\"
 %C%_replay_ring_SOURCES = %D%/fuzz_ring.c %D%/fuzz.h %D%/replay.c

@@ -116,6 +116,14 @@ def test_positions_survive_restarts_but_not_a_new_log(cluster, redis, new_httpd)
     wait_up(c)
     with resume(c, position) as stream:
         assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
+    # The key of positions is still that of all machines.
+    b.publish(TOPIC, "number 7")  # number 6 was on its way, so its order may differ
+    position = position_of(b)
+    b.publish(TOPIC, "number 8")
+    for server in (a, b, c):
+        with resume(server, position) as stream:
+            assert stream.response.header("Mercure-Last-Event-ID") == position
+            assert read(stream, 1) == ["number 8"]
 
 
 def test_an_unknown_cursor_is_answered_with_the_history_of_all(cluster):
@@ -505,6 +513,46 @@ def test_several_hubs_share_connections(new_httpd, redis):
             assert read(stream, 1) == [f"of {name}"]
 
 
+def test_a_hub_without_room_stops_no_other_hub(new_httpd, redis):
+    """The hubs of a machine share a connection, and the memory of this machine has an end."""
+    names = ["first", "large", "last"]
+    text = PAGES + "".join(hub(f"MercureTransport {redis.url} timeout=1", "MercureHistory bytes=2M", "MercureLimit body=64K",
+                               path=f"/{name}", name=name) for name in names)
+    a, b = new_httpd(), new_httpd()
+    for server, memory in ((a, "MercureMemory 2M\n"), (b, "")):
+        server.start(memory + text)
+        wait_until(lambda: server.get("/metrics").text.count("} 1\n") >= 3 and "transport_up" in server.get("/metrics").text)
+    mine = {name: token.publisher(aud=f"https://hub.example/{name}") for name in names}
+    streams = {name: a.subscribe([("match", TOPIC)], path=f"/{name}") for name in names}
+
+    def publish(server, name, data, **more):
+        return server.publish(TOPIC, data, path=f"/{name}", token=mine[name], **more)
+
+    for name in names:
+        publish(b, name, "before")
+        assert read(streams[name], 1) == ["before"]
+    a.expect_log("MRC0322: hub large: .*no room.*MercureMemory")
+    for _ in range(40):
+        publish(b, "large", "x" * 60000)
+    a.wait_log("MRC0322")
+    for n in range(3):
+        for name in ("first", "last"):
+            publish(b, name, f"meanwhile {n}")
+            assert read(streams[name], 1) == [f"meanwhile {n}"]
+            publish(a, name, f"from here {n}")
+            assert read(streams[name], 1) == [f"from here {n}"]
+    publish(a, "large", "refused", status=503)
+    for stream in streams.values():
+        stream.close()
+    a.graceful("MercureMemory 32M\n" + text)
+    wait_until(lambda: publish(a, "large", "there is room", status=None).status == 200, what="room")
+    with a.subscribe([("match", TOPIC)], path="/large", headers={"Last-Event-ID": "earliest"}) as stream:
+        got = read(stream, 30)
+        while got[-1] != "there is room":
+            got += read(stream, 1)
+    assert set(got[:-1]) == {"x" * 60000}
+
+
 # ---- failover --------------------------------------------------------------------------------------
 
 def wait_synced(primary, *replicas):
@@ -569,6 +617,43 @@ def test_a_replica_that_was_behind_becomes_the_primary(cluster, new_redis, new_h
     # What the other machine has already put back at the same place is not lost any more.
     lost = [transport(server, "lost_total") for server in (a, b)]
     assert max(lost) == 30 and min(lost) >= 15
+
+
+def test_a_loss_is_found_in_a_log_that_is_shorter_than_the_rings(cluster, new_redis):
+    """MercureHistory bounds the log, and a ring keeps much more: only what is lost counts as lost."""
+    first = new_redis(repl_diskless_sync_delay=0, repl_ping_replica_period=1)
+    second = new_redis(repl_diskless_sync_delay=0, repl_ping_replica_period=1, replicaof=["127.0.0.1", str(first.port)])
+    wait_synced(first, second)
+    a, b = cluster(2, "MercureHistory count=64", url=f"redis://127.0.0.1:{first.port},127.0.0.1:{second.port}")
+    for server in (a, b):
+        server.expect_log("MRC0306", required=False)
+        server.expect_log("MRC0308: .* has lost [0-9]+ ")
+    stream = b.subscribe([("match", TOPIC)])
+    sent = [f"number {n}" for n in range(610)]
+    ids = [a.publish(TOPIC, data).text for data in sent[:600]]
+    wait_until(lambda: second.ask("HGET", "{mercure:shared}:head", "n") == "600", what="600 entries on the replica")
+    assert second.ask("XLEN", "{mercure:shared}:log") < 300
+    second.ask("REPLICAOF", "127.0.0.1", "1")  # it gets nothing more
+    for data in sent[600:]:
+        a.publish(TOPIC, data)
+    assert read(stream, 610) == sent
+    first.kill()
+    second.ask("REPLICAOF", "NO", "ONE")
+    for server in (a, b):
+        server.wait_log("MRC0308")
+        wait_up(server)
+    wait_until(lambda: second.ask("HGET", "{mercure:shared}:head", "n") == "610", what="what is put back")
+    # The machine that comes later may find what the other one has put back.
+    assert transport(a, "lost_total") == 10 or transport(b, "lost_total") == 10
+    assert max(transport(server, "lost_total") for server in (a, b)) == 10
+    assert transport(a, "missed_total") == transport(b, "missed_total") == 0
+    for server in (a, b):  # what is before the loss has one order
+        with resume(server, ids[589]) as again:
+            assert again.response.header("Mercure-Last-Event-ID") == ids[589]
+            assert read(again, 20) == sent[590:]
+    a.publish(TOPIC, "after")
+    assert read(stream, 1) == ["after"]
+    stream.close()
 
 
 def test_a_client_that_changes_its_machine_misses_nothing_after_a_loss(cluster, new_redis, new_httpd):
@@ -752,8 +837,8 @@ def test_sentinel_names_the_new_primary(cluster, sentinels, planned):
     assert got == sent
 
 
-def test_a_redis_cluster(new_redis, new_httpd):
-    """Three primaries; two hubs on different nodes; then the slot of one moves."""
+def redis_cluster(new_redis):
+    """The nodes: three primaries."""
     nodes = [new_redis(port=free_port(55000), cluster_enabled="yes") for _ in range(3)]
     for node in nodes[1:]:
         nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", node.port)
@@ -761,14 +846,27 @@ def test_a_redis_cluster(new_redis, new_httpd):
         node.ask("CLUSTER", "ADDSLOTSRANGE", *[(0, 5460), (5461, 10922), (10923, 16383)][number])
     wait_until(lambda: all("cluster_state:ok" in node.ask("CLUSTER", "INFO")
                            and node.ask("CLUSTER", "NODES").count("connected") == 3 for node in nodes), what="a cluster")
-    names = ["h1", "h2", "h3"]
+    return nodes
+
+
+def on_redis_cluster(new_httpd, nodes, names, *directives):
+    """Two machines with hubs of these names, at paths of these names."""
     machines = [new_httpd(), new_httpd()]
     for server in machines:
         server.expect_log("MRC0306", required=False)
         server.start(PAGES + "".join(
-            hub(f"MercureTransport redis://127.0.0.1:{nodes[0].port} cluster=on", path=f"/{name}", name=name) for name in names))
+            hub(f"MercureTransport redis://127.0.0.1:{nodes[0].port} cluster=on", *directives, path=f"/{name}", name=name)
+            for name in names))
         wait_until(lambda: server.get("/metrics").text.count("mercure_transport_up{") == 3
                    and server.get("/metrics").text.count("} 1\n") and server.log().count("MRC0305") >= 3, what="three links")
+    return machines
+
+
+def test_a_redis_cluster(new_redis, new_httpd):
+    """Three primaries; two hubs on different nodes; then the slot of one moves."""
+    nodes = redis_cluster(new_redis)
+    names = ["h1", "h2", "h3"]
+    machines = on_redis_cluster(new_httpd, nodes, names)
 
     def exchange(text):
         for name in names:

@@ -7,8 +7,10 @@ import pytest
 from env.cluster import PAGES, cluster, new_redis, redis, wait_up  # noqa: F401
 from env.hub import hub
 from env.liar import Liar
+from env.operator import call
 from env.wait import wait_until
-from test_cluster import TOPIC, is_up, read
+from test_cluster import CONTROL, TOPIC, is_up, read
+from test_subscriptions import listed
 
 pytestmark = [pytest.mark.mpm("event")]
 
@@ -135,6 +137,70 @@ def test_entries_that_do_not_go_on_are_refused(new_httpd, redis, liar, answer):
     b.publish(TOPIC, "after")
     assert read(stream, 3) == ["before", "during", "after"]
     stream.close()
+
+
+@pytest.mark.parametrize("command", [b"DEL", b"ZADD"])
+def test_what_a_server_has_lost_is_entered_although_the_connection_ends_meanwhile(new_httpd, redis, liar, command):
+    """Once the machine has found its place in the new log, nothing there shows that something is missing."""
+    a = new_httpd()
+    a.start(PAGES + hub(f"MercureTransport {liar.url} timeout=1", CONTROL, "MercureSubscriptions On", name="shared"))
+    wait_up(a)
+    stream = a.subscribe([("match", TOPIC)])
+    call(a, "POST", "revoke", {"jti": "one"}, status=200)
+
+    def entered():
+        keys = redis.ask("KEYS", "{mercure:shared}:p:*")
+        return [redis.ask("ZCARD", key) for key in keys], redis.ask("ZCARD", "{mercure:shared}:r")
+
+    wait_until(lambda: entered() == ([1], 1), what="a subscription and a revocation")
+    a.expect_log("MRC0310")
+    a.expect_log("MRC0306.*[(]closed[)]", required=False)
+    liar.lie = lambda words, reply: None if words[0] == command else reply
+    redis.ask("FLUSHALL")
+    wait_until(lambda: liar.told > 1, what="connections that end")
+    redis.ask("DEL", *(redis.ask("KEYS", "{mercure:shared}:p:*") or ["none"]), "{mercure:shared}:r")
+    liar.lie = None
+    wait_up(a)
+    wait_until(lambda: entered() == ([1], 1), what="both of them again")
+    stream.close()
+
+
+def bulk(*texts):
+    return b"*%d\r\n" % len(texts) + b"".join(b"$%d\r\n%s\r\n" % (len(text), text) for text in texts)
+
+
+def test_questions_that_nobody_reads_are_passed_over(new_httpd, redis, liar):
+    """No operator controls the hub, so no machine answers what others ask."""
+    a, b = start(new_httpd, redis, liar)
+    ask = bulk(b"n", b"0123", b"f", b"somebody", b"t", b"*", b"q", b'{"ask":"stats"}')
+    answer = b"*1\r\n*2\r\n$18\r\n{mercure:shared}:q\r\n*1\r\n*2\r\n$3\r\n1-1\r\n" + ask
+    stream = a.subscribe([("match", TOPIC)])
+    children = a.children()
+    liar.lie = lambda command, reply: answer if is_read(command) and liar.told < 10 else reply
+    b.publish(TOPIC, "during")
+    wait_until(lambda: liar.told >= 10, what="lies")
+    b.publish(TOPIC, "after")
+    assert read(stream, 2) == ["during", "after"]
+    assert a.children() == children
+    stream.close()
+
+
+def test_a_list_without_an_end_ends(new_httpd, redis, liar):
+    a = new_httpd()
+    a.start(PAGES + hub(f"MercureTransport {liar.url} timeout=1", CONTROL, "MercureSubscriptions On", name="shared"))
+    wait_up(a)
+    wait_until(lambda: redis.ask("HLEN", "{mercure:shared}:m") == 1, what="the machine in the list")
+    member = b"exact/topic/urn:uuid:01234567-89ab-4def-8123-456789abcdef\0-"
+    liar.lie = lambda command, reply: bulk(member) if command[0] == b"ZRANGEBYLEX" else reply
+    with pytest.raises(Exception):  # its end is missing
+        listed(a)
+    assert liar.told < 10
+    liar.lie = lambda command, reply: bulk(*[b"nonsense"] * 1000) if command[0] == b"ZRANGE" else reply
+    redis.ask("CLIENT", "KILL", "TYPE", "normal")
+    a.expect_log("MRC0306", required=False)
+    wait_until(lambda: liar.told >= 100, what="lies")
+    wait_up(a)
+    liar.lie = None
 
 
 def test_a_server_that_answers_slowly_is_served(new_httpd, redis, liar):

@@ -10,9 +10,9 @@ from env import token
 from env.cluster import PAGES, cluster, new_redis, redis, wait_up  # noqa: F401
 from env.hub import hub
 from env.liar import Liar
-from env.operator import call
+from env.operator import bearer, call
 from env.wait import wait_until
-from test_cluster import CONTROL
+from test_cluster import CONTROL, on_redis_cluster, redis_cluster
 from test_control import TOPIC
 from test_control_streams import page
 
@@ -88,6 +88,35 @@ def test_long_streams_of_another_machine_need_several_answers(cluster):
     assert len(json.dumps(found)) > 400_000 and set(found) == {"streams"}
     assert {stream["sub"] for stream in found["streams"]} == {f"user {number}" for number in range(60)}
     assert len(page(a, limit=40)["streams"]) == 40 and len(pages([a, b], limit=40)[0]) == 60
+    for stream in streams:
+        stream.close()
+
+
+def test_hubs_on_different_nodes_of_a_redis_cluster(new_redis, new_httpd):
+    """Each hub is on one node: its questions and answers are there, too."""
+    nodes = redis_cluster(new_redis)
+    names = ["h1", "h2", "h3"]
+    machines = on_redis_cluster(new_httpd, nodes, names, CONTROL)
+    homes = {next(n for n, node in enumerate(nodes) if any(f"{{mercure:{name}}}" in key for key in node.ask("KEYS", "*")))
+             for name in names}
+    assert len(homes) > 1
+    streams = [server.subscribe([("match", TOPIC)], path=f"/{name}") for server in machines for name in names]
+
+    def ask(server, name, what, **fields):
+        mine = bearer(aud=f"https://hub.example/{name}")
+        return call(server, "GET", what, fields, path=f"/{name}", authorization=mine, status=200).json
+
+    for _ in range(2):  # a connection for questions serves hubs on several nodes in turn
+        for name in names:
+            for server in machines:
+                wait_until(lambda: len(ask(server, name, "streams")["streams"]) == 2, what=f"both streams of {name}")
+                found = ask(server, name, "streams", limit=1)
+                assert len(found["streams"]) == 1 and set(found) == {"streams", "after"}
+                rest = ask(server, name, "streams", limit=1, after=found["after"])
+                assert len(rest["streams"]) == 1 and set(rest) == {"streams"}
+                assert rest["streams"][0]["subscriber"] != found["streams"][0]["subscriber"]
+                wait_until(lambda: ask(server, name, "stats")["subscribers"] == 2, what=f"figures of {name}")
+                assert ask(server, name, "stats")["machines"] == 2
     for stream in streams:
         stream.close()
 

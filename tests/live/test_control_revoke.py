@@ -85,6 +85,30 @@ def test_all_kinds_of_tokens_are_refused(httpd):
 
 
 @event_only
+def test_a_revocation_counts_while_a_body_comes(httpd):
+    """A client may begin requests, and end them after its token is revoked."""
+    httpd.start(controlled())
+    requests = {
+        PATH: (token.publisher(sub="mallory"), f"topic={TOPIC}&data=late"),
+        f"{PATH}/control/disconnect": (bearer(sub="mallory"), "all=1"),
+    }
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        for target, (minted, body) in requests.items():
+            with httpd.connect() as conn:
+                conn.send_request("POST", target, {
+                    "Authorization": f"Bearer {minted}", "Content-Type": "application/x-www-form-urlencoded",
+                    "Expect": "100-continue", "Content-Length": str(len(body))})
+                assert conn.read_head().status == 100  # the token was good
+                lifted = revoke(httpd, sub="mallory")
+                conn.send(body.encode())
+                response = conn.read_response()
+                assert response.status == 401 and 'error="invalid_token"' in response.header("WWW-Authenticate")
+                call(httpd, "DELETE", f"revocations/{lifted}", status=204)
+        httpd.publish(TOPIC, "after")
+        assert stream.next().data == "after"
+
+
+@event_only
 def test_what_a_revocation_matches(httpd):
     httpd.start(controlled(f'MercureLegacySubscriberKey HS256 "{LEGACY_KEY}"'))
     now = int(time.time())

@@ -49,8 +49,8 @@ struct hub_place {
     struct mrc_hub *hub;
 };
 
-/* Opens a hub with the limits and the directory of SPEC, a ring of RING_BYTES, and a history
- * without further bounds. */
+/* Opens a hub with the limits, the directory, the transport and the roster of SPEC, a ring of
+ * RING_BYTES, and a history without further bounds. */
 static inline struct hub_place hub_place_open(uint64_t ring_bytes, const struct mrc_hub_spec *spec)
 {
     struct hub_place place = {.dir = store_dir(), .pool = store_pool()};
@@ -61,9 +61,12 @@ static inline struct hub_place hub_place_open(uint64_t ring_bytes, const struct 
         .key = "hub",
         .ring_bytes = ring_bytes,
         .body_max_bytes = ring_bytes / 4,
-        .staging_bytes = spec->history_dir ? (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS,
-                                                                         MRC_STAGING_DATA_BYTES, 0)
-                                           : 0,
+        .staging_bytes =
+            spec->history_dir || spec->transport
+                ? (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES, 0)
+                : 0,
+        .roster_subscribers = spec->shape.roster_subscribers,
+        .has_link = spec->transport != NULL,
     };
 
     ck_assert_msg(mrc_notify_create(place.pool, HUB_SLOTS, &error, &place.notify) == APR_SUCCESS,

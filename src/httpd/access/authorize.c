@@ -365,12 +365,8 @@ static void log_ignored(request_rec *r, const struct mrc_claim *claim,
                       claim->location->hub->label, place, legacy_key_of(role));
 }
 
-/*
- * Drops *TOKEN, which is revoked, and answers R. DECLINED: it is not. A publication counts at once,
- * so it waits until the hub knows; a stream is checked again when it begins.
- */
-static int check_revoked(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
-                         struct mrc_token **token)
+int mrc_authorize_again(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
+                        struct mrc_token **token)
 {
     struct mrc_hub *hub = mrc_this_child_hub(claim->location->hub->index);
     const char *subject = mrc_token_get_subject(*token);
@@ -429,5 +425,5 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
     if (err)
         return status;
     mrc_claim_set_token(r, found.token);
-    return check_revoked(r, claim, role, ret_token);
+    return mrc_authorize_again(r, claim, role, ret_token);
 }

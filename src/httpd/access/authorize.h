@@ -20,6 +20,15 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
                   struct mrc_token **ret_token);
 
 /*
+ * Whether *TOKEN is revoked by now. Then it is dropped, and R has been answered; DECLINED: it is
+ * not. mrc_authorize() asks this, and so does whoever has waited for a client since then. A
+ * publication counts at once, so it waits until the hub knows; a stream is checked again when it
+ * begins.
+ */
+int mrc_authorize_again(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
+                        struct mrc_token **token);
+
+/*
  * Answers R, which needs a token to act in ROLE and has none that counts. The answer says how to
  * send one. Returns the value for the handler to return.
  */

@@ -115,6 +115,11 @@ static void log_trouble(const char *label, const struct mrc_link_report *report)
                      "MRC0313: hub %s: its Redis server accepts no updates: %s. They are refused "
                      "with 503 until it does",
                      label, report->text);
+    else if (report->event == MRC_LINK_EVENT_STUCK)
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, ap_server_conf,
+                     "MRC0322: hub %s: %s. Until there is room, this machine refuses updates with "
+                     "503, and its streams get none: raise MercureMemory, or free memory",
+                     label, report->text);
     else if (report->event == MRC_LINK_EVENT_TAKES)
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, ap_server_conf,
                      "MRC0314: hub %s: its Redis server accepts updates again", label);

@@ -7,6 +7,7 @@
 #include "core/base/quote.h"
 #include "core/base/utf8.h"
 #include "core/protocol/form.h"
+#include "httpd/access/authorize.h"
 #include "httpd/answer/body.h"
 #include "httpd/operator/call.h"
 
@@ -92,6 +93,8 @@ int mrc_operator_read_body(struct mrc_operator_call *call, const struct mrc_oper
     int status = mrc_body_read_form(call->r, MRC_INPUT_SUBSCRIPTION, BODY_MAX_BYTES, FIELDS_MAX,
                                     &call->form);
 
+    if (status == DECLINED) /* the body may have taken its time */
+        status = mrc_authorize_again(call->r, call->claim, MRC_ROLE_OPERATOR, &call->token);
     return status == DECLINED ? take(call, fields, count) : status;
 }
 

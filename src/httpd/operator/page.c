@@ -1,43 +1,12 @@
 #include "httpd/operator/page.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
-#include "apr_strings.h"
 #include "apr_time.h"
 
 #include "core/base/json.h"
 #include "hub/control/listing.h"
 #include "hub/hub/last_id.h"
-
-/* ---- places -----------------------------------------------------------------------------------*/
-
-const char *mrc_page_write_place(apr_pool_t *pool, const struct mrc_inquire_place *place)
-{
-    return apr_psprintf(pool, "%u.%ld.%u.%" PRIu32, place->slot, (long)place->pid, place->part,
-                        place->serial);
-}
-
-bool mrc_page_read_place(const char *text, struct mrc_inquire_place *ret_place)
-{
-    uint64_t numbers[4];
-
-    for (int i = 0; i < 4; i++) {
-        char *end;
-
-        numbers[i] = strtoull(text, &end, 10);
-        if (text[0] < '0' || text[0] > '9' || *end != (i < 3 ? '.' : '\0') ||
-            numbers[i] > UINT32_MAX)
-            return false;
-        text = end + 1;
-    }
-    *ret_place = (struct mrc_inquire_place){.slot = (unsigned)numbers[0],
-                                            .pid = (pid_t)numbers[1],
-                                            .part = (unsigned)numbers[2],
-                                            .has_serial = true,
-                                            .serial = (uint32_t)numbers[3]};
-    return true;
-}
 
 /* ---- streams ----------------------------------------------------------------------------------*/
 

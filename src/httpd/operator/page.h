@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 #include "apr_errno.h"
-#include "apr_pools.h"
 
 #include "core/base/buf.h"
 #include "core/base/bytes.h"
@@ -38,9 +37,5 @@ struct mrc_page {
 
 /* Waits at most WAIT_US. The errors are those of mrc_child_inquire(). */
 apr_status_t mrc_page_fill(struct mrc_page *page, int64_t wait_us);
-
-/* PLACE as text, and back. False: TEXT is no place. */
-const char *mrc_page_write_place(apr_pool_t *pool, const struct mrc_inquire_place *place);
-bool mrc_page_read_place(const char *text, struct mrc_inquire_place *ret_place);
 
 #endif

@@ -6,7 +6,35 @@
 
 #include "core/base/json.h"
 #include "core/topic/matcher.h"
-#include "httpd/operator/page.h"
+
+/* ---- places -----------------------------------------------------------------------------------*/
+
+void mrc_question_add_place(struct mrc_buf *out, const struct mrc_inquire_place *place)
+{
+    mrc_buf_printf(out, "%u.%ld.%u.%" PRIu32, place->slot, (long)place->pid, place->part,
+                   place->serial);
+}
+
+bool mrc_question_read_place(const char *text, struct mrc_inquire_place *ret_place)
+{
+    static const uint64_t max[] = {UINT32_MAX, INT32_MAX, UINT32_MAX, UINT32_MAX};
+    uint64_t numbers[4];
+
+    for (int i = 0; i < 4; i++) {
+        char *end;
+
+        numbers[i] = strtoull(text, &end, 10);
+        if (text[0] < '0' || text[0] > '9' || *end != (i < 3 ? '.' : '\0') || numbers[i] > max[i])
+            return false;
+        text = end + 1;
+    }
+    *ret_place = (struct mrc_inquire_place){.slot = (unsigned)numbers[0],
+                                            .pid = (pid_t)numbers[1],
+                                            .part = (unsigned)numbers[2],
+                                            .has_serial = true,
+                                            .serial = (uint32_t)numbers[3]};
+    return true;
+}
 
 /* ---- questions --------------------------------------------------------------------------------*/
 
@@ -20,8 +48,9 @@ static void add_text(struct mrc_buf *out, const char *name, struct mrc_bytes tex
 
 static void add_place(struct mrc_buf *out, const struct mrc_inquire_place *place)
 {
-    mrc_buf_printf(out, ",\"after\":\"%u.%ld.%u.%" PRIu32 "\"", place->slot, (long)place->pid,
-                   place->part, place->serial);
+    mrc_buf_add_str(out, ",\"after\":\"");
+    mrc_question_add_place(out, place);
+    mrc_buf_add_char(out, '"');
 }
 
 void mrc_question_encode(const struct mrc_question *question, struct mrc_buf *out)
@@ -65,7 +94,7 @@ static bool read_place(const json_t *object, struct mrc_inquire_place *ret_place
     const json_t *value = json_object_get(object, "after");
 
     return !value ||
-           (json_is_string(value) && mrc_page_read_place(json_string_value(value), ret_place));
+           (json_is_string(value) && mrc_question_read_place(json_string_value(value), ret_place));
 }
 
 static bool read_limit(const json_t *object, uint32_t *ret_limit)

@@ -24,12 +24,16 @@ enum mrc_question_kind { MRC_QUESTION_STATS, MRC_QUESTION_STREAMS };
 struct mrc_question {
     enum mrc_question_kind kind;
     struct mrc_order order;         /* of streams: sub, match, match_type */
-    uint32_t limit;                 /* see page.h */
+    uint32_t limit;                 /* of streams; 0 only finds out whether there are any */
     struct mrc_inquire_place place; /* where the page begins */
 };
 
 /* The most streams of one page. */
 #define MRC_QUESTION_LIMIT_MAX 1000
+
+/* Appends PLACE as text; and back. False: TEXT is no place. */
+void mrc_question_add_place(struct mrc_buf *out, const struct mrc_inquire_place *place);
+bool mrc_question_read_place(const char *text, struct mrc_inquire_place *ret_place);
 
 void mrc_question_encode(const struct mrc_question *question, struct mrc_buf *out);
 

@@ -7,6 +7,7 @@
 #include "core/base/json.h"
 #include "core/base/percent.h"
 #include "core/protocol/update.h"
+#include "httpd/access/authorize.h"
 #include "httpd/answer/body.h"
 #include "httpd/answer/failure.h"
 #include "httpd/operator/call.h"
@@ -111,6 +112,8 @@ int mrc_operator_lift(struct mrc_operator_call *call)
     int status = mrc_body_discard(call->r);
     apr_status_t lifted = APR_NOTFOUND;
 
+    if (status == DECLINED) /* a body may have taken its time */
+        status = mrc_authorize_again(call->r, call->claim, MRC_ROLE_OPERATOR, &call->token);
     if (status != DECLINED)
         return status;
     if (mrc_update_id_parse((struct mrc_bytes){decoded, len}, id)) {

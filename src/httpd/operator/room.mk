@@ -14,4 +14,9 @@ mod_mercure_la_SOURCES += \
 	%D%/streams.c %D%/streams.h \
 	%D%/survey.c %D%/survey.h
 
+# This unit does not need httpd. The module is not a library, so the test compiles the unit itself.
+unit_tests += tests/unit/httpd/operator/test_question
+tests_unit_httpd_operator_test_question_SOURCES = tests/unit/httpd/operator/test_question.c \
+	%D%/question.c
+
 EXTRA_DIST += %D%/README.md

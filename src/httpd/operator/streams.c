@@ -97,7 +97,7 @@ static int read_after(struct listing *listing)
     } else {
         listing->machine = listing->machines.names[0].id;
     }
-    if (!is_good || !mrc_page_read_place(text, &listing->place))
+    if (!is_good || !mrc_question_read_place(text, &listing->place))
         return refuse(listing, "the field after must be the member after of an answer");
     return DECLINED;
 }
@@ -246,7 +246,7 @@ static void add_after(const struct listing *listing, struct mrc_buf *out)
     mrc_buf_add_str(out, ",\"after\":\"");
     if (listing->machines.is_shared)
         mrc_buf_printf(out, "%016" PRIx64 ".", listing->machine);
-    mrc_buf_add_str(out, mrc_page_write_place(listing->call->r->pool, &listing->place));
+    mrc_question_add_place(out, &listing->place);
     mrc_buf_add_char(out, '"');
 }
 

@@ -87,6 +87,13 @@ static int read_body(struct publishing *publishing)
                               &publishing->form);
 }
 
+/* A client may have taken its time with the body. */
+static int authorize_again(struct publishing *publishing)
+{
+    return mrc_authorize_again(publishing->r, publishing->claim, MRC_ROLE_PUBLISHER,
+                               &publishing->token);
+}
+
 static int parse_form(struct publishing *publishing, const struct mrc_update_limits *limits)
 {
     struct mrc_error error = {""};
@@ -276,6 +283,8 @@ int mrc_publish(request_rec *r, const struct mrc_claim *claim)
 
     if (status == DECLINED)
         status = read_body(&publishing);
+    if (status == DECLINED)
+        status = authorize_again(&publishing);
     if (status == DECLINED)
         status = parse(&publishing);
     if (status == DECLINED)

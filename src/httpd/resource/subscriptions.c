@@ -243,6 +243,7 @@ struct list {
     struct mrc_buf out;
     bool is_first;
     struct mrc_buf last; /* the member of the engine that was added last */
+    bool is_odd;         /* the next one did not come behind it: the list might have no end */
 };
 
 /* Sends the bytes in the buffer. False: the client is gone, or there is no memory. */
@@ -286,12 +287,24 @@ static void add_prefix(const struct reading *reading, struct mrc_buf *prefix)
         mrc_listed_add_prefix(prefix, reading->type, ref->match, ref->subscriber);
 }
 
+/* Whether MEMBER is behind LAST in the order of the engine. */
+static bool is_behind(struct mrc_bytes member, struct mrc_bytes last)
+{
+    size_t common = member.len < last.len ? member.len : last.len;
+    int order = common ? memcmp(member.ptr, last.ptr, common) : 0;
+
+    return order > 0 || (order == 0 && member.len > last.len);
+}
+
 /* Adds MEMBER to the list, without sending anything: the connection to the engine is held. */
 static bool add_member(void *ctx, struct mrc_bytes member)
 {
     struct mrc_roster_entry entry = {.type = 0};
     struct list *list = ctx;
 
+    list->is_odd = !is_behind(member, mrc_buf_bytes(&list->last));
+    if (list->is_odd)
+        return false;
     if (mrc_listed_parse(member, &entry) && is_of_matcher(list->reading, &entry))
         write_entry(list, &entry);
     mrc_roster_entry_free(&entry);
@@ -315,7 +328,7 @@ static bool add_machine(struct list *list, const char *machine)
                   mrc_query_subscriptions(query, machine, mrc_buf_bytes(&prefix),
                                           mrc_buf_bytes(&list->last), add_member, list,
                                           &count) == APR_SUCCESS &&
-                  !mrc_buf_error(&list->last) && send_piece(list);
+                  !list->is_odd && !mrc_buf_error(&list->last) && send_piece(list);
     mrc_buf_free(&prefix);
     return is_well;
 }

@@ -43,14 +43,16 @@ void mrc_lineage_free(struct mrc_lineage *lineage)
     *lineage = (struct mrc_lineage){.count = 0};
 }
 
-void mrc_lineage_begin(const struct mrc_lineage *lineage, uint64_t newest,
+void mrc_lineage_begin(const struct mrc_lineage *lineage, uint64_t oldest, uint64_t newest,
                        struct mrc_lineage_search *ret_search)
 {
-    size_t gone = lineage->count;
+    size_t trimmed = 0, gone = lineage->count;
 
     while (gone > 0 && lineage->entries[gone - 1].number > newest)
         gone--;
-    *ret_search = (struct mrc_lineage_search){.shared = 0, .gone = gone};
+    while (trimmed < gone && lineage->entries[trimmed].number < oldest)
+        trimmed++;
+    *ret_search = (struct mrc_lineage_search){.trimmed = trimmed, .shared = trimmed, .gone = gone};
 }
 
 bool mrc_lineage_next(const struct mrc_lineage_search *search, size_t *ret_entry)

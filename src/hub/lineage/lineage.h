@@ -43,13 +43,17 @@ void mrc_lineage_close(struct mrc_lineage *lineage);
 /* It is {0} again. */
 void mrc_lineage_free(struct mrc_lineage *lineage);
 
-/* The search for the fork. Entries [0, SHARED) are in the log too; those from GONE on are not. */
+/*
+ * The search for the fork. Entries [0, SHARED) are in the log too; those from GONE on are not. Of
+ * the entries [0, TRIMMED) that is assumed: the engine has removed what had their numbers, as it
+ * does when the log grows.
+ */
 struct mrc_lineage_search {
-    size_t shared, gone;
+    size_t trimmed, shared, gone;
 };
 
-/* Starts it. No entry above NEWEST, the newest number of the engine, can be there. */
-void mrc_lineage_begin(const struct mrc_lineage *lineage, uint64_t newest,
+/* Starts it. The engine has the numbers OLDEST to NEWEST. */
+void mrc_lineage_begin(const struct mrc_lineage *lineage, uint64_t oldest, uint64_t newest,
                        struct mrc_lineage_search *ret_search);
 
 /* The entry to compare next. False: the search has ended, and SHARED is GONE. */

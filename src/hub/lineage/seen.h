@@ -22,7 +22,8 @@ void mrc_seen_free(struct mrc_seen *seen);
 /* The last counter of WRITER; 0: none. */
 uint64_t mrc_seen_get(const struct mrc_seen *seen, uint64_t writer);
 
-/* Notes COUNTER of WRITER, which is not 0, unless a higher one is noted. False: out of memory. */
+/* Notes COUNTER of WRITER, which is not 0, unless a higher one is noted. False: out of memory; not
+ * if a counter of WRITER was noted before, which may be 0. */
 bool mrc_seen_note(struct mrc_seen *seen, uint64_t writer, uint64_t counter);
 
 #endif

@@ -73,7 +73,11 @@ static apr_status_t reap_some(struct mrc_hub *hub, const struct mrc_query_dead *
                                      &unused);
     if (status == APR_SUCCESS)
         status = piece->status;
-    return status ? status : reap_piece(hub, dead, piece, ret_left);
+    if (status == APR_SUCCESS)
+        status = reap_piece(hub, dead, piece, ret_left);
+    if (piece->count == 0) /* whatever the engine says */
+        *ret_left = 0;
+    return status;
 }
 
 apr_status_t mrc_presence_reap(struct mrc_hub *hub)

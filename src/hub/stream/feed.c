@@ -371,26 +371,15 @@ uint64_t mrc_feed_get_next(struct mrc_feed *feed, const struct mrc_stream *strea
 
 /* ---- rings ------------------------------------------------------------------------------------*/
 
-/* Whether the streams of LANE have missed updates of other machines. */
-static bool has_gap(const struct feed_hub *hub, struct lane *lane)
-{
-    uint64_t gap = mrc_hub_get_gap(hub->hub);
-
-    if (gap == lane->gap)
-        return false;
-    lane->gap = gap;
-    return true;
-}
-
-/* Ends the streams of LANE that have missed updates, or may have. */
+/* Ends the streams of LANE that have missed updates of other machines, or may have. */
 static void end_gapped(struct mrc_feed *feed, const struct feed_hub *hub, struct lane *lane)
 {
     uint64_t unused, losses = mrc_hub_get_losses(hub->hub, &unused);
+    uint64_t gap = mrc_hub_get_gap(hub->hub);
 
-    if (has_gap(hub, lane))
-        end_listeners(feed, lane, MRC_END_OVERRUN);
-    if (losses == lane->losses)
+    if (gap == lane->gap && losses == lane->losses)
         return;
+    lane->gap = gap;
     lane->losses = losses;
     for (struct mrc_stream *stream = *feed->args.streams, *next; stream; stream = next) {
         next = stream->all_next;

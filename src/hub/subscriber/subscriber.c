@@ -37,10 +37,11 @@ struct mrc_subscriber {
     struct mrc_pages *pages;       /* for its replays; NULL: they have their own */
     struct mrc_presence *presence; /* NULL: not announced */
     uint32_t matchers_count;
-    bool has_address; /* it follows the matchers */
-    bool wants_positions;
-    bool has_resumed; /* with a cursor that the history knew */
-    uint8_t losses;   /* the low bits of mrc_hub_get_losses() that it has outlived */
+    bool has_address : 1; /* it follows the matchers */
+    bool wants_positions : 1;
+    bool has_resumed : 1; /* with a cursor that the history knew */
+    uint8_t losses;       /* the low bits of mrc_hub_get_losses() that it has outlived */
+    uint8_t gap;          /* the low bits of mrc_hub_get_gap() when it began */
     struct mrc_matcher *matchers[];
 };
 
@@ -98,6 +99,7 @@ static apr_status_t start(struct mrc_subscriber *subscriber, bool has_cursor,
     if (!begin_replay(subscriber, mrc_ring_head(mrc_hub_ring(subscriber->hub))))
         return APR_ENOMEM;
     subscriber->losses = (uint8_t)mrc_hub_get_losses(subscriber->hub, &unused);
+    subscriber->gap = (uint8_t)mrc_hub_get_gap(subscriber->hub);
     status = mrc_hub_random(subscriber->hub, subscriber->random, sizeof(subscriber->random));
     if (status != APR_SUCCESS)
         return status;
@@ -349,6 +351,8 @@ bool mrc_subscriber_outlives_losses(struct mrc_subscriber *subscriber)
     uint64_t seq;
     uint8_t losses = (uint8_t)mrc_hub_get_losses(subscriber->hub, &seq);
 
+    if ((uint8_t)mrc_hub_get_gap(subscriber->hub) != subscriber->gap)
+        return false;
     if (losses == subscriber->losses)
         return true;
     /* It may have been before that when it resumed. Then it ends for nothing. */

@@ -182,8 +182,9 @@ bool mrc_subscriber_is_reading(const struct mrc_subscriber *subscriber);
 void mrc_subscriber_give_back(struct mrc_subscriber *subscriber);
 
 /*
- * Whether it need not end because of what the engine has lost (mrc_hub_get_losses()). Ask before it
- * gets a record that was read after the loss was found.
+ * Whether it need not end because of what the engine has lost (mrc_hub_get_losses()), or of what
+ * this machine has missed since it began (mrc_hub_get_gap()). Ask before it gets a record that was
+ * read after that was found.
  */
 bool mrc_subscriber_outlives_losses(struct mrc_subscriber *subscriber);
 

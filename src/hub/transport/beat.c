@@ -107,9 +107,10 @@ bool mrc_beat_take(struct mrc_member *member, const struct redisReply *reply, in
         return error->reason == MRC_ENGINE_FULL;
     }
     look_at_machines(member, now_us);
-    mrc_link_set_beaten(member->link, !beat.is_removed);
+    /* First: a leader that dies in between is followed by one that learns it again. */
     if (beat.is_removed)
         come_back(member, now_us);
+    mrc_link_set_beaten(member->link, !beat.is_removed);
     mrc_link_set_newest(member->link, beat.newest);
     mrc_unsettled_take_newest(&member->unsettled, beat.newest);
     mrc_unsettled_reached(&member->unsettled, member->position.number);

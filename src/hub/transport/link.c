@@ -41,6 +41,7 @@
 #define RETRY_BUSY_US  (200 * MS)
 #define RETRY_FULL_US  (200 * MS)
 #define RETRY_OTHER_US (10000 * MS) /* a hub that belongs to somebody else */
+#define RETRY_STUCK_US (1000 * MS)  /* one for which there is no room */
 
 #define BLOCK_MS          1000
 #define READ_BYTES        (4 * 1024 * 1024)
@@ -596,6 +597,21 @@ struct reading {
     int64_t now_us;
 };
 
+/* MEMBER has no room for its next entry: it joins again later, and the other hubs go on. */
+static void set_aside(struct mrc_link_thread *link, struct mrc_member *member,
+                      const struct mrc_engine_error *error, int64_t now_us)
+{
+    mrc_member_announce(member, now_us);
+    forget_expected(link, member);
+    mrc_member_lose(member);
+    member->join_at_us = now_us + RETRY_STUCK_US;
+    mrc_link_set_refusal(member->link, MRC_LINK_REFUSED_DOWN);
+    mrc_link_set_state(member->link, MRC_LINK_DOWN, apr_time_now());
+    if (!member->has_reported_stuck && !mrc_ring_is_superseded(member->ring))
+        mrc_member_report(member, MRC_LINK_EVENT_STUCK, error->text.text, 0, 0);
+    member->has_reported_stuck = true;
+}
+
 static bool take_entry(void *ctx, struct mrc_bytes log, const struct mrc_entry *entry,
                        struct mrc_engine_error *error)
 {
@@ -606,9 +622,14 @@ static bool take_entry(void *ctx, struct mrc_bytes log, const struct mrc_entry *
     for (size_t i = 0; i < link->count; i++) {
         struct mrc_member *member = &link->members[i];
 
-        if (mrc_bytes_eq_str(log, member->keys.log))
-            return member->state != MRC_MEMBER_IN ||
-                   mrc_member_take(member, entry, reading->now_us, error);
+        if (!mrc_bytes_eq_str(log, member->keys.log))
+            continue;
+        if (member->state != MRC_MEMBER_IN ||
+            mrc_member_take(member, entry, reading->now_us, error))
+            return true;
+        if (member->is_stuck)
+            set_aside(link, member, error, reading->now_us);
+        return member->is_stuck;
     }
     return true;
 }
@@ -628,7 +649,7 @@ static void take_ask(void *ctx, struct mrc_bytes asks, struct mrc_bytes id,
     for (size_t i = 0; i < link->count; i++) {
         struct mrc_member *member = &link->members[i];
 
-        if (!mrc_bytes_eq_str(asks, member->keys.asks))
+        if (!member->reads_asks || !mrc_bytes_eq_str(asks, member->keys.asks))
             continue;
         snprintf(member->asks_after, sizeof(member->asks_after), "%.*s", (int)id.len, id.ptr);
         if (ask && member->state == MRC_MEMBER_IN && is_asked(member, ask))

@@ -69,10 +69,41 @@ void mrc_member_report(const struct mrc_member *member, enum mrc_link_event even
 
 /* ---- leading ----------------------------------------------------------------------------------*/
 
-static bool note_seen(void *ctx, const struct mrc_ring_record *record,
-                      const struct mrc_update_origin *origin, size_t len)
+/* What the ring has. */
+struct adopting {
+    struct mrc_member *member;
+    struct mrc_link_position last; /* of its last record that is in the log; number 0: none */
+};
+
+static bool note_record(void *ctx, const struct mrc_ring_record *record,
+                        const struct mrc_update_origin *origin, size_t len)
 {
-    return mrc_seen_note(ctx, origin->writer, origin->counter);
+    struct adopting *adopting = ctx;
+    const struct mrc_member *member = adopting->member;
+
+    if (record->view.seq > member->position.since_seq &&
+        !mrc_link_is_dead(member->link, record->view.seq)) {
+        adopting->last.number = origin->number;
+        adopting->last.token_writer = origin->writer;
+        adopting->last.token_counter = origin->counter;
+        adopting->last.token_time_us = record->view.time_us;
+    }
+    return mrc_seen_note(member->seen, origin->writer, origin->counter);
+}
+
+/*
+ * A leader that died may have appended the next entry without noting that. If the engine loses that
+ * entry, a place before it would not show the loss, and nobody would put the entry back.
+ */
+static void advance_to(struct mrc_member *member, const struct mrc_link_position *last)
+{
+    struct mrc_link_position *position = &member->position;
+
+    if (!position->generation || last->number != position->number + 1)
+        return;
+    mrc_link_advance(member->link, last->number, last->token_writer, last->token_counter,
+                     last->token_time_us);
+    mrc_link_get_position(member->link, position);
 }
 
 static void drop_state(struct mrc_member *member)
@@ -87,12 +118,15 @@ static void drop_state(struct mrc_member *member)
 /* Takes over what an earlier leader left in the segment. False: out of memory. */
 static bool adopt(struct mrc_member *member)
 {
+    struct adopting adopting = {.member = member};
+
+    mrc_link_get_position(member->link, &member->position);
     member->seen = mrc_seen_create();
     member->outbox = mrc_outbox_create(mrc_hub_segment_staging(mrc_hub_segment(member->hub)),
                                        member->link, member->spec->replicas > 0);
-    if (!member->seen || !member->outbox || !mrc_walk(member->ring, 0, note_seen, member->seen))
+    if (!member->seen || !member->outbox || !mrc_walk(member->ring, 0, note_record, &adopting))
         return false;
-    mrc_link_get_position(member->link, &member->position);
+    advance_to(member, &adopting.last);
     mrc_unsettled_begin(&member->unsettled, member->link, member->ring);
     member->server[0] = '\0';
     return mrc_outbox_adopt(member->outbox,
@@ -110,7 +144,7 @@ bool mrc_member_lead(struct mrc_member *member)
     }
     member->state = MRC_MEMBER_LED;
     member->join_at_us = 0;
-    member->has_tags = member->is_asking = member->is_full = false;
+    member->has_tags = member->is_asking = member->is_full = member->is_stuck = false;
     member->asked = 0;
     member->old_beats = member->position.old_generation ? OLD_BEATS : 0;
     member->send_at_us = member->beat_at_us = member->due_us = 0;
@@ -155,14 +189,13 @@ static void set_position(struct mrc_member *member)
 /* The machine begins to mirror the log of GENERATION after NUMBER. */
 static void begin_generation(struct mrc_member *member, uint32_t generation, uint64_t number)
 {
-    struct mrc_ring_stats stats;
+    uint64_t unused;
 
-    mrc_ring_stats(member->ring, &stats);
+    mrc_ring_end(member->ring, &unused, &member->position.since_seq);
     member->position.generation = generation;
     member->position.number = number;
     member->position.token_writer = member->position.token_counter = 0;
     member->position.token_time_us = 0;
-    member->position.since_seq = stats.last_seq;
     mrc_unsettled_forget(&member->unsettled);
     set_position(member);
 }
@@ -175,7 +208,6 @@ static void take_new(struct mrc_member *member, const struct mrc_redis_join *joi
     mrc_ring_get_bounds(member->ring, &bounds);
     if (bounds.off && join->newest > number + 1)
         number = join->newest - 1; /* only the newest one, whose id new subscribers get */
-    member->position.old_generation = 0;
     begin_generation(member, join->generation, number);
 }
 
@@ -236,13 +268,13 @@ static bool trace(void *ctx, const struct mrc_ring_record *record,
 
 /* Finds how many entries of LINEAGE the engine has. */
 static bool find_fork(struct mrc_member *member, struct mrc_redis *redis,
-                      const struct mrc_lineage *lineage, uint64_t newest, size_t *ret_shared,
-                      struct mrc_engine_error *error)
+                      const struct mrc_lineage *lineage, const struct mrc_redis_join *join,
+                      struct mrc_lineage_search *ret_search, struct mrc_engine_error *error)
 {
     struct mrc_lineage_search search;
     size_t i;
 
-    mrc_lineage_begin(lineage, newest, &search);
+    mrc_lineage_begin(lineage, join->oldest, join->newest, &search);
     while (mrc_lineage_next(&search, &i)) {
         const struct mrc_lineage_entry *entry = &lineage->entries[i];
         struct mrc_entry_token token;
@@ -253,31 +285,50 @@ static bool find_fork(struct mrc_member *member, struct mrc_redis *redis,
                            token.writer == entry->writer && token.counter == entry->counter &&
                                token.time_us == entry->time_us);
     }
-    *ret_shared = search.shared;
+    *ret_search = search;
     return true;
+}
+
+/*
+ * The number of updates that this machine may have missed: others have put some at the numbers that
+ * the engine had lost, and it has removed the first of these since, as the log has grown. 0: none,
+ * because it is known where the logs part.
+ */
+static uint64_t count_missed(const struct mrc_lineage *lineage,
+                             const struct mrc_lineage_search *search,
+                             const struct mrc_redis_join *join)
+{
+    size_t i = search->trimmed;
+
+    if (i == 0 || search->shared > i || i == lineage->count ||
+        lineage->entries[i].number > join->newest)
+        return 0;
+    return join->oldest - lineage->entries[i - 1].number; /* at least 1 */
 }
 
 /* The engine has lost entries: goes back to the last one that both have. */
 static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
                       const struct mrc_redis_join *join, struct mrc_engine_error *error)
 {
+    uint64_t own = mrc_seen_get(member->seen, mrc_link_writer(member->link));
     struct tracing tracing = {.link = member->link};
     const struct mrc_lineage_entry *last = NULL;
-    uint64_t lost, fork_seq;
-    size_t shared;
+    struct mrc_lineage_search search;
+    uint64_t lost, missed, fork_seq;
 
     if (!mrc_walk(member->ring, member->position.since_seq, trace, &tracing)) {
         mrc_lineage_free(&tracing.lineage);
         return out_of_memory(error);
     }
     mrc_lineage_close(&tracing.lineage);
-    if (!find_fork(member, redis, &tracing.lineage, join->newest, &shared, error)) {
+    if (!find_fork(member, redis, &tracing.lineage, join, &search, error)) {
         mrc_lineage_free(&tracing.lineage);
         return false;
     }
-    if (shared > 0)
-        last = &tracing.lineage.entries[shared - 1];
-    lost = tracing.lineage.count - shared;
+    if (search.shared > 0)
+        last = &tracing.lineage.entries[search.shared - 1];
+    lost = tracing.lineage.count - search.shared;
+    missed = count_missed(&tracing.lineage, &search, join);
     fork_seq = last ? last->seq : member->position.since_seq;
     member->position.number =
         last && last->number >= join->oldest ? last->number : join->oldest - 1;
@@ -288,11 +339,13 @@ static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
     mrc_link_note_fork(member->link, fork_seq, last ? last->number : 0);
     mrc_unsettled_lose(&member->unsettled, fork_seq);
     wake_all(member); /* some streams may have to end */
+    if (missed)
+        mrc_member_tell_gap(member, missed);
     set_position(member);
     mrc_lineage_free(&tracing.lineage);
     mrc_link_count(member->link, MRC_LINK_LOST, lost);
     mrc_member_report(member, MRC_LINK_EVENT_FORK, NULL, lost,
-                      mrc_seen_get(member->seen, mrc_link_writer(member->link)) - join->last);
+                      own > join->last ? own - join->last : 0);
     return true;
 }
 
@@ -376,7 +429,7 @@ static bool make_random(uint32_t *ret_generation, char key[2 * KEY_BYTES + 1])
 static bool ask_to_join(struct mrc_member *member, struct mrc_redis *redis,
                         struct mrc_redis_join *ret_join, struct mrc_engine_error *error)
 {
-    char key[2 * KEY_BYTES + 1], bounds[80];
+    char key[2 * KEY_BYTES + 1], known_key[MRC_LINK_KEY_BYTES], bounds[80];
     struct mrc_redis_join_args args = {
         .generation = member->position.generation,
         .number = member->position.number,
@@ -394,6 +447,9 @@ static bool ask_to_join(struct mrc_member *member, struct mrc_redis *redis,
         mrc_error_set(&error->text, MRC_EINVAL, "the system has no random bytes");
         return false;
     }
+    /* If the log begins anew, all machines keep the key that they have. */
+    if (mrc_link_get_key(member->link, known_key) == 2 * KEY_BYTES)
+        memcpy(key, known_key, 2 * KEY_BYTES);
     bounds_text(member, bounds, sizeof(bounds));
     if (!mrc_redis_join(redis, &member->keys, &args, ret_join, error))
         return false;
@@ -483,14 +539,38 @@ static bool enter_all(struct mrc_member *member, struct mrc_redis *redis,
 
 /* After a loss, the engine may list too many or too few subscriptions of this machine. */
 static bool enter_again(struct mrc_member *member, struct mrc_redis *redis,
-                        enum mrc_redis_verdict verdict, struct mrc_engine_error *error)
+                        struct mrc_engine_error *error)
 {
     const struct mrc_roster *roster = mrc_hub_roster(member->hub);
 
-    if (!roster || (verdict != MRC_REDIS_LOST && verdict != MRC_REDIS_RESET))
+    if (!roster || !(mrc_link_get_debts(member->link) & MRC_LINK_OWES_ENTRIES))
         return true;
     mrc_registry_begin(redis, &member->keys, MRC_REGISTRY_FORGET, 0);
     return mrc_registry_end(redis, error) && enter_all(member, redis, roster, error);
+}
+
+/* The connection may end before that is done, or this leader. */
+static void note_debts(struct mrc_member *member, enum mrc_redis_verdict verdict)
+{
+    unsigned debt = verdict == MRC_REDIS_SAME  ? 0
+                    : verdict == MRC_REDIS_GAP ? MRC_LINK_OWES_LIST
+                                               : MRC_LINK_OWES_ENTRIES;
+
+    mrc_link_set_debts(member->link, mrc_link_get_debts(member->link) | debt);
+}
+
+/* False: something has failed. What is done before is not done again. */
+static bool settle_with(struct mrc_member *member, struct mrc_redis *redis,
+                        const struct mrc_redis_join *join, struct mrc_relay_joined *ret_relayed,
+                        struct mrc_engine_error *error)
+{
+    note_debts(member, join->verdict);
+    if (!follow_verdict(member, redis, join, error) || !enter_again(member, redis, error) ||
+        !mrc_relay_join(member->hub, redis, &member->keys, mrc_link_get_debts(member->link),
+                        ret_relayed, error))
+        return false;
+    mrc_link_set_debts(member->link, 0);
+    return true;
 }
 
 bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t now_us,
@@ -501,9 +581,8 @@ bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t
     struct mrc_redis_join join;
 
     mrc_link_get_status(member->link, &before);
-    if (!ask_to_join(member, redis, &join, error) || !follow_verdict(member, redis, &join, error) ||
-        !enter_again(member, redis, join.verdict, error) ||
-        !mrc_relay_join(member->hub, redis, &member->keys, join.verdict, &relayed, error))
+    if (!ask_to_join(member, redis, &join, error) ||
+        !settle_with(member, redis, &join, &relayed, error))
         return false;
     if (relayed.is_full)
         mrc_member_report(member, MRC_LINK_EVENT_REVOCATIONS, NULL, 0, 0);
@@ -516,7 +595,10 @@ bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t
     if (before.state == MRC_LINK_DOWN && before.has_joined &&
         (join.verdict == MRC_REDIS_SAME || join.verdict == MRC_REDIS_LOST))
         mrc_link_note_back(member->link, apr_time_now());
-    mrc_link_set_state(member->link, MRC_LINK_UP, apr_time_now());
+    if (join.newest <= member->position.number)
+        member->is_stuck = false; /* the entry is not there any more */
+    if (!member->is_stuck)
+        mrc_link_set_state(member->link, MRC_LINK_UP, apr_time_now());
     member->first_newest = join.newest;
     member->state = MRC_MEMBER_IN;
     member->has_reported_refusal = false;
@@ -534,6 +616,17 @@ static void skip(struct mrc_member *member, const struct mrc_entry *entry, const
     member->has_reported_skip = true;
 }
 
+/* The machine has no room for an entry, or not now: it stays the next one. */
+static bool get_stuck(struct mrc_member *member, apr_status_t status, const char *what,
+                      struct mrc_engine_error *error)
+{
+    member->is_stuck = true;
+    error->reason = MRC_ENGINE_PROTOCOL;
+    mrc_status_set(&error->text, status, "%s: %s", what,
+                   mrc_status_text(status) ? mrc_status_text(status) : "the lock is held");
+    return false;
+}
+
 /* Appends RECORD, which ENTRY holds, to the ring. An entry that the ring cannot take is passed
  * over. */
 static bool append(struct mrc_member *member, const struct mrc_entry *entry,
@@ -549,12 +642,8 @@ static bool append(struct mrc_member *member, const struct mrc_entry *entry,
         skip(member, entry, "it is larger than MercureLimit body= of this machine allows");
         return true;
     }
-    if (status == APR_SUCCESS)
-        return true;
-    error->reason = MRC_ENGINE_PROTOCOL;
-    mrc_status_set(&error->text, status, "an entry cannot be appended to the ring: %s",
-                   mrc_status_text(status) ? mrc_status_text(status) : "the lock is held");
-    return false;
+    return status == APR_SUCCESS ||
+           get_stuck(member, status, "an update cannot be stored in the shared memory", error);
 }
 
 /* Decodes ENTRY into RECORD, without its origin. False: it is no update of this program. */
@@ -587,12 +676,8 @@ static bool take_order(struct mrc_member *member, const struct mrc_entry *entry,
     }
     if (status == APR_ENOSPC)
         mrc_member_report(member, MRC_LINK_EVENT_REVOCATIONS, NULL, 0, 0);
-    if (status == APR_SUCCESS || status == APR_ENOSPC)
-        return true;
-    error->reason = MRC_ENGINE_PROTOCOL;
-    mrc_status_set(&error->text, status, "an order cannot be given to the children: %s",
-                   mrc_status_text(status) ? mrc_status_text(status) : "the lock is held");
-    return false;
+    return status == APR_SUCCESS || status == APR_ENOSPC ||
+           get_stuck(member, status, "an order cannot be given to the children", error);
 }
 
 /* Whether ENTRY is an order, which is then in RET_ORDER. */
@@ -629,6 +714,13 @@ static bool take_update(struct mrc_member *member, const struct mrc_entry *entry
     return is_good;
 }
 
+/* There is room again. */
+static void get_going(struct mrc_member *member)
+{
+    member->is_stuck = member->has_reported_stuck = false;
+    mrc_link_set_state(member->link, MRC_LINK_UP, apr_time_now());
+}
+
 bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, int64_t now_us,
                      struct mrc_engine_error *error)
 {
@@ -648,12 +740,16 @@ bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, i
     if (!entry->is_ours) {
         skip(member, entry, "another program wrote it");
     } else if (!is_known) {
+        /* Room for the counter first: an update that is in the ring must be known. */
+        if (!mrc_seen_note(member->seen, token->writer, 0))
+            return out_of_memory(error);
         if (!(is_order(entry, &order) ? take_order(member, entry, order, error)
                                       : take_update(member, entry, error)))
             return false;
-        if (!mrc_seen_note(member->seen, token->writer, token->counter))
-            return out_of_memory(error);
+        mrc_seen_note(member->seen, token->writer, token->counter);
     }
+    if (member->is_stuck)
+        get_going(member);
     member->position.number = entry->number;
     member->position.token_writer = token->writer;
     member->position.token_counter = token->counter;

@@ -57,7 +57,8 @@ struct mrc_member {
     struct mrc_unsettled unsettled;
     struct mrc_tags tags; /* of what was appended and not announced yet */
     bool has_tags;
-    bool has_reported_skip, has_reported_refusal, has_reported_bounds, is_full;
+    bool has_reported_skip, has_reported_refusal, has_reported_bounds, has_reported_stuck, is_full;
+    bool is_stuck; /* the ring has not taken the next entry; publishers are refused meanwhile */
     int64_t send_at_us; /* not before: the engine has refused an update */
 
     uint32_t asked;        /* the request that is being answered; 0: none */
@@ -95,7 +96,8 @@ bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t
 /* The connection is lost. */
 void mrc_member_lose(struct mrc_member *member);
 
-/* Takes the next entry of the log. */
+/* Takes the next entry of the log. False: ERROR says why; the connection is still good if the
+ * member is stuck. */
 bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, int64_t now_us,
                      struct mrc_engine_error *error);
 

@@ -41,8 +41,9 @@ struct mrc_outbox {
     bool has_replicas;
     struct parcel *parcels; /* in the order of their counters */
     size_t count, cap;
-    size_t slots;   /* the number of parcels in slots */
-    bool is_flying; /* a batch */
+    size_t slots;     /* the number of parcels in slots */
+    bool is_flying;   /* a batch */
+    bool has_arrived; /* some parcels that are in the ring may not be removed yet */
     uint64_t restored;
 };
 
@@ -168,6 +169,12 @@ static void add(struct mrc_outbox *outbox, struct mrc_staged *update)
 
 /* ---- taking over ------------------------------------------------------------------------------*/
 
+/* The counter of the last entry of UPDATE, which has its number. */
+static uint64_t last_of(const struct mrc_staged *update)
+{
+    return update->record.seq + mrc_entry_package_count(update->record.payload) - 1;
+}
+
 bool mrc_outbox_adopt(struct mrc_outbox *outbox, uint64_t seen)
 {
     struct mrc_staged updates[SLOTS_MAX];
@@ -181,18 +188,16 @@ bool mrc_outbox_adopt(struct mrc_outbox *outbox, uint64_t seen)
         counter = seen;
     /* A leader may have died between the number of a slot and its own counter. */
     for (unsigned i = 0; i < n; i++) {
-        uint64_t last =
-            updates[i].record.seq + mrc_entry_package_count(updates[i].record.payload) - 1;
-
-        if (updates[i].record.seq && last > counter)
-            counter = last;
+        if (updates[i].record.seq && last_of(&updates[i]) > counter)
+            counter = last_of(&updates[i]);
     }
     mrc_link_set_counter(outbox->link, counter);
     for (unsigned i = 0; i < n; i++) {
-        if (updates[i].record.seq == 0 || updates[i].record.seq > seen) {
+        if (updates[i].record.seq == 0 || last_of(&updates[i]) > seen) {
             add(outbox, &updates[i]);
         } else {
-            updates[i].status = APR_SUCCESS;
+            /* Which replicas have it, the leader before this one may not have known either. */
+            updates[i].status = outbox->has_replicas ? MRC_STATUS_UNCONFIRMED : APR_SUCCESS;
             mrc_staging_finish(outbox->staging, &updates[i]);
         }
     }
@@ -251,6 +256,16 @@ void mrc_outbox_doubt(struct mrc_outbox *outbox, uint64_t fork)
     }
 }
 
+/* Puts PARCEL in its place, which is mostly the last one. Room is reserved. */
+static void insert(struct mrc_outbox *outbox, const struct parcel *parcel)
+{
+    size_t i = outbox->count++;
+
+    for (; i > 0 && outbox->parcels[i - 1].first > parcel->first; i--)
+        outbox->parcels[i] = outbox->parcels[i - 1];
+    outbox->parcels[i] = *parcel;
+}
+
 bool mrc_outbox_put_back(struct mrc_outbox *outbox, uint64_t counter, uint64_t stored_bytes,
                          struct mrc_bytes id, struct mrc_bytes record, uint64_t fork)
 {
@@ -276,8 +291,7 @@ bool mrc_outbox_put_back(struct mrc_outbox *outbox, uint64_t counter, uint64_t s
         return false;
     parcel.package.ptr = parcel.own;
     mrc_entry_mark_again(parcel.own);
-    outbox->parcels[outbox->count++] = parcel;
-    sort(outbox);
+    insert(outbox, &parcel);
     return true;
 }
 
@@ -441,24 +455,31 @@ static bool is_refused(struct mrc_outbox *outbox, struct parcel *parcel, void *c
 
 void mrc_outbox_refused(struct mrc_outbox *outbox)
 {
-    outbox->is_flying = false;
+    if (!outbox->has_replicas) /* otherwise what comes next answers for this batch, too */
+        outbox->is_flying = false;
     remove_if(outbox, is_refused, NULL);
 }
 
+/* Thousands may be put back, so those are removed together. */
 void mrc_outbox_arrived(struct mrc_outbox *outbox, uint64_t counter, int64_t now_us)
 {
-    bool has_any = false;
+    bool has_publisher = false;
 
-    for (size_t i = 0; i < outbox->count && outbox->parcels[i].last <= counter; i++)
-        has_any = outbox->parcels[i].has_arrived = true;
-    if (has_any)
+    for (size_t i = 0; i < outbox->count && outbox->parcels[i].last <= counter; i++) {
+        struct parcel *parcel = &outbox->parcels[i];
+
+        has_publisher = has_publisher || (parcel->slot >= 0 && !parcel->has_arrived);
+        outbox->has_arrived = parcel->has_arrived = true;
+    }
+    if (has_publisher)
         remove_if(outbox, is_done, &now_us);
 }
 
 void mrc_outbox_reached(struct mrc_outbox *outbox, uint64_t number, int64_t now_us)
 {
-    bool has_any = false;
+    bool has_any = outbox->has_arrived;
 
+    outbox->has_arrived = false;
     for (size_t i = 0; i < outbox->count; i++) {
         struct parcel *parcel = &outbox->parcels[i];
 
@@ -469,7 +490,8 @@ void mrc_outbox_reached(struct mrc_outbox *outbox, uint64_t number, int64_t now_
         remove_if(outbox, is_done, &now_us);
 }
 
-/* What was to be put back is found again when the hub is joined. */
+/* What was to be put back is found again when the hub is joined. What was sent over an earlier
+ * connection may still lie in a socket of the engine, which then takes it. */
 static bool is_unsent(struct mrc_outbox *outbox, struct parcel *parcel, void *ctx)
 {
     if (parcel->slot < 0)
@@ -477,7 +499,7 @@ static bool is_unsent(struct mrc_outbox *outbox, struct parcel *parcel, void *ct
     if (parcel->state != WAITS)
         return false;
     mrc_link_count_refused(outbox->link);
-    answer(outbox, parcel, MRC_STATUS_UNREACHABLE);
+    answer(outbox, parcel, parcel->was_sent ? MRC_STATUS_UNCONFIRMED : MRC_STATUS_UNREACHABLE);
     return true;
 }
 
@@ -518,7 +540,7 @@ bool mrc_outbox_is_empty(const struct mrc_outbox *outbox)
 bool mrc_outbox_restores(const struct mrc_outbox *outbox)
 {
     for (size_t i = 0; i < outbox->count; i++) {
-        if (outbox->parcels[i].slot < 0)
+        if (outbox->parcels[i].slot < 0 && !outbox->parcels[i].has_arrived)
             return true;
     }
     return false;

@@ -64,7 +64,8 @@ bool mrc_outbox_send(struct mrc_outbox *outbox, struct mrc_redis *redis,
  * appended no entry. */
 void mrc_outbox_stored(struct mrc_outbox *outbox, uint64_t newest);
 
-/* With replicas: enough of them have the batch, or not. Otherwise not called. */
+/* With replicas: enough of them have the batch, or not; also after a batch that was refused.
+ * Otherwise not called. */
 void mrc_outbox_confirmed(struct mrc_outbox *outbox, bool is_enough, int64_t now_us);
 
 /* The reply to the batch: the engine refuses it, and nothing of it is stored. */
@@ -76,7 +77,7 @@ void mrc_outbox_arrived(struct mrc_outbox *outbox, uint64_t counter, int64_t now
 /* The ring has everything up to the entry NUMBER. */
 void mrc_outbox_reached(struct mrc_outbox *outbox, uint64_t number, int64_t now_us);
 
-/* The connection is lost: refuses what was not sent yet. */
+/* The connection is lost: refuses what was not sent over it. */
 void mrc_outbox_lost(struct mrc_outbox *outbox);
 
 /* There is no connection: refuses everything that is staged. */

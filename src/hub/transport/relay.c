@@ -11,11 +11,15 @@
 #include "hub/hub/hub.h"
 #include "store/base/status.h"
 #include "store/engine/registry.h"
+#include "store/regions/link.h"
 #include "store/regions/revocations.h"
 #include "store/ring/ring.h"
 
 /* The wait for the lock of the ring: its owner works for microseconds, unless it is stopped. */
 #define RING_WAIT_US ((int64_t)5 * 1000 * 1000)
+
+/* No engine has more revocations: a list holds fewer (regions/revocations.h). */
+#define ENTRIES_MAX 100000
 
 /* ---- orders -----------------------------------------------------------------------------------*/
 
@@ -125,7 +129,8 @@ static bool take_all(struct taking *taking, struct mrc_redis *redis, struct mrc_
     int64_t now_us = apr_time_now();
     size_t at = 0, count = 1;
 
-    for (; count > 0 && taking->status == APR_SUCCESS && taking->ordered == APR_SUCCESS;
+    for (; count > 0 && at < ENTRIES_MAX && taking->status == APR_SUCCESS &&
+           taking->ordered == APR_SUCCESS;
          at += count) {
         if (!mrc_registry_revocations(redis, taking->keys, now_us, at, take, taking, &count, error))
             return false;
@@ -183,7 +188,7 @@ static bool set_order_error(struct mrc_engine_error *error, apr_status_t status)
 }
 
 bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
-                    enum mrc_redis_verdict verdict, struct mrc_relay_joined *ret_joined,
+                    unsigned debts, struct mrc_relay_joined *ret_joined,
                     struct mrc_engine_error *error)
 {
     struct taking taking = {.hub = hub, .list = mrc_hub_revocations(hub), .keys = keys};
@@ -201,10 +206,11 @@ bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct m
     is_good = take_all(&taking, redis, error);
     if (is_good && taking.ordered != APR_SUCCESS)
         is_good = set_order_error(error, taking.ordered);
-    if (is_good && verdict == MRC_REDIS_GAP)
-        remove_others(&taking, mrc_buf_bytes(&copy));
-    else if (is_good && verdict != MRC_REDIS_SAME) /* then what has changed stands in the log */
+    /* Without debts, what has changed stands in the log. */
+    if (is_good && (debts & MRC_LINK_OWES_ENTRIES))
         is_good = enter_others(&taking, redis, mrc_buf_bytes(&copy), error);
+    else if (is_good && (debts & MRC_LINK_OWES_LIST))
+        remove_others(&taking, mrc_buf_bytes(&copy));
     ret_joined->is_full = taking.status != APR_SUCCESS;
     ret_joined->has_orders = taking.has_orders;
     mrc_buf_free(&copy);

@@ -30,9 +30,9 @@ struct mrc_relay_joined {
 };
 
 /* The hub joins: takes the standing revocations, ends the streams of those that are new here, and
- * enters those that the engine has lost according to VERDICT. */
+ * enters those that the engine has lost, according to DEBTS (enum mrc_link_debt). */
 bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
-                    enum mrc_redis_verdict verdict, struct mrc_relay_joined *ret_joined,
+                    unsigned debts, struct mrc_relay_joined *ret_joined,
                     struct mrc_engine_error *error);
 
 #endif

@@ -18,7 +18,7 @@ LINK_SOURCES = \
 NO_LINK_SOURCES = %D%/none.c
 if HAVE_HIREDIS
 libmrchub_la_SOURCES += $(LINK_SOURCES)
-unit_tests += tests/unit/hub/transport/test_outbox
+unit_tests += tests/unit/hub/transport/test_member tests/unit/hub/transport/test_outbox
 else
 libmrchub_la_SOURCES += $(NO_LINK_SOURCES)
 endif

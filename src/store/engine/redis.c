@@ -388,7 +388,7 @@ bool mrc_redis_join_reply(const struct redisReply *reply, const char *bounds,
 
     if (!mrc_reply_number(mrc_reply_at(reply, 0), &generation) || generation > UINT32_MAX ||
         generation == 0 || !mrc_reply_number(mrc_reply_at(reply, 1), &join.newest) ||
-        !mrc_reply_number(mrc_reply_at(reply, 2), &join.oldest) ||
+        !mrc_reply_number(mrc_reply_at(reply, 2), &join.oldest) || join.oldest == 0 ||
         !parse_verdict(mrc_reply_text(mrc_reply_at(reply, 3)), &join.verdict) ||
         !mrc_reply_number(mrc_reply_at(reply, 4), &join.last) || key.len > MRC_REDIS_KEY_MAX)
         return false;

@@ -68,10 +68,9 @@ void mrc_link_carry(const struct mrc_link *from, struct mrc_link *to)
     struct mrc_link_position position;
     char key[MRC_LINK_KEY_MAX + 1];
     size_t key_bytes = mrc_link_get_key(from, key);
-    uint64_t unused, number;
+    uint64_t seq, number;
 
     mrc_link_get_position(from, &position);
-    position.since_seq = 0; /* only how much of the ring a search for lost entries looks at */
     mrc_link_set_position(to, &position);
     key[key_bytes] = '\0';
     if (key_bytes)
@@ -79,8 +78,9 @@ void mrc_link_carry(const struct mrc_link *from, struct mrc_link *to)
     for (unsigned i = 0; i < MRC_LINK_COUNTERS; i++)
         mrc_link_count(to, i, mrc_link_get_count(from, i));
     atomic_store(&to->layout->joined, atomic_load(&from->layout->joined));
-    if (mrc_link_get_fork(from, &unused, &number))
-        mrc_link_note_fork(to, 0, number); /* the whole ring is looked at */
+    mrc_link_set_debts(to, mrc_link_get_debts(from));
+    if (mrc_link_get_fork(from, &seq, &number))
+        mrc_link_note_fork(to, seq, number);
     for (unsigned i = 0; i < MRC_LINK_WINDOWS; i++) {
         if (atomic_load(&from->layout->windows[i].last))
             carry_window(&from->layout->windows[i], to);
@@ -122,18 +122,25 @@ void mrc_link_get_position(const struct mrc_link *link, struct mrc_link_position
     };
 }
 
+/*
+ * In one generation, a death in between leaves a token of another entry, as in mrc_link_advance().
+ * A place without a generation would not do: the next leader would read the log from its beginning,
+ * and take what the ring has no more for new.
+ */
 void mrc_link_set_position(struct mrc_link *link, const struct mrc_link_position *position)
 {
     struct mrc_link_layout *layout = link->layout;
+    bool is_other = atomic_load(&layout->generation) != position->generation;
 
-    if (atomic_load(&layout->generation) != position->generation)
+    atomic_store(&layout->old_number, position->old_number);
+    atomic_store(&layout->old_generation, position->old_generation);
+    if (is_other) {
         atomic_store(&layout->has_beaten, 0);
-    atomic_store(&layout->generation, 0); /* a death in between leaves no position */
+        atomic_store(&layout->generation, 0); /* a death in between leaves no position */
+    }
     mrc_link_advance(link, position->number, position->token_writer, position->token_counter,
                      position->token_time_us);
     atomic_store(&layout->since_seq, position->since_seq);
-    atomic_store(&layout->old_generation, position->old_generation);
-    atomic_store(&layout->old_number, position->old_number);
     atomic_store(&layout->generation, position->generation);
 }
 
@@ -223,6 +230,16 @@ void mrc_link_set_key(struct mrc_link *link, const char *key)
         atomic_store(&link->layout->key[at / sizeof(word)], word);
     }
     atomic_store(&link->layout->key_bytes, len);
+}
+
+unsigned mrc_link_get_debts(const struct mrc_link *link)
+{
+    return (unsigned)atomic_load(&link->layout->debts);
+}
+
+void mrc_link_set_debts(struct mrc_link *link, unsigned debts)
+{
+    atomic_store(&link->layout->debts, debts);
 }
 
 void mrc_link_set_joined(struct mrc_link *link)

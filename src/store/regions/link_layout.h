@@ -89,7 +89,7 @@ struct mrc_link_layout {
     _Atomic uint64_t lost_after; /* seq: what the ring had after it, the engine had lost */
     _Atomic uint64_t losses;     /* how often that was found; written after LOST_AFTER */
 
-    uint8_t reserved2[8];
+    _Atomic uint64_t debts; /* bits of enum mrc_link_debt; by the leader */
 
     _Atomic uint64_t counters[MRC_LINK_COUNTERS]; /* enum mrc_link_counter; by anybody */
 };

@@ -455,7 +455,7 @@ apr_status_t mrc_roster_read(const struct mrc_roster *roster, uint32_t cell,
 apr_status_t mrc_roster_read_untold(const struct mrc_roster *roster, unsigned slot, uint32_t cell,
                                     struct mrc_roster_entry *entry)
 {
-    return owner_of(load(roster, cell)) == slot
+    return mrc_roster_from(roster, cell) == cell && owner_of(load(roster, cell)) == slot
                ? read_in(roster, cell, 1u << MRC_ROSTER_ACTIVE, entry)
                : APR_NOTFOUND;
 }
@@ -536,7 +536,8 @@ void mrc_roster_set_told(struct mrc_roster *roster, uint32_t id)
 
 void mrc_roster_untell(struct mrc_roster *roster)
 {
-    for (uint32_t cell = 0; cell < roster->cell_count; cell++)
+    for (uint32_t cell = mrc_roster_from(roster, 0); cell < roster->cell_count;
+         cell = mrc_roster_from(roster, cell + 1))
         change_state(roster, cell, MRC_ROSTER_TOLD, MRC_ROSTER_ACTIVE);
 }
 

@@ -12,22 +12,25 @@ static void add(uint64_t number, uint64_t counter)
     ck_assert(mrc_lineage_add(&lineage, &entry));
 }
 
-/* The number of entries that ENGINE, a log of COUNT counters from number 1 on, shares. */
-static size_t search(const uint64_t *engine, size_t count, unsigned *ret_questions)
+/* The number of entries that ENGINE shares, a log of COUNT counters from number 1 on, of which it
+ * has removed those before OLDEST. */
+static size_t search(const uint64_t *engine, size_t oldest, size_t count, unsigned *ret_questions)
 {
     struct mrc_lineage_search search;
     unsigned questions = 0;
     size_t i;
 
-    mrc_lineage_begin(&lineage, count, &search);
+    mrc_lineage_begin(&lineage, oldest, count, &search);
     while (mrc_lineage_next(&search, &i)) {
         const struct mrc_lineage_entry *entry = &lineage.entries[i];
 
         questions++;
         mrc_lineage_answer(&search, i,
-                           entry->number <= count && engine[entry->number - 1] == entry->counter);
+                           entry->number >= oldest && entry->number <= count &&
+                               engine[entry->number - 1] == entry->counter);
     }
     *ret_questions = questions;
+    ck_assert_uint_le(search.trimmed, search.shared);
     return search.shared;
 }
 
@@ -36,7 +39,7 @@ START_TEST(an_empty_ring_shares_nothing)
     unsigned questions;
 
     mrc_lineage_close(&lineage);
-    ck_assert_uint_eq(search(NULL, 0, &questions), 0);
+    ck_assert_uint_eq(search(NULL, 1, 0, &questions), 0);
     ck_assert_uint_eq(questions, 0);
 }
 END_TEST
@@ -57,10 +60,38 @@ START_TEST(entries_of_a_log_that_is_gone_are_left_out)
 }
 END_TEST
 
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A ring keeps more than the log, which has removed most of what both have had. */
+START_TEST(the_fork_is_found_behind_what_the_log_has_removed)
+{
+    uint64_t engine[1000];
+    unsigned questions;
+
+    for (size_t i = 0; i < 1000; i++) {
+        engine[i] = i + 1;
+        add(i + 1, i + 1);
+    }
+    mrc_lineage_close(&lineage);
+    ck_assert_uint_eq(search(engine, 900, 980, &questions), 980);
+    ck_assert_uint_eq(search(engine, 981, 980, &questions), 980); /* the log is empty */
+    ck_assert_uint_eq(questions, 0);
+    for (size_t i = 950; i < 990; i++)
+        engine[i] = 2000 + i; /* what was put back meanwhile */
+    ck_assert_uint_eq(search(engine, 900, 990, &questions), 950);
+    ck_assert_uint_le(questions, 7);
+    mrc_lineage_free(&lineage);
+}
+END_TEST
+
 /*
  * A model: a machine mirrors a log that loses its tail now and then, and goes on with other
- * entries. The fork that the search finds is where the log of the machine and that of the engine
- * part, whatever has happened before.
+ * entries, and that is trimmed. The fork that the search finds is where the log of the machine and
+ * that of the engine part, whatever has happened before. Of entries that are trimmed it assumes
+ * that both have had them.
  */
 START_TEST(the_fork_is_found)
 {
@@ -84,7 +115,7 @@ START_TEST(the_fork_is_found)
         if (random() % 3 == 0) {
             size_t left = count - (count ? (size_t)random() % (count + 1) % 20 : 0);
             struct mrc_lineage copy = {.count = 0};
-            size_t found, fork = left < shared ? left : shared;
+            size_t found, fork = left < shared ? left : shared, mine = 0, oldest = 1;
 
             count = left;
             grow = (size_t)random() % 6;
@@ -93,8 +124,13 @@ START_TEST(the_fork_is_found)
             for (size_t i = 0; i < lineage.count; i++)
                 ck_assert(mrc_lineage_add(&copy, &lineage.entries[i]));
             mrc_lineage_close(&lineage);
-            found = search(engine, count, &questions);
-            ck_assert_uint_eq(found ? lineage.entries[found - 1].number : 0, fork);
+            if (lineage.count)
+                mine = lineage.entries[lineage.count - 1].number;
+            if (random() % 2)
+                oldest = 1 + (size_t)random() % (count + 1);
+            found = search(engine, oldest, count, &questions);
+            ck_assert_uint_eq(found ? lineage.entries[found - 1].number : 0,
+                              fork + 1 < oldest ? least(oldest - 1, least(mine, count)) : fork);
             ck_assert_uint_le(questions, 10);
             mrc_lineage_free(&lineage);
             lineage = copy; /* the ring keeps what is gone */
@@ -112,6 +148,7 @@ int main(void)
 
     tcase_add_test(tcase, an_empty_ring_shares_nothing);
     tcase_add_test(tcase, entries_of_a_log_that_is_gone_are_left_out);
+    tcase_add_test(tcase, the_fork_is_found_behind_what_the_log_has_removed);
     tcase_add_loop_test(tcase, the_fork_is_found, 0, 300);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

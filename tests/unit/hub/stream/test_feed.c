@@ -6,6 +6,7 @@
 
 #include "dispatcher_unit.h"
 #include "failing_alloc.h"
+#include "store/regions/link.h"
 #include "tokens.h"
 
 static atomic_uint costly_writes, quick_writes;
@@ -260,6 +261,54 @@ START_TEST(an_overrun_ends_the_streams_that_missed_something)
 }
 END_TEST
 
+/* As the link of a hub with a transport: appends the update of another machine. */
+static void mirror(unsigned id)
+{
+    struct mrc_bytes topic = mrc_bytes_of("https://example.com/a");
+    const struct mrc_update update = {.topics = &topic, .topics_count = 1};
+    char text[32];
+    struct mrc_buf buf;
+    uint64_t seq, pos;
+
+    snprintf(text, sizeof(text), "id-%u", id);
+    mrc_buf_init(&buf, SIZE_MAX);
+    mrc_update_encode(&update, &buf);
+    ck_assert_int_eq(mrc_ring_append(mrc_hub_ring(place.hub), mrc_bytes_of(text),
+                                     mrc_buf_bytes(&buf), 1, apr_time_now(), SECOND, &seq, &pos),
+                     APR_SUCCESS);
+    mrc_buf_free(&buf);
+    mrc_hub_segment_wake(place.segment, place.notify);
+}
+
+/* Those that begin after it have missed nothing, and may have no cursor to come back with. */
+START_TEST(a_gap_ends_the_streams_that_began_before)
+{
+    static const struct mrc_transport_spec transport = {.machine = "m", .name = "hub"};
+    struct mrc_hub_spec spec = patient;
+    struct client *before, *after;
+    struct mrc_link *link;
+
+    spec.transport = &transport;
+    start(1 << 20, 1, &spec);
+    link = mrc_hub_link(place.hub);
+    mrc_link_set_joined(link);
+    mrc_link_note_gap(link);
+    before = connect_all();
+    mirror(0);
+    wait_until(received(before) == 1);
+    mrc_link_note_gap(link);
+    after = connect_all();
+    mirror(1);
+    wait_until(received(after) == 1);
+    ck_assert_ended(before, MRC_END_OVERRUN);
+    ck_assert_uint_eq(received(before), 1);
+    mirror(2);
+    wait_until(received(after) == 2);
+    ck_assert_int_eq(atomic_load(&after->end), STILL_OPEN);
+    finish();
+}
+END_TEST
+
 /* Fails unless CLIENT has got the ids FIRST to END - 1, each once and in order. */
 static void ck_assert_in_order(const struct client *client, long first, long end)
 {
@@ -400,6 +449,7 @@ int main(void)
     tcase_add_test(tcase, a_token_is_freed_while_its_update_is_delivered);
     tcase_add_test(tcase, an_unreadable_record_is_skipped);
     tcase_add_test(tcase, an_overrun_ends_the_streams_that_missed_something);
+    tcase_add_test(tcase, a_gap_ends_the_streams_that_began_before);
     tcase_add_test(tcase, after_an_overrun_streams_read_from_the_disk);
     tcase_add_test(tcase, a_hub_that_has_moved_ends_its_streams);
     tcase_add_test(tcase, no_memory_to_listen);

@@ -108,13 +108,19 @@ static bool is_answered(int slot, apr_status_t status)
     return true;
 }
 
-static struct mrc_outbox *open_outbox(void)
+/* What a leader begins with, when the ring has the updates of this machine up to SEEN. */
+static struct mrc_outbox *open_after(uint64_t seen, bool has_replicas)
 {
-    struct mrc_outbox *outbox = mrc_outbox_create(staging, shared_link, false);
+    struct mrc_outbox *outbox = mrc_outbox_create(staging, shared_link, has_replicas);
 
     ck_assert_ptr_nonnull(outbox);
-    ck_assert(mrc_outbox_adopt(outbox, atomic_load(&engine->arrived)));
+    ck_assert(mrc_outbox_adopt(outbox, seen));
     return outbox;
+}
+
+static struct mrc_outbox *open_outbox(void)
+{
+    return open_after(atomic_load(&engine->arrived), false);
 }
 
 /* Sends a batch. RET_PUBLISH gets its counters. */
@@ -206,6 +212,56 @@ START_TEST(what_the_engine_does_not_have_is_sent_again_with_its_counters)
 }
 END_TEST
 
+/* The engine counts the replicas for each batch, also for one that it has refused. */
+START_TEST(the_answer_of_the_replicas_is_that_of_its_batch)
+{
+    struct mrc_redis_publish publish;
+    struct mrc_outbox *outbox = open_after(0, true);
+    int first = stage(1), second, third;
+
+    ck_assert(send_batch(outbox, &publish));
+    mrc_outbox_refused(outbox); /* its memory is full */
+    ck_assert(is_answered(first, MRC_STATUS_UNREACHABLE));
+    second = stage(1);
+    ck_assert(!send_batch(outbox, &publish));
+    mrc_outbox_confirmed(outbox, true, 1);
+    ck_assert(send_batch(outbox, &publish));
+    third = stage(1);
+    ck_assert(!send_batch(outbox, &publish));
+    mrc_outbox_stored(outbox, 1);
+    mrc_outbox_arrived(outbox, 2, 1);
+    ck_assert(!is_answered(second, APR_SUCCESS));
+    mrc_outbox_confirmed(outbox, true, 1);
+    ck_assert(is_answered(second, APR_SUCCESS));
+    ck_assert(send_batch(outbox, &publish));
+    mrc_outbox_stored(outbox, 2);
+    mrc_outbox_confirmed(outbox, false, 1);
+    ck_assert(is_answered(third, MRC_STATUS_UNCONFIRMED));
+    ck_assert(mrc_outbox_is_empty(outbox));
+    mrc_outbox_free(outbox);
+}
+END_TEST
+
+/* Its bytes may lie in a socket of an engine that has stopped for a while. */
+START_TEST(what_was_sent_once_is_never_certain_not_to_be_stored)
+{
+    struct mrc_redis_publish publish;
+    struct mrc_outbox *outbox = open_outbox();
+    int sent = stage(1), unsent;
+
+    ck_assert(send_batch(outbox, &publish));
+    unsent = stage(2);
+    mrc_outbox_lost(outbox);
+    mrc_outbox_settle(outbox, 0, 0, true); /* the engine does not have it */
+    mrc_outbox_lost(outbox);               /* before it is sent again */
+    mrc_outbox_refuse_staged(outbox);
+    ck_assert(is_answered(sent, MRC_STATUS_UNCONFIRMED));
+    ck_assert(is_answered(unsent, MRC_STATUS_UNREACHABLE));
+    ck_assert(mrc_outbox_is_empty(outbox));
+    mrc_outbox_free(outbox);
+}
+END_TEST
+
 START_TEST(what_was_sent_before_a_loss_says_where_the_fork_was)
 {
     struct mrc_redis_publish publish;
@@ -252,6 +308,65 @@ START_TEST(what_was_sent_before_a_loss_says_where_the_fork_was)
 END_TEST
 
 /* ---- a leader dies ----------------------------------------------------------------------------*/
+
+/* Stages a package of COUNT updates, which a leader sends and dies. */
+static int leave(size_t count)
+{
+    struct mrc_redis_publish publish;
+    struct mrc_outbox *outbox = open_outbox();
+    int slot = stage(count);
+
+    ck_assert(send_batch(outbox, &publish));
+    mrc_outbox_free(outbox);
+    return slot;
+}
+
+START_TEST(the_next_leader_answers_what_is_in_the_ring)
+{
+    int slot = leave(2);
+    struct mrc_outbox *outbox = open_after(2, false);
+
+    ck_assert(is_answered(slot, APR_SUCCESS));
+    ck_assert(mrc_outbox_is_empty(outbox));
+    mrc_outbox_free(outbox);
+}
+END_TEST
+
+START_TEST(the_next_leader_does_not_know_which_replicas_have_it)
+{
+    int slot = leave(2);
+    struct mrc_outbox *outbox = open_after(2, true);
+
+    ck_assert(is_answered(slot, MRC_STATUS_UNCONFIRMED));
+    ck_assert(mrc_outbox_is_empty(outbox));
+    mrc_outbox_free(outbox);
+}
+END_TEST
+
+/* The engine may lose the rest before it has come. */
+START_TEST(a_package_of_which_the_ring_has_a_part_is_not_answered_yet)
+{
+    int slot = leave(3);
+    struct mrc_redis_publish publish;
+    struct mrc_outbox *outbox = open_after(2, false);
+
+    ck_assert(!is_answered(slot, APR_SUCCESS));
+    mrc_outbox_settle(outbox, 1, 1, true); /* the engine has lost two of the three */
+    ck_assert(mrc_outbox_put_back(outbox, 2, 1, mrc_bytes_of("id"), mrc_bytes_of("payload"), 1));
+    for (int batch = 0; batch < 2; batch++) { /* one for each of the two, in any order */
+        ck_assert(send_batch(outbox, &publish));
+        mrc_outbox_stored(outbox, 3);
+    }
+    ck_assert(!send_batch(outbox, &publish));
+    mrc_outbox_arrived(outbox, 2, 1);
+    ck_assert(!is_answered(slot, APR_SUCCESS));
+    mrc_outbox_arrived(outbox, 3, 1);
+    ck_assert(is_answered(slot, APR_SUCCESS));
+    mrc_outbox_reached(outbox, 3, 1);
+    ck_assert(mrc_outbox_is_empty(outbox));
+    mrc_outbox_free(outbox);
+}
+END_TEST
 
 /* The work of a leader for one package of two updates. */
 static void lead(void)
@@ -389,7 +504,12 @@ int main(void)
     tcase_add_test(tcase, a_package_without_entries_is_answered_when_the_ring_is_behind_it);
     tcase_add_test(tcase, the_same_after_the_answer_was_lost);
     tcase_add_test(tcase, what_the_engine_does_not_have_is_sent_again_with_its_counters);
+    tcase_add_test(tcase, the_answer_of_the_replicas_is_that_of_its_batch);
+    tcase_add_test(tcase, what_was_sent_once_is_never_certain_not_to_be_stored);
     tcase_add_test(tcase, what_was_sent_before_a_loss_says_where_the_fork_was);
+    tcase_add_test(tcase, the_next_leader_answers_what_is_in_the_ring);
+    tcase_add_test(tcase, the_next_leader_does_not_know_which_replicas_have_it);
+    tcase_add_test(tcase, a_package_of_which_the_ring_has_a_part_is_not_answered_yet);
     tcase_add_test(tcase, a_leader_dies_at_every_instruction);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

@@ -117,6 +117,7 @@ START_TEST(a_reload_carries_windows_and_fork)
         .token_writer = 1,
         .token_counter = 2,
         .token_time_us = 3,
+        .since_seq = 4,
     };
     struct mrc_link *from = make(), *to = make();
     struct mrc_link_position got;
@@ -126,7 +127,9 @@ START_TEST(a_reload_carries_windows_and_fork)
     mrc_link_unsettle(from, 10, 20, 1);
     mrc_link_unsettle(from, 30, MRC_LINK_OPEN, 1);
     mrc_link_bury(from, 10, 15);
+    mrc_link_set_debts(from, MRC_LINK_OWES_LIST);
     mrc_link_carry(from, to);
+    ck_assert_uint_eq(mrc_link_get_debts(to), MRC_LINK_OWES_LIST);
     ck_assert(mrc_link_is_dead(to, 10) && mrc_link_is_dead(to, 15) && !mrc_link_is_dead(to, 16));
     ck_assert(!mrc_link_is_dead(to, 9) && !mrc_link_is_dead(to, 30));
     ck_assert_uint_eq(window_of(to, 20), 10);
@@ -136,11 +139,12 @@ START_TEST(a_reload_carries_windows_and_fork)
     ck_assert(!mrc_link_get_fork(to, &seq, &number));
     mrc_link_get_position(to, &got);
     ck_assert_int_eq(got.token_time_us, 3);
+    ck_assert_uint_eq(got.since_seq, 4); /* what is before belongs to a log that is gone */
     mrc_link_note_fork(from, 29, 90);
     mrc_link_note_fork(from, 35, 80); /* the earlier one of each */
     mrc_link_carry(from, to);
     ck_assert(mrc_link_get_fork(to, &seq, &number));
-    ck_assert_uint_eq(seq, 0);
+    ck_assert_uint_eq(seq, 29);
     ck_assert_uint_eq(number, 80);
     ck_assert(mrc_link_get_fork(from, &seq, &number));
     ck_assert_uint_eq(seq, 29);
@@ -186,6 +190,8 @@ END_TEST
 
 /* ---- a leader dies ----------------------------------------------------------------------------*/
 
+typedef void work_fn(struct mrc_link *link);
+
 static void work(struct mrc_link *link)
 {
     mrc_link_unsettle(link, 90, 95, 1); /* takes the place of one that is joined */
@@ -193,9 +199,9 @@ static void work(struct mrc_link *link)
     mrc_link_settle(link, 99);
 }
 
-/* Runs work() in a process that dies after STEPS instructions. 1: it was killed; 0: it had ended
+/* Runs DO_WORK in a process that dies after STEPS instructions. 1: it was killed; 0: it had ended
  * before; -1: the system forbids ptrace. */
-static int die_after(struct mrc_link *link, unsigned steps)
+static int die_after(work_fn *do_work, struct mrc_link *link, unsigned steps)
 {
     int status;
     pid_t pid = fork();
@@ -205,7 +211,7 @@ static int die_after(struct mrc_link *link, unsigned steps)
         if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
             _exit(77);
         raise(SIGSTOP);
-        work(link);
+        do_work(link);
         _exit(0);
     }
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
@@ -258,7 +264,7 @@ START_TEST(a_leader_dies_at_every_instruction)
 
         for (uint64_t first = 10; first <= 70; first += 20)
             mrc_link_unsettle(link, first, first + 5, 1);
-        killed = die_after(link, steps);
+        killed = die_after(work, link, steps);
         if (killed == -1) {
             fprintf(stderr, "# ptrace is forbidden here: not tested\n");
             return;
@@ -267,6 +273,95 @@ START_TEST(a_leader_dies_at_every_instruction)
     }
     fprintf(stderr, "# %u instructions, every %uth\n", steps, step);
     ck_assert_uint_gt(steps, 100);
+}
+END_TEST
+
+static const struct mrc_link_position before = {
+    .generation = 7,
+    .number = 100,
+    .token_writer = 1,
+    .token_counter = 100,
+    .token_time_us = 100,
+    .since_seq = 10,
+    .old_generation = 5,
+    .old_number = 50,
+};
+
+/* As after a loss: the place is another one in the same log. */
+static void go_back(struct mrc_link *link)
+{
+    struct mrc_link_position position = before;
+
+    position.number = position.token_counter = 90;
+    position.token_time_us = 90;
+    position.old_generation = 0;
+    mrc_link_set_position(link, &position);
+}
+
+static void begin_anew(struct mrc_link *link)
+{
+    struct mrc_link_position position = before;
+
+    position.generation = 8;
+    position.number = position.token_counter = 0;
+    position.token_writer = 0;
+    position.token_time_us = 0;
+    position.since_seq = 200;
+    position.old_generation = before.generation;
+    position.old_number = before.number;
+    mrc_link_set_position(link, &position);
+}
+
+/* A word in between may have either value, but the place is one of the log. */
+static void judge_going_back(const struct mrc_link_position *got, unsigned steps)
+{
+    ck_assert_msg(got->generation == before.generation, "after %u steps: no generation", steps);
+    ck_assert_msg(got->number == 90 || got->number == 100, "after %u steps: another number", steps);
+    ck_assert_msg(got->since_seq == before.since_seq, "after %u steps: another ring", steps);
+    ck_assert_msg(got->number == 100 || (got->token_counter == 90 && got->token_time_us == 90),
+                  "after %u steps: the number comes before its token", steps);
+}
+
+/* A generation that is known is that of everything else. */
+static void judge_beginning(const struct mrc_link_position *got, unsigned steps)
+{
+    if (got->generation == before.generation)
+        ck_assert_msg(got->number == before.number && got->since_seq == before.since_seq,
+                      "after %u steps: a place in another log", steps);
+    else if (got->generation)
+        ck_assert_msg(got->generation == 8 && got->number == 0 && got->since_seq == 200 &&
+                          got->old_generation == 7 && got->old_number == 100,
+                      "after %u steps: a place in another log", steps);
+    else
+        ck_assert_msg(got->old_generation == 7 && got->old_number == 100,
+                      "after %u steps: what was read before is forgotten", steps);
+}
+
+START_TEST(a_leader_dies_while_it_moves)
+{
+    static const struct {
+        work_fn *work;
+        void (*judge)(const struct mrc_link_position *got, unsigned steps);
+    } moves[] = {{go_back, judge_going_back}, {begin_anew, judge_beginning}};
+    unsigned step = 1;
+    int killed = 1;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    step = 23;
+#endif
+    for (unsigned steps = 0; killed == 1; steps += step) {
+        struct mrc_link *link = make();
+        struct mrc_link_position got;
+
+        mrc_link_set_position(link, &before);
+        killed = die_after(moves[_i].work, link, steps);
+        if (killed == -1) {
+            fprintf(stderr, "# ptrace is forbidden here: not tested\n");
+            return;
+        }
+        mrc_link_get_position(link, &got);
+        moves[_i].judge(&got, steps);
+    }
 }
 END_TEST
 
@@ -283,6 +378,7 @@ int main(void)
     tcase_add_test(tcase, a_reload_carries_windows_and_fork);
     tcase_add_test(tcase, no_window_is_overlooked_while_two_are_joined);
     tcase_add_test(tcase, a_leader_dies_at_every_instruction);
+    tcase_add_loop_test(tcase, a_leader_dies_while_it_moves, 0, 2);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -244,6 +244,55 @@ END_TEST
 
 /* ---- Dead children ----------------------------------------------------------------------------*/
 
+/* The number of pages of BYTES from BASE on that have memory. */
+static size_t count_pages(void *base, size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = (bytes + page - 1) / page, count = 0;
+    unsigned char *has = malloc(pages);
+
+    ck_assert_int_eq(mincore(base, bytes, has), 0);
+    for (size_t i = 0; i < pages; i++)
+        count += has[i] & 1;
+    free(has);
+    return count;
+}
+
+/* On a full file system, that would end the process. */
+START_TEST(cells_that_are_not_allocated_are_not_touched)
+{
+    const uint32_t own = 16384, shared = 16384;
+    const size_t head = 65536, bytes = head + mrc_roster_bytes(own, shared);
+    char *base = store_shared(bytes);
+    struct mrc_sparse *pages;
+    size_t before, found = 0;
+    apr_status_t status;
+    uint32_t id;
+
+    status = mrc_sparse_create(store_pool(), base, bytes, 2048, 4096, head + 4096, store_budget(),
+                               &pages);
+    if (status == APR_ENOTIMPL) {
+        fprintf(stderr, "# the kernel cannot allocate pages one by one: not tested\n");
+        return;
+    }
+    ck_assert_int_eq(status, APR_SUCCESS);
+    roster = mrc_roster_create(store_pool(), base + head, own, shared);
+    mrc_roster_use_sparse(roster, pages);
+    id = add(1, 10, 10, 'a', true);
+    mrc_roster_activate(roster, id);
+    before = count_pages(base, bytes);
+    for (uint32_t cell = 0; cell < mrc_roster_count(roster); cell++) {
+        found += mrc_roster_read_untold(roster, 1, cell, &got) == APR_SUCCESS;
+        found += mrc_roster_read_told(roster, cell, &got) == APR_SUCCESS;
+    }
+    mrc_roster_set_told(roster, id);
+    mrc_roster_untell(roster);
+    ck_assert_int_eq(mrc_roster_read_untold(roster, 1, id, &got), APR_SUCCESS);
+    ck_assert_uint_eq(found, 1);
+    ck_assert_uint_eq(count_pages(base, bytes), before);
+    mrc_roster_release(roster, id);
+}
+END_TEST
+
 START_TEST(entries_of_dead_children_become_orphans)
 {
     uint32_t his = add(7, 300, 20, 'x', false);
@@ -549,6 +598,7 @@ int main(void)
     tcase_add_test(tcase, lengths_have_bounds);
     tcase_add_test(tcase, small_entries_have_cells_of_their_own);
     tcase_add_test(tcase, the_capacity_grows_with_the_subscribers);
+    tcase_add_test(tcase, cells_that_are_not_allocated_are_not_touched);
     tcase_add_test(tcase, entries_of_dead_children_become_orphans);
     tcase_add_test(tcase, a_roster_moves);
     tcase_add_test(tcase, readers_see_whole_entries);

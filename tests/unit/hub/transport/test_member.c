@@ -1,0 +1,363 @@
+/* A hub that mirrors a log: whatever its leader does when it dies, the next one goes on from what
+ * the ring has. */
+#include <inttypes.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include <hiredis/hiredis.h>
+
+#include "core/base/buf.h"
+#include "hub/transport/beat.h"
+#include "hub/transport/member.h"
+#include "hub_unit.h"
+#include "store/engine/entry.h"
+#include "store/history/history.h"
+#include "store/regions/link.h"
+#include "store/regions/roster.h"
+
+#define OTHER UINT64_C(0xff) /* a writer */
+
+static const char *const path = "/hub";
+static const struct mrc_transport_spec transport = {
+    .engine = {.timeout_us = 1000 * 1000},
+    .prefix = "mercure",
+    .name = "hub",
+    .identity = "/hub",
+    .machine = "machine",
+    .lease_us = 15 * 1000 * 1000,
+};
+static const struct mrc_hub_spec spec = {
+    .shape = {.roster_subscribers = 4},
+    .paths = &path,
+    .paths_count = 1,
+    .transport = &transport,
+};
+
+static struct hub_place place;
+static struct mrc_link *the_link;
+static struct mrc_ring *ring;
+
+static void setup(void)
+{
+    place = hub_place_open(1024 * 1024, &spec);
+    the_link = mrc_hub_link(place.hub);
+    ring = mrc_hub_ring(place.hub);
+    ck_assert_ptr_nonnull(the_link);
+}
+
+static void tear_down(void)
+{
+    hub_place_close(&place);
+}
+
+static void ignore(void *ctx, const struct mrc_link_report *report)
+{
+}
+
+/* A leader. */
+static struct mrc_member lead(void)
+{
+    struct mrc_member member;
+
+    mrc_member_init(place.pool, &member, place.hub, ignore, NULL);
+    ck_assert(mrc_member_lead(&member));
+    return member;
+}
+
+/* The next leader; RET_POSITION gets where it goes on. */
+static void lead_again(struct mrc_link_position *ret_position)
+{
+    struct mrc_member member = lead();
+
+    mrc_link_get_position(the_link, ret_position);
+    ck_assert_uint_eq(ret_position->number, member.position.number);
+    mrc_member_resign(&member);
+}
+
+static void begin_at(uint64_t number, uint64_t since_seq)
+{
+    const struct mrc_link_position position = {
+        .generation = 1, .number = number, .since_seq = since_seq};
+
+    mrc_link_set_position(the_link, &position);
+}
+
+/* Appends the record of an update to BUF. */
+static void add_record(struct mrc_buf *buf)
+{
+    struct mrc_bytes topic = mrc_bytes_of("https://example.com/topic");
+    const struct mrc_update update = {
+        .topics = &topic, .topics_count = 1, .data = mrc_bytes_of("text")};
+
+    mrc_update_encode(&update, buf);
+}
+
+/* Takes the entry NUMBER of OTHER from the log. */
+static bool take(struct mrc_member *member, uint64_t number)
+{
+    struct mrc_entry entry = {
+        .number = number,
+        .generation = 1,
+        .is_ours = true,
+        .head.token = {.writer = OTHER, .counter = number, .time_us = (int64_t)(1000 + number)},
+    };
+    struct mrc_engine_error error;
+    struct mrc_buf record, blob;
+    bool is_good;
+
+    mrc_buf_init(&record, SIZE_MAX);
+    mrc_buf_init(&blob, SIZE_MAX);
+    add_record(&record);
+    mrc_entry_add_blob(&blob, 0, mrc_bytes_of("urn:id"), mrc_buf_bytes(&record));
+    entry.blob = mrc_buf_bytes(&blob);
+    is_good = mrc_member_take(member, &entry, 1, &error);
+    mrc_buf_free(&record);
+    mrc_buf_free(&blob);
+    return is_good;
+}
+
+/* What a leader does last before it dies: the entry is in the ring, and its place is not noted. */
+static void append(uint64_t number)
+{
+    const struct mrc_update_origin origin = {number, OTHER, number};
+    struct mrc_buf plain, buf;
+    struct mrc_record record = {
+        .id = mrc_bytes_of("urn:id"), .stored_bytes = 1, .time_us = (int64_t)(1000 + number)};
+    struct mrc_tags tags;
+
+    mrc_buf_init(&plain, SIZE_MAX);
+    mrc_buf_init(&buf, SIZE_MAX);
+    add_record(&plain);
+    ck_assert(mrc_update_add_origin(mrc_buf_bytes(&plain), &origin, &buf));
+    record.payload = mrc_buf_bytes(&buf);
+    mrc_tags_clear(&tags);
+    ck_assert_int_eq(mrc_history_mirror(mrc_hub_history(place.hub), &record, apr_time_now(), &tags),
+                     APR_SUCCESS);
+    mrc_buf_free(&plain);
+    mrc_buf_free(&buf);
+}
+
+static void check_position(const struct mrc_link_position *position, uint64_t number)
+{
+    ck_assert_uint_eq(position->generation, 1);
+    ck_assert_uint_eq(position->number, number);
+    ck_assert_uint_eq(position->token_writer, OTHER);
+    ck_assert_uint_eq(position->token_counter, number);
+    ck_assert_int_eq(position->token_time_us, (int64_t)(1000 + number));
+}
+
+/* Otherwise the engine could lose the entry without anybody seeing that. */
+START_TEST(an_entry_that_a_dead_leader_has_appended_is_the_last_one)
+{
+    struct mrc_member member;
+    struct mrc_link_position got;
+
+    begin_at(0, 0);
+    member = lead();
+    ck_assert(take(&member, 1));
+    mrc_member_resign(&member);
+    lead_again(&got);
+    check_position(&got, 1);
+    append(2);
+    lead_again(&got);
+    check_position(&got, 2);
+    member = lead();
+    ck_assert(take(&member, 3));
+    ck_assert_uint_eq(member.position.number, 3);
+    mrc_member_resign(&member);
+}
+END_TEST
+
+START_TEST(records_of_a_log_that_is_gone_are_no_last_entries)
+{
+    struct mrc_link_position got;
+
+    begin_at(3, 0);
+    for (uint64_t number = 1; number <= 4; number++)
+        append(number);
+    mrc_link_unsettle(the_link, 4, MRC_LINK_OPEN, 1);
+    mrc_link_bury(the_link, 4, 4); /* the engine has lost entry 4 */
+    lead_again(&got);
+    ck_assert_uint_eq(got.number, 3);
+    begin_at(3, 4); /* the log has begun anew behind all of them */
+    lead_again(&got);
+    ck_assert_uint_eq(got.number, 3);
+}
+END_TEST
+
+/* ---- a leader dies ----------------------------------------------------------------------------*/
+
+/* Runs WORK in a process that dies STEPS instructions after it has stopped itself. 1: it was
+ * killed; 0: it had ended before; -1: the system forbids ptrace. */
+static int die_after(void (*work)(void), unsigned steps)
+{
+    int status;
+    pid_t pid = fork();
+
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+            _exit(77);
+        work();
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        return -1;
+    ck_assert(WIFSTOPPED(status));
+    while (steps--) {
+        if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) != 0)
+            return -1;
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        if (WIFEXITED(status)) {
+            ck_assert_int_eq(WEXITSTATUS(status), 0);
+            return 0;
+        }
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, &status, 0);
+    return 1;
+}
+
+static unsigned stride(unsigned steps)
+{
+    const char *env = getenv("MRC_CRASH_STRIDE");
+
+    if (env && *env)
+        steps = (unsigned)strtoul(env, NULL, 10);
+#ifdef __SANITIZE_ADDRESS__
+    steps *= 7;
+#endif
+#ifdef __SANITIZE_THREAD__
+    steps *= 37;
+#endif
+    ck_assert_uint_gt(steps, 0);
+    return steps;
+}
+
+static void take_two(void)
+{
+    struct mrc_member member = lead();
+    uint64_t number = member.position.number;
+
+    raise(SIGSTOP);
+    if (!take(&member, number + 1) || !take(&member, number + 2))
+        _exit(1);
+    mrc_member_resign(&member);
+}
+
+/* The number of the newest record. */
+static uint64_t newest_number(void)
+{
+    struct mrc_ring_record record = {.buf = NULL};
+    struct mrc_update_origin origin = {.number = 0};
+    size_t unused;
+
+    if (mrc_ring_newest(ring, &record) == APR_SUCCESS)
+        ck_assert(mrc_update_get_origin(record.view.payload, &origin, &unused));
+    mrc_ring_record_free(&record);
+    return origin.number;
+}
+
+START_TEST(a_leader_dies_while_it_takes_entries)
+{
+    unsigned step = stride(251), steps = (unsigned)getpid() % step;
+    uint64_t last = 0;
+    int killed = 1;
+
+    begin_at(0, 0);
+    for (; killed == 1; steps += step) {
+        struct mrc_link_position got;
+        uint64_t number;
+
+        killed = die_after(take_two, steps);
+        if (killed == -1) {
+            fprintf(stderr, "# ptrace is forbidden here: not tested\n");
+            return;
+        }
+        number = newest_number();
+        lead_again(&got);
+        ck_assert_msg(got.number == number,
+                      "after %u steps: the ring ends with entry %" PRIu64
+                      ", and the leader goes on after %" PRIu64,
+                      steps, number, got.number);
+        ck_assert_uint_le(number, last + 2);
+        if (number)
+            check_position(&got, number);
+        last = number;
+    }
+    fprintf(stderr, "# %u instructions, every %uth\n", steps, step);
+    ck_assert_uint_gt(steps, 1000);
+}
+END_TEST
+
+/* ---- the machine was taken for dead -----------------------------------------------------------*/
+
+/* Others have removed this machine. */
+static void learn_of_removal(void)
+{
+    static const char text[] = "*4\r\n$1\r\n0\r\n$1\r\n0\r\n:1\r\n*0\r\n";
+    redisReader *reader = redisReaderCreate();
+    struct mrc_member member = lead();
+    struct mrc_engine_error error;
+    void *reply = NULL;
+
+    if (!reader || redisReaderFeed(reader, text, sizeof(text) - 1) != REDIS_OK ||
+        redisReaderGetReply(reader, &reply) != REDIS_OK || !reply)
+        _exit(1);
+    raise(SIGSTOP);
+    if (!mrc_beat_take(&member, reply, 1, &error))
+        _exit(1);
+    mrc_member_resign(&member);
+}
+
+/* Once the machine does not expect to be listed, nobody tells it again that it was removed. */
+START_TEST(a_leader_dies_while_it_learns_that_others_have_removed_the_machine)
+{
+    const struct mrc_roster_entry subscription = {.match = mrc_bytes_of("topic")};
+    struct mrc_roster *roster = mrc_hub_roster(place.hub);
+    struct mrc_roster_entry entry = {.type = 0};
+    unsigned step = stride(11);
+    int killed = 1;
+    uint32_t id;
+
+    begin_at(0, 0);
+    ck_assert_int_eq(mrc_roster_add(roster, HUB_SLOT, &subscription, true, &id), APR_SUCCESS);
+    mrc_roster_activate(roster, id);
+    for (unsigned steps = 0; killed == 1; steps += step) {
+        uint64_t reaped = mrc_link_get_reaped(the_link);
+
+        mrc_roster_set_told(roster, id);
+        mrc_link_set_beaten(the_link, true);
+        killed = die_after(learn_of_removal, steps);
+        if (killed == -1) {
+            fprintf(stderr, "# ptrace is forbidden here: not tested\n");
+            return;
+        }
+        if (mrc_link_has_beaten(the_link)) {
+            ck_assert_int_eq(killed, 1);
+            continue;
+        }
+        ck_assert_msg(mrc_link_get_reaped(the_link) > reaped &&
+                          mrc_roster_read_untold(roster, HUB_SLOT, id, &entry) == APR_SUCCESS,
+                      "after %u steps: its subscriptions are not announced again", steps);
+    }
+    mrc_roster_entry_free(&entry);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("member");
+    TCase *tcase = tcase_create("member");
+
+    tcase_set_timeout(tcase, 300);
+    tcase_add_checked_fixture(tcase, setup, tear_down);
+    tcase_add_test(tcase, an_entry_that_a_dead_leader_has_appended_is_the_last_one);
+    tcase_add_test(tcase, records_of_a_log_that_is_gone_are_no_last_entries);
+    tcase_add_test(tcase, a_leader_dies_while_it_takes_entries);
+    tcase_add_test(tcase, a_leader_dies_while_it_learns_that_others_have_removed_the_machine);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}
