@@ -95,6 +95,7 @@ i386_build() {
     [ "$(id -u)" = 0 ] || die "only root can install a system in a folder"
     need debootstrap
     sync_sources
+    generate_configure
     step "building and testing in a system of 32 bits"
     quietly i386 "$src/tests/packages/i386" "$src" "$state/i386" "${build_packages[@]}" check redis-tools 9>&-
 }

@@ -22,9 +22,10 @@ tests_unit_httpd_exchange_test_fields_SOURCES = tests/unit/httpd/exchange/test_f
 tests_unit_httpd_exchange_test_priority_field_SOURCES = \
 	tests/unit/httpd/exchange/test_priority_field.c %D%/priority_field.c
 tests_unit_httpd_exchange_test_queue_SOURCES = tests/unit/httpd/exchange/test_queue.c %D%/queue.c
-tests_unit_httpd_exchange_test_workers_SOURCES = tests/unit/httpd/exchange/test_workers.c %D%/workers.c
+tests_unit_httpd_exchange_test_workers_SOURCES = tests/unit/httpd/exchange/test_workers.c %D%/workers.c \
+	src/httpd/base/pool.c
 tests_unit_httpd_exchange_test_workers_CPPFLAGS = $(AM_CPPFLAGS) $(HTTPD_CPPFLAGS)
-tests_unit_httpd_exchange_test_workers_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pthread_cond_timedwait
+tests_unit_httpd_exchange_test_workers_LDFLAGS = $(LINK_FAILING_CALLS) -Wl,--wrap=pthread_cond_timedwait
 endif
 
 EXTRA_DIST += %D%/README.md

@@ -7,6 +7,7 @@
 #include "apr_allocator.h"
 #include "mpm_common.h"
 
+#include "httpd/base/pool.h"
 #include "hub/base/clock.h"
 #include "hub/base/thread.h"
 
@@ -139,7 +140,7 @@ static apr_pool_t *create_pool(void)
     if (apr_allocator_create(&allocator) != APR_SUCCESS)
         return NULL;
     apr_allocator_max_free_set(allocator, ap_max_mem_free);
-    if (apr_pool_create_ex(&pool, NULL, NULL, allocator) != APR_SUCCESS) {
+    if (mrc_pool_create(&pool, allocator) != APR_SUCCESS) {
         apr_allocator_destroy(allocator);
         return NULL;
     }
@@ -214,7 +215,7 @@ static void forget(struct thread *thread)
 static bool start_in(struct thread *thread, apr_thread_start_t run)
 {
     forget(thread);
-    if (apr_pool_create(&thread->pool, NULL) != APR_SUCCESS)
+    if (mrc_pool_create(&thread->pool, NULL) != APR_SUCCESS)
         return false;
     thread->is_running = true;
     if (mrc_thread_start(thread->pool, run, thread, &thread->thread) == APR_SUCCESS)

@@ -6,6 +6,7 @@
 #include "http_config.h"
 
 #include "httpd/base/module.h"
+#include "httpd/base/pool.h"
 #include "httpd/config/check.h"
 #include "httpd/config/directives.h"
 #include "httpd/config/settings.h"
@@ -216,7 +217,7 @@ struct mrc_htaccess_reading *mrc_htaccess_parse(const struct mrc_htaccess_place 
     apr_pool_t *pool;
 
     /* Readings are made and freed by any thread, so none has a parent. */
-    if (apr_pool_create_unmanaged_ex(&pool, NULL, NULL) != APR_SUCCESS)
+    if (mrc_pool_create_unmanaged(&pool) != APR_SUCCESS)
         return NULL;
     apr_pool_tag(pool, "mercure_htaccess");
     reading = apr_pcalloc(pool, sizeof(*reading));

@@ -8,6 +8,7 @@ mod_mercure_la_SOURCES += \
 unit_tests += \
 	tests/unit/httpd/htaccess/test_cache \
 	tests/unit/httpd/htaccess/test_file
+tests_unit_httpd_htaccess_test_cache_LDFLAGS = $(LINK_FAILING_CALLS)
 tests_unit_httpd_htaccess_test_cache_SOURCES = tests/unit/httpd/htaccess/test_cache.c %D%/cache.c
 tests_unit_httpd_htaccess_test_file_SOURCES = tests/unit/httpd/htaccess/test_file.c %D%/file.c
 

@@ -13,6 +13,7 @@
 #include "core/base/buf.h"
 #include "core/base/interned.h"
 #include "httpd/base/connection.h"
+#include "httpd/base/pool.h"
 #include "httpd/child/this_child.h"
 #include "httpd/log/fields.h"
 #include "httpd/log/hooks.h"
@@ -623,7 +624,7 @@ void mrc_log_record_log(struct mrc_log_record *record, const struct mrc_log_sent
     apr_pool_t *pool;
     request_rec *r;
 
-    if (apr_pool_create(&pool, NULL) == APR_SUCCESS) {
+    if (mrc_pool_create(&pool, NULL) == APR_SUCCESS) {
         r = make_request(pool, record);
         r->connection->aborted = end == MRC_END_CLIENT;
         mrc_log_hooks_give_counts(r->connection, record->in_bytes + sent->wire_in_bytes,
@@ -640,7 +641,7 @@ void mrc_log_record_log_of(struct mrc_log_record *record, conn_rec *c, apr_off_t
     apr_pool_t *pool;
     request_rec *r;
 
-    if (apr_pool_create(&pool, NULL) == APR_SUCCESS) {
+    if (mrc_pool_create(&pool, NULL) == APR_SUCCESS) {
         r = make_request(pool, record);
         r->connection = c;
         mrc_connection_set_recorded(c, false); /* or this request would not be logged */

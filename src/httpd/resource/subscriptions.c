@@ -243,6 +243,7 @@ struct list {
     struct mrc_buf out;
     bool is_first;
     struct mrc_buf last; /* the member of the engine that was added last */
+    enum mrc_err err;    /* of that one; MRC_ENOMEM */
     bool is_odd;         /* the next one did not come behind it: the list might have no end */
 };
 
@@ -305,12 +306,13 @@ static bool add_member(void *ctx, struct mrc_bytes member)
     list->is_odd = !is_behind(member, mrc_buf_bytes(&list->last));
     if (list->is_odd)
         return false;
-    if (mrc_listed_parse(member, &entry) && is_of_matcher(list->reading, &entry))
+    list->err = mrc_listed_parse(member, &entry);
+    if (!list->err && is_of_matcher(list->reading, &entry))
         write_entry(list, &entry);
     mrc_roster_entry_free(&entry);
     mrc_buf_reset(&list->last);
     mrc_buf_add_bytes(&list->last, member);
-    return !mrc_buf_error(&list->last) && !mrc_buf_error(&list->out);
+    return list->err != MRC_ENOMEM && !mrc_buf_error(&list->last) && !mrc_buf_error(&list->out);
 }
 
 /* Sends all subscriptions of MACHINE that the URL names. */
@@ -328,7 +330,8 @@ static bool add_machine(struct list *list, const char *machine)
                   mrc_query_subscriptions(query, machine, mrc_buf_bytes(&prefix),
                                           mrc_buf_bytes(&list->last), add_member, list,
                                           &count) == APR_SUCCESS &&
-                  !list->is_odd && !mrc_buf_error(&list->last) && send_piece(list);
+                  list->err != MRC_ENOMEM && !list->is_odd && !mrc_buf_error(&list->last) &&
+                  send_piece(list);
     mrc_buf_free(&prefix);
     return is_well;
 }
@@ -392,10 +395,18 @@ static int send_list(const struct reading *reading)
     return OK;
 }
 
+struct finding {
+    struct mrc_roster_entry *entry;
+    enum mrc_err err; /* MRC_OK: it is found, or nothing was looked at */
+};
+
 /* Reads MEMBER, and stops. */
 static bool take_entry(void *ctx, struct mrc_bytes member)
 {
-    return !mrc_listed_parse(member, ctx);
+    struct finding *finding = ctx;
+
+    finding->err = mrc_listed_parse(member, finding->entry);
+    return finding->err == MRC_EINVAL;
 }
 
 /* The same on all machines; others as mrc_query_subscriptions(). */
@@ -403,6 +414,7 @@ static apr_status_t find_on_machines(const struct reading *reading, struct mrc_r
 {
     struct mrc_query *query = mrc_hub_get_query(reading->hub);
     const struct mrc_bytes none = {"", 0};
+    struct finding finding = {.entry = entry};
     apr_status_t status = APR_SUCCESS;
     struct mrc_buf prefix;
     size_t count;
@@ -412,9 +424,13 @@ static apr_status_t find_on_machines(const struct reading *reading, struct mrc_r
         status = APR_ENOMEM;
     else if (reading->ref.subscriber.len == 0)
         status = APR_NOTFOUND;
-    for (int i = 0; i < reading->machines->nelts && !status && !entry->buf; i++)
-        status = mrc_query_subscriptions(query, APR_ARRAY_IDX(reading->machines, i, const char *),
-                                         mrc_buf_bytes(&prefix), none, take_entry, entry, &count);
+    for (int i = 0; i < reading->machines->nelts && !status && !entry->buf; i++) {
+        status =
+            mrc_query_subscriptions(query, APR_ARRAY_IDX(reading->machines, i, const char *),
+                                    mrc_buf_bytes(&prefix), none, take_entry, &finding, &count);
+        if (finding.err == MRC_ENOMEM)
+            status = APR_ENOMEM;
+    }
     mrc_buf_free(&prefix);
     return status || entry->buf ? status : APR_NOTFOUND;
 }

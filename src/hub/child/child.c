@@ -144,6 +144,12 @@ static void open_hubs(apr_pool_t *pool, struct mrc_child *child)
             child->early[i] = open_hub(pool, child, i, &child->problem);
 }
 
+static void close_hubs(struct mrc_child *child)
+{
+    for (size_t i = 0; i < child->hubs_count; i++)
+        mrc_hub_close(child->early[i]);
+}
+
 static void open_numbers(apr_pool_t *pool, struct mrc_child *child)
 {
     for (size_t i = 0; i < child->hubs_count && !child->first; i++)
@@ -254,6 +260,7 @@ apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
             mrc_announcer_stop(child->announcer);
     }
     if (status != APR_SUCCESS) {
+        close_hubs(child);
         mrc_control_release(control, child->slot);
         return status;
     }

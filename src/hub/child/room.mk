@@ -5,6 +5,8 @@ libmrchub_la_SOURCES += \
 
 unit_tests += \
 	tests/unit/hub/child/test_child \
-	tests/unit/hub/child/test_jobs
+	tests/unit/hub/child/test_jobs \
+	tests/unit/hub/child/test_no_memory
+tests_unit_hub_child_test_no_memory_LDFLAGS = $(LINK_FAILING_CALLS)
 
 EXTRA_DIST += %D%/README.md

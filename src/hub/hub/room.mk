@@ -14,10 +14,12 @@ libmrchub_la_SOURCES += \
 unit_tests += \
 	tests/unit/hub/hub/test_figures \
 	tests/unit/hub/hub/test_interests \
+	tests/unit/hub/hub/test_no_memory \
 	tests/unit/hub/hub/test_numbers \
 	tests/unit/hub/hub/test_patterns
 tests_unit_hub_hub_test_interests_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mrc_history_head \
 	-Wl,--wrap=mrc_history_newest -Wl,--wrap=mrc_interests_unset
+tests_unit_hub_hub_test_no_memory_LDFLAGS = $(LINK_FAILING_CALLS)
 tests_unit_hub_hub_test_patterns_LDFLAGS = $(LINK_FAILING_ALLOC)
 
 EXTRA_DIST += %D%/README.md

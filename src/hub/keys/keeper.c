@@ -26,7 +26,8 @@
 /* The state of one file, as the leader knows it. */
 struct watched {
     struct mrc_file_stamp stamp; /* at the last check */
-    bool is_fresh;               /* it had changed at the last check: read it if it is unchanged */
+    bool is_fresh; /* it has changed, and was not read since: read it if it is unchanged
+                    * since the last check */
     bool was_read;
 };
 
@@ -94,22 +95,26 @@ static void report_unreadable(struct mrc_keeper *keeper, size_t i, apr_status_t 
            reason);
 }
 
-static void take_file(struct mrc_keeper *keeper, size_t i, struct mrc_bytes content)
+/* False: out of memory. */
+static bool take_file(struct mrc_keeper *keeper, size_t i, struct mrc_bytes content)
 {
     struct mrc_error error = {""};
+    apr_status_t status;
 
     keeper->watched[i].was_read = true;
     if (is_same(keeper, i, content)) {
         forget_report(keeper, i);
-        return;
+        return true;
     }
-    if (mrc_keyring_check(keeper->args.keyring, i, content, &error) != APR_SUCCESS) {
+    status = mrc_keyring_check(keeper->args.keyring, i, content, &error);
+    if (status) {
         report(keeper, i, MRC_KEEPER_FILE_UNUSABLE, error.text);
-        return;
+        return status != APR_ENOMEM;
     }
     mrc_documents_write(keeper->documents, i, content);
     forget_report(keeper, i);
     report(keeper, i, MRC_KEEPER_FILE_TAKEN, NULL);
+    return true;
 }
 
 static void look_at_file(struct mrc_keeper *keeper, size_t i)
@@ -131,13 +136,12 @@ static void look_at_file(struct mrc_keeper *keeper, size_t i)
     }
     if (!watched->is_fresh)
         return;
-    watched->is_fresh = false;
     mrc_buf_init(&content, MRC_KEYSET_MAX_BYTES);
     status = mrc_file_read(keeper->args.sources[i].name, &content);
-    if (status)
+    if (status) /* perhaps only now: for lack of a descriptor, or of memory */
         report_unreadable(keeper, i, status);
     else
-        take_file(keeper, i, mrc_buf_bytes(&content));
+        watched->is_fresh = !take_file(keeper, i, mrc_buf_bytes(&content));
     if (content.ptr)
         OPENSSL_cleanse(content.ptr, content.cap);
     mrc_buf_free(&content);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/base/buf.h"
+#include "hub/base/status.h"
 #include "hub/hub/hub.h"
 #include "hub/presence/events.h"
 #include "hub/transport/listed.h"
@@ -26,13 +27,16 @@ static bool add(void *ctx, struct mrc_bytes member)
 {
     struct mrc_roster_entry entry = {.type = 0};
     struct piece *piece = ctx;
-    apr_status_t status = MRC_STATUS_TOO_LARGE;
+    enum mrc_err err;
+    apr_status_t status;
 
     if (piece->count == MRC_QUERY_REAP_MAX || mrc_presence_events_is_full(piece->events))
         return false;
-    if (mrc_listed_parse(member, &entry))
+    err = mrc_listed_parse(member, &entry);
+    status = mrc_status_of(err);
+    if (!err)
         status = mrc_presence_events_add(piece->events, MRC_PRESENCE_EVENTS_NO_ID, &entry, false);
-    if (status == MRC_STATUS_TOO_LARGE)
+    if (err == MRC_EINVAL || status == MRC_STATUS_TOO_LARGE)
         status = mrc_presence_events_add_silent(piece->events, MRC_PRESENCE_EVENTS_NO_ID);
     mrc_roster_entry_free(&entry);
     mrc_buf_add_bytes(&piece->text, member);

@@ -20,10 +20,12 @@ unit_tests += \
 	tests/unit/hub/stream/test_footprint \
 	tests/unit/hub/stream/test_handles \
 	tests/unit/hub/stream/test_loop \
+	tests/unit/hub/stream/test_no_memory \
 	tests/unit/hub/stream/test_shares \
 	tests/unit/hub/stream/test_slow_clients \
 	tests/unit/hub/stream/test_stream
 tests_unit_hub_stream_test_feed_LDFLAGS = $(LINK_FAILING_ALLOC)
 tests_unit_hub_stream_test_footprint_LDFLAGS = $(LINK_FAILING_ALLOC)
+tests_unit_hub_stream_test_no_memory_LDFLAGS = $(LINK_FAILING_CALLS)
 
 EXTRA_DIST += %D%/README.md tests/unit/hub/stream/dispatcher_unit.h

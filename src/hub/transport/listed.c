@@ -73,7 +73,7 @@ static bool parse_type(struct mrc_bytes name, unsigned *ret_type)
     return false;
 }
 
-bool mrc_listed_parse(struct mrc_bytes member, struct mrc_roster_entry *entry)
+enum mrc_err mrc_listed_parse(struct mrc_bytes member, struct mrc_roster_entry *entry)
 {
     struct mrc_bytes rest = member, type, match, id;
     char *buf;
@@ -82,10 +82,10 @@ bool mrc_listed_parse(struct mrc_bytes member, struct mrc_roster_entry *entry)
         !take_until(&rest, '\0', &id) || rest.len == 0 || (*rest.ptr != 'p' && *rest.ptr != '-') ||
         (*rest.ptr == '-' && rest.len > 1) || rest.len - 1 > MRC_ROSTER_PAYLOAD_MAX ||
         !parse_type(type, &entry->type) || !mrc_update_id_parse(id, entry->subscriber))
-        return false;
+        return MRC_EINVAL;
     buf = realloc(entry->buf, match.len + rest.len);
     if (!buf)
-        return false;
+        return MRC_ENOMEM;
     entry->buf = buf;
     entry->cap = match.len + rest.len;
     entry->match = (struct mrc_bytes){buf, mrc_percent_decode(match, false, buf)};
@@ -94,5 +94,5 @@ bool mrc_listed_parse(struct mrc_bytes member, struct mrc_roster_entry *entry)
         memcpy(buf + match.len, rest.ptr + 1, rest.len - 1);
         entry->payload = (struct mrc_bytes){buf + match.len, rest.len - 1};
     }
-    return entry->match.len <= MRC_ROSTER_MATCH_MAX;
+    return entry->match.len <= MRC_ROSTER_MATCH_MAX ? MRC_OK : MRC_EINVAL;
 }

@@ -9,8 +9,6 @@
 #ifndef MRC_HUB_TRANSPORT_LISTED_H
 #define MRC_HUB_TRANSPORT_LISTED_H
 
-#include <stdbool.h>
-
 #include "core/base/buf.h"
 #include "core/base/bytes.h"
 #include "core/topic/matcher.h"
@@ -24,8 +22,8 @@ void mrc_listed_add(struct mrc_buf *buf, const struct mrc_roster_entry *entry);
 void mrc_listed_add_prefix(struct mrc_buf *buf, enum mrc_matcher_type type, struct mrc_bytes match,
                            struct mrc_bytes subscriber);
 
-/* Reads MEMBER into ENTRY, which owns a copy of its bytes. False: it is no such member, or memory
- * has run out. */
-bool mrc_listed_parse(struct mrc_bytes member, struct mrc_roster_entry *entry);
+/* Reads MEMBER into ENTRY, which owns a copy of its bytes. MRC_EINVAL: it is no such member;
+ * MRC_ENOMEM. */
+enum mrc_err mrc_listed_parse(struct mrc_bytes member, struct mrc_roster_entry *entry);
 
 #endif

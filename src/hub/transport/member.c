@@ -521,7 +521,11 @@ static bool enter_all(struct mrc_member *member, struct mrc_redis *redis,
 
     mrc_buf_init(&text, SIZE_MAX);
     for (uint32_t cell = 0; cell < mrc_roster_count(roster) && is_good; cell++) {
-        if (mrc_roster_read_told(roster, cell, &entry) != APR_SUCCESS)
+        apr_status_t status = mrc_roster_read_told(roster, cell, &entry);
+
+        if (status == APR_ENOMEM)
+            is_good = out_of_memory(error);
+        if (status != APR_SUCCESS)
             continue;
         mrc_listed_add(&text, &entry);
         ends[n++] = text.len;
@@ -646,21 +650,25 @@ static bool append(struct mrc_member *member, const struct mrc_entry *entry,
            get_stuck(member, status, "an update cannot be stored in the shared memory", error);
 }
 
-/* Decodes ENTRY into RECORD, without its origin. False: it is no update of this program. */
-static bool read_update(const struct mrc_entry *entry, struct mrc_record *ret_record)
+/* Decodes ENTRY into RECORD, without its origin. MRC_ENOMEM; others: it is no update of this
+ * program. */
+static enum mrc_err read_update(const struct mrc_entry *entry, struct mrc_record *ret_record)
 {
     struct mrc_record record = {.time_us = entry->head.token.time_us};
     struct mrc_update update;
+    enum mrc_err err;
     unsigned flags;
 
     if (!mrc_entry_parse_blob(entry->blob, &flags, &record.id, &record.payload) ||
-        (flags & ~MRC_ENTRY_AGAIN) != 0 ||
-        mrc_update_decode(record.id, record.payload, &update) != MRC_OK)
-        return false;
+        (flags & ~MRC_ENTRY_AGAIN) != 0)
+        return MRC_EINVAL;
+    err = mrc_update_decode(record.id, record.payload, &update);
+    if (err)
+        return err;
     record.stored_bytes = mrc_update_stored_bytes(&update);
     mrc_update_clear(&update);
     *ret_record = record;
-    return true;
+    return MRC_OK;
 }
 
 /* Carries out an order of an operator. */
@@ -698,14 +706,18 @@ static bool take_update(struct mrc_member *member, const struct mrc_entry *entry
                                              entry->head.token.counter};
     struct mrc_record record;
     struct mrc_buf buf;
+    enum mrc_err err = read_update(entry, &record);
     bool is_good = true;
 
     mrc_buf_init(&buf, SIZE_MAX);
-    if (!read_update(entry, &record) ||
-        (!mrc_update_add_origin(record.payload, &origin, &buf) && mrc_buf_error(&buf) == MRC_OK)) {
-        skip(member, entry, "another program, or another version of this one, wrote it");
-    } else if (mrc_buf_error(&buf)) {
+    if (!err)
+        err = mrc_update_add_origin(record.payload, &origin, &buf) ? MRC_OK : MRC_EINVAL;
+    if (mrc_buf_error(&buf))
+        err = mrc_buf_error(&buf);
+    if (err == MRC_ENOMEM) {
         is_good = out_of_memory(error);
+    } else if (err) {
+        skip(member, entry, "another program, or another version of this one, wrote it");
     } else {
         record.payload = mrc_buf_bytes(&buf);
         is_good = append(member, entry, &record, error);

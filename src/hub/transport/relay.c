@@ -180,6 +180,13 @@ static bool enter_others(const struct taking *taking, struct mrc_redis *redis,
     return true;
 }
 
+static bool out_of_memory(struct mrc_engine_error *error)
+{
+    error->reason = MRC_ENGINE_PROTOCOL;
+    mrc_error_set(&error->text, MRC_ENOMEM, "out of memory");
+    return false;
+}
+
 static bool set_order_error(struct mrc_engine_error *error, apr_status_t status)
 {
     error->reason = MRC_ENGINE_PROTOCOL;
@@ -203,7 +210,14 @@ bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct m
     mrc_buf_init(&taking.ids, SIZE_MAX);
     mrc_revocations_copy(taking.list, &copy);
     note_known(&taking.known, mrc_buf_bytes(&copy));
-    is_good = take_all(&taking, redis, error);
+    if (mrc_buf_error(&copy) || mrc_buf_error(&taking.known))
+        is_good = out_of_memory(error);
+    else
+        is_good = take_all(&taking, redis, error);
+    if (is_good && mrc_buf_error(&taking.ids))
+        is_good = out_of_memory(error);
+    if (is_good && taking.status != APR_SUCCESS && taking.status != APR_ENOSPC)
+        is_good = set_order_error(error, taking.status);
     if (is_good && taking.ordered != APR_SUCCESS)
         is_good = set_order_error(error, taking.ordered);
     /* Without debts, what has changed stands in the log. */

@@ -18,7 +18,10 @@ LINK_SOURCES = \
 NO_LINK_SOURCES = %D%/none.c
 if HAVE_HIREDIS
 libmrchub_la_SOURCES += $(LINK_SOURCES)
-unit_tests += tests/unit/hub/transport/test_member tests/unit/hub/transport/test_outbox
+unit_tests += \
+	tests/unit/hub/transport/test_member \
+	tests/unit/hub/transport/test_no_memory \
+	tests/unit/hub/transport/test_outbox
 else
 libmrchub_la_SOURCES += $(NO_LINK_SOURCES)
 endif
@@ -27,5 +30,6 @@ EXTRA_libmrchub_la_SOURCES += $(LINK_SOURCES) $(NO_LINK_SOURCES)
 unit_tests += \
 	tests/unit/hub/transport/test_listed \
 	tests/unit/hub/transport/test_machines
+tests_unit_hub_transport_test_no_memory_LDFLAGS = $(LINK_FAILING_CALLS)
 
 EXTRA_DIST += %D%/README.md

@@ -75,30 +75,18 @@ bool mrc_asks_put(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
 
 /* ---- answers ----------------------------------------------------------------------------------*/
 
-/* The caller frees KEY. If memory runs out it is empty, which is no key of ours. */
-static struct mrc_bytes key_of(const struct mrc_redis_keys *keys, const char *machine,
-                               const char *nonce, struct mrc_buf *key)
-{
-    mrc_buf_init(key, SIZE_MAX);
-    mrc_buf_add_str(key, keys->answers);
-    mrc_buf_add_str(key, nonce);
-    mrc_buf_add_char(key, '.');
-    mrc_buf_add_str(key, machine);
-    return mrc_buf_error(key) ? mrc_bytes_of("") : mrc_buf_bytes(key);
-}
-
 /* Begins COMMAND of COUNT arguments, the first of which is the key of the answer. */
 static struct mrc_wire *begin(struct mrc_redis *redis, const char *command, size_t count,
                               const struct mrc_redis_keys *keys, const char *machine,
                               const char *nonce)
 {
+    const struct mrc_bytes key[] = {mrc_bytes_of(keys->answers), mrc_bytes_of(nonce),
+                                    mrc_bytes_of("."), mrc_bytes_of(machine)};
     struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
-    struct mrc_buf key;
 
     mrc_wire_begin(wire, 1 + count);
     mrc_wire_add_text(wire, command);
-    mrc_wire_add(wire, key_of(keys, machine, nonce, &key));
-    mrc_buf_free(&key);
+    mrc_wire_add_parts(wire, key, sizeof(key) / sizeof(key[0]));
     return wire;
 }
 

@@ -138,8 +138,6 @@ static bool read_info(struct mrc_redis *redis, enum mrc_redis_side side, const c
 /* Both connections must lead to one server, and to a version that has what the scripts need. */
 static bool check_server(struct mrc_redis *redis, struct mrc_engine_error *error)
 {
-    struct mrc_engine_error unused;
-
     if (!read_info(redis, MRC_REDIS_W, "server", error) ||
         !read_info(redis, MRC_REDIS_R, "server", error))
         return false;
@@ -150,7 +148,7 @@ static bool check_server(struct mrc_redis *redis, struct mrc_engine_error *error
         return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL,
                                    "the server is older than Redis 7: version %s",
                                    redis->about.version);
-    return read_info(redis, MRC_REDIS_W, "memory", &unused);
+    return read_info(redis, MRC_REDIS_W, "memory", error);
 }
 
 static bool load_scripts(struct mrc_redis *redis, struct mrc_engine_error *error)
@@ -348,7 +346,7 @@ struct mrc_wire *mrc_redis_begin_script(struct mrc_redis *redis, enum mrc_redis_
     mrc_wire_add_text(wire, "EVALSHA");
     mrc_wire_add_text(wire, redis->sha[script]);
     mrc_wire_add_number(wire, count);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count && keys[i]; i++)
         mrc_wire_add_text(wire, keys[i]);
     return wire;
 }

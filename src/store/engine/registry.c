@@ -2,7 +2,6 @@
 
 #include <hiredis/hiredis.h>
 
-#include "core/base/buf.h"
 #include "store/engine/redis_internal.h"
 #include "store/engine/reply.h"
 #include "store/engine/wire.h"
@@ -19,16 +18,12 @@ static struct redisReply *wait_for_array(struct mrc_redis *redis, struct mrc_eng
     return NULL;
 }
 
-/* The key of the subscriptions of MACHINE, with a terminator. If memory runs out it is empty, which
- * is no key of ours. The caller frees KEY. */
-static const char *key_of(const struct mrc_redis_keys *keys, const char *machine,
-                          struct mrc_buf *key)
+/* Adds the key of the subscriptions of MACHINE. */
+static void add_key(struct mrc_wire *wire, const struct mrc_redis_keys *keys, const char *machine)
 {
-    mrc_buf_init(key, SIZE_MAX);
-    mrc_buf_add_str(key, keys->prefix);
-    mrc_buf_add_str(key, machine);
-    mrc_buf_add_char(key, '\0');
-    return mrc_buf_error(key) ? "" : key->ptr;
+    const struct mrc_bytes parts[] = {mrc_bytes_of(keys->prefix), mrc_bytes_of(machine)};
+
+    mrc_wire_add_parts(wire, parts, 2);
 }
 
 /* ---- machines ---------------------------------------------------------------------------------*/
@@ -56,14 +51,13 @@ bool mrc_registry_machines(struct mrc_redis *redis, const struct mrc_redis_keys 
 void mrc_registry_reap_add(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                            const struct mrc_registry_reap *reap)
 {
-    struct mrc_buf key;
-    const char *const names[] = {keys->log, keys->head, keys->machines,
-                                 key_of(keys, reap->machine, &key)};
-    struct mrc_wire *wire;
+    const char *const names[] = {keys->log, keys->head, keys->machines, NULL};
+    struct mrc_wire *wire =
+        mrc_redis_begin_script(redis, MRC_REDIS_REAP, names, 4, 5 + 3 * reap->count);
     char writer[MRC_ENTRY_WRITER_BYTES];
 
     mrc_entry_writer_text(reap->writer, writer);
-    wire = mrc_redis_begin_script(redis, MRC_REDIS_REAP, names, 4, 5 + 3 * reap->count);
+    add_key(wire, keys, reap->machine);
     mrc_wire_add_number(wire, reap->generation);
     mrc_wire_add_text(wire, reap->machine);
     mrc_wire_add_text(wire, reap->value);
@@ -74,7 +68,6 @@ void mrc_registry_reap_add(struct mrc_redis *redis, const struct mrc_redis_keys 
         mrc_wire_add_number(wire, reap->ends[i].stored_bytes);
         mrc_wire_add(wire, reap->ends[i].blob);
     }
-    mrc_buf_free(&key);
 }
 
 bool mrc_registry_reap_reply(const struct redisReply *reply, int64_t *ret_left,
@@ -122,18 +115,13 @@ static bool take_members(struct mrc_redis *redis, mrc_registry_fn *each, void *c
 }
 
 /* Adds a bound of ZRANGEBYLEX: MARK, then BYTES. IS_END: the first text behind all that begin with
- * BYTES. */
+ * BYTES, which are not empty. */
 static void add_bound(struct mrc_wire *wire, char mark, struct mrc_bytes bytes, bool is_end)
 {
-    struct mrc_buf bound;
+    char next = is_end ? (char)(bytes.ptr[bytes.len - 1] + 1) : '\0';
+    const struct mrc_bytes parts[] = {{&mark, 1}, {bytes.ptr, bytes.len - is_end}, {&next, is_end}};
 
-    mrc_buf_init(&bound, SIZE_MAX);
-    mrc_buf_add_char(&bound, mark);
-    mrc_buf_add_bytes(&bound, bytes);
-    if (is_end && !mrc_buf_error(&bound))
-        bound.ptr[bound.len - 1]++;
-    mrc_wire_add(wire, mrc_buf_bytes(&bound)); /* after an error it is no bound, and refused */
-    mrc_buf_free(&bound);
+    mrc_wire_add_parts(wire, parts, 3);
 }
 
 bool mrc_registry_subscriptions(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
@@ -142,12 +130,10 @@ bool mrc_registry_subscriptions(struct mrc_redis *redis, const struct mrc_redis_
                                 size_t *ret_count, struct mrc_engine_error *error)
 {
     struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
-    struct mrc_buf key;
 
     mrc_wire_begin(wire, 7);
     mrc_wire_add_text(wire, "ZRANGEBYLEX");
-    mrc_wire_add_text(wire, key_of(keys, machine, &key));
-    mrc_buf_free(&key);
+    add_key(wire, keys, machine);
     if (after.len)
         add_bound(wire, '(', after, false);
     else

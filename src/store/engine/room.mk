@@ -33,9 +33,12 @@ nodist_libmrcstore_la_SOURCES = %D%/scripts.c
 unit_tests += \
 	tests/unit/store/engine/test_locate \
 	tests/unit/store/engine/test_lookup \
+	tests/unit/store/engine/test_no_memory \
 	tests/unit/store/engine/test_redis \
 	tests/unit/store/engine/test_resp
 endif
+tests_unit_store_engine_test_no_memory_LDFLAGS = $(LINK_FAILING_CALLS) -Wl,--wrap=redisReaderCreate \
+	-Wl,--wrap=redisReaderFeed -Wl,--wrap=getaddrinfo -Wl,--wrap=SSL_CTX_new -Wl,--wrap=SSL_new
 unit_tests += tests/unit/store/engine/test_entry
 
 EXTRA_DIST += %D%/README.md $(ENGINE_LUA) %D%/scripts/README.md %D%/scripts/embed tests/unit/store/engine/redis_unit.h

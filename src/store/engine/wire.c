@@ -207,11 +207,21 @@ void mrc_wire_begin(struct mrc_wire *wire, size_t count)
     mrc_buf_printf(&wire->out, "*%zu\r\n", count);
 }
 
+void mrc_wire_add_parts(struct mrc_wire *wire, const struct mrc_bytes *parts, size_t count)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < count; i++)
+        len += parts[i].len;
+    mrc_buf_printf(&wire->out, "$%zu\r\n", len);
+    for (size_t i = 0; i < count; i++)
+        mrc_buf_add_bytes(&wire->out, parts[i]);
+    mrc_buf_add(&wire->out, "\r\n", 2);
+}
+
 void mrc_wire_add(struct mrc_wire *wire, struct mrc_bytes arg)
 {
-    mrc_buf_printf(&wire->out, "$%zu\r\n", arg.len);
-    mrc_buf_add_bytes(&wire->out, arg);
-    mrc_buf_add(&wire->out, "\r\n", 2);
+    mrc_wire_add_parts(wire, &arg, 1);
 }
 
 void mrc_wire_add_text(struct mrc_wire *wire, const char *text)
@@ -328,7 +338,9 @@ bool mrc_wire_take(struct mrc_wire *wire, struct redisReply **ret_reply,
     void *reply = NULL;
 
     if (redisReaderGetReply(wire->reader, &reply) != REDIS_OK)
-        return fail(error, MRC_ENGINE_PROTOCOL, "an answer breaks the protocol");
+        return fail(error, MRC_ENGINE_PROTOCOL,
+                    wire->reader->err == REDIS_ERR_OOM ? "no memory for an answer"
+                                                       : "an answer breaks the protocol");
     *ret_reply = reply;
     return true;
 }

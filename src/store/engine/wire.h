@@ -42,6 +42,9 @@ int mrc_wire_fd(const struct mrc_wire *wire);
  * shows at the next flush. */
 void mrc_wire_begin(struct mrc_wire *wire, size_t count);
 void mrc_wire_add(struct mrc_wire *wire, struct mrc_bytes arg);
+
+/* One argument, which consists of COUNT parts. */
+void mrc_wire_add_parts(struct mrc_wire *wire, const struct mrc_bytes *parts, size_t count);
 void mrc_wire_add_text(struct mrc_wire *wire, const char *text);
 void mrc_wire_add_number(struct mrc_wire *wire, uint64_t number);
 

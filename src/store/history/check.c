@@ -1,6 +1,7 @@
 #include "store/history/check.h"
 
-#include "apr_general.h"
+#include <errno.h>
+
 #include "apr_time.h"
 
 #include "store/base/status.h"
@@ -61,33 +62,49 @@ static apr_status_t check_rows(const struct mrc_history_txn *txn, apr_time_t unt
     return APR_SUCCESS;
 }
 
-apr_status_t mrc_history_check(const char *dir, struct mrc_error *error)
+static apr_status_t check_pages(const struct mrc_history_txn *txn, apr_time_t until,
+                                struct mrc_error *error)
+{
+    int rc = mrc_lmdb_pages_check(txn->txn, until);
+
+    if (rc == MDB_CORRUPTED)
+        return mrc_status_set(error, MRC_STATUS_CORRUPT, "its pages are damaged");
+    return rc ? mrc_status_set(error, mrc_history_env_status(rc), "its pages cannot be read: %s",
+                               mdb_strerror(rc))
+              : APR_SUCCESS;
+}
+
+static apr_status_t check_file(struct mrc_history_env *env, struct mrc_error *error)
+{
+    apr_time_t until = apr_time_now() + MRC_HISTORY_CHECK_US;
+    struct mrc_history_txn txn;
+    apr_status_t status = mrc_history_env_begin(env, false, &txn);
+
+    if (status)
+        return mrc_status_set(error, status, "it cannot be read");
+    status = check_pages(&txn, until - MRC_HISTORY_CHECK_US / 2, error);
+    if (!status)
+        status = check_rows(&txn, until, error);
+    mrc_history_env_abort(&txn);
+    return status;
+}
+
+apr_status_t mrc_history_check(apr_pool_t *pool, const char *dir, struct mrc_error *error)
 {
     const struct mrc_history_env_options options = {.read_only = true};
-    apr_time_t until = apr_time_now() + MRC_HISTORY_CHECK_US;
     struct mrc_history_env *env;
-    struct mrc_history_txn txn;
-    apr_pool_t *pool;
-    apr_status_t status;
+    unsigned newest;
+    apr_status_t status = mrc_history_files_find(dir, &newest);
 
-    if (mrc_history_files_newest(dir) == 0)
+    if (status == ENOENT || (!status && newest == 0))
         return APR_SUCCESS;
-    status = apr_pool_create(&pool, NULL);
     if (status)
-        return mrc_status_set(error, status, "out of memory");
+        return mrc_status_set(error, status, "%.200s cannot be read: %s", dir,
+                              mdb_strerror(status));
     status = mrc_history_env_open(pool, dir, &options, error, &env);
     if (!status) {
-        status = mrc_history_env_begin(env, false, &txn);
-        if (status) {
-            mrc_status_set(error, status, "%.200s cannot be read", dir);
-        } else {
-            status = mrc_lmdb_pages_are_sound(txn.txn, until - MRC_HISTORY_CHECK_US / 2)
-                         ? check_rows(&txn, until, error)
-                         : mrc_status_set(error, MRC_STATUS_CORRUPT, "its pages are damaged");
-            mrc_history_env_abort(&txn);
-        }
+        status = check_file(env, error);
         mrc_history_env_close(env);
     }
-    apr_pool_destroy(pool);
     return status;
 }

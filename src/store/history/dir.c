@@ -248,11 +248,18 @@ static void expect_crash(void)
         signal(faults[i], SIG_DFL);
 }
 
+/* Memory that runs out says nothing about the file, so this must not look like a crash. */
+static int end_without_memory(int status)
+{
+    _exit(UNUSABLE);
+}
+
 /* In a separate process: becomes the server's user, checks NAME, writes the problem to FD. */
 static void check_and_exit(const char *name, const struct mrc_history_owner *owner, int fd)
 {
     struct mrc_error error = {""};
     apr_status_t status = APR_SUCCESS;
+    apr_pool_t *pool;
     ssize_t unused;
 
     expect_crash();
@@ -261,8 +268,10 @@ static void check_and_exit(const char *name, const struct mrc_history_owner *own
         status = refuse(&error, "cannot become the server's user to check", name);
     else if (access(name, R_OK | W_OK | X_OK) != 0)
         status = refuse(&error, "the server's user cannot write to", name);
+    if (!status && apr_pool_create_ex(&pool, NULL, end_without_memory, NULL))
+        end_without_memory(APR_ENOMEM);
     if (!status)
-        status = mrc_history_check(name, &error);
+        status = mrc_history_check(pool, name, &error);
     if (status) {
         unused = write(fd, error.text, strlen(error.text));
         (void)unused;
@@ -285,7 +294,7 @@ static enum verdict wait_for(pid_t pid, int fd, struct mrc_error *error)
         if (errno != EINTR)
             return UNUSABLE;
     }
-    mrc_status_set(error, 0, "%s", text);
+    mrc_status_set(error, 0, "%s", len ? text : "out of memory");
     if (WIFSIGNALED(state)) {
         mrc_status_set(error, 0, "reading it ended with signal %d", WTERMSIG(state));
         return DAMAGED;

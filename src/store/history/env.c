@@ -377,17 +377,22 @@ static int open_newest(struct mrc_history_env *env)
 
     hold_xfsz(&mask);
     for (int i = 0; i < TRIES; i++) {
-        unsigned number = mrc_history_files_newest(env->dir);
+        unsigned number, newest;
+        int err = mrc_history_files_find(env->dir, &number);
 
-        if (number == 0 && !env->options.key)
+        if (err || (number == 0 && !env->options.key)) {
+            rc = err ? err : ENOENT;
             break;
+        }
         env->number = number ? number : 1;
         rc = try_open(env, env->number, &env->env, &env->dbs);
-        if (mrc_history_files_newest(env->dir) <= env->number)
+        err = mrc_history_files_find(env->dir, &newest);
+        if (!err && newest <= env->number)
             break;
-        if (!rc) { /* replaced meanwhile */
+        if (!rc) { /* replaced meanwhile, or that is not known */
             mdb_env_close(env->env);
             env->env = NULL;
+            rc = err ? err : EAGAIN;
         }
     }
     release_xfsz(&mask);
@@ -421,7 +426,7 @@ apr_status_t mrc_history_env_open(apr_pool_t *pool, const char *dir,
     if (rc) {
         pthread_rwlock_destroy(&env->lock);
         return mrc_status_set(error, mrc_history_env_status(rc), "%.200s: %s",
-                              rc == ENOENT ? dir : env->path, mdb_strerror(rc));
+                              rc == ENOENT || !env->path[0] ? dir : env->path, mdb_strerror(rc));
     }
     mrc_history_env_check_readers(env);
     *ret_env = env;

@@ -1,6 +1,7 @@
 #include "store/history/files.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,22 +27,33 @@ static unsigned number_of(const char *name)
     return n;
 }
 
-unsigned mrc_history_files_newest(const char *dir)
+int mrc_history_files_find(const char *dir, unsigned *ret_newest)
 {
     DIR *files = opendir(dir);
     unsigned newest = 0;
     struct dirent *entry;
+    int err;
 
     if (!files)
-        return 0;
-    while ((entry = readdir(files))) {
+        return errno;
+    for (errno = 0; (entry = readdir(files)); errno = 0) {
         unsigned n = number_of(entry->d_name);
 
         if (n > newest)
             newest = n;
     }
+    err = errno;
     closedir(files);
-    return newest;
+    if (!err)
+        *ret_newest = newest;
+    return err;
+}
+
+unsigned mrc_history_files_newest(const char *dir)
+{
+    unsigned newest;
+
+    return mrc_history_files_find(dir, &newest) ? 0 : newest;
 }
 
 bool mrc_history_files_path(const char *dir, unsigned n, const char *more,

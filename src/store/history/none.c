@@ -18,7 +18,7 @@ apr_status_t mrc_history_open_lmdb(apr_pool_t *pool, struct mrc_hub_segment *seg
     return mrc_status_set(error, APR_ENOTIMPL, "this build has no LMDB");
 }
 
-apr_status_t mrc_history_check(const char *dir, struct mrc_error *error)
+apr_status_t mrc_history_check(apr_pool_t *pool, const char *dir, struct mrc_error *error)
 {
     return mrc_status_set(error, APR_ENOTIMPL, "this build has no LMDB");
 }

@@ -1,5 +1,7 @@
 #include "store/lmdb/pages.h"
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -285,20 +287,20 @@ static bool is_free_list(struct walk *walk, const MDB_val *value)
     return true;
 }
 
-static bool are_free_lists(struct walk *walk, MDB_txn *txn)
+static int check_free_lists(struct walk *walk, MDB_txn *txn)
 {
     MDB_cursor *cursor = NULL;
     MDB_val key, value;
-    int rc;
+    int rc = mdb_cursor_open(txn, 0, &cursor); /* LMDB's own database, which readers may open */
 
-    if (mdb_cursor_open(txn, 0, &cursor)) /* LMDB's own database, which readers may open */
-        return false;
+    if (rc)
+        return rc > 0 ? rc : MDB_CORRUPTED;
     while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == MDB_SUCCESS) {
         if (key.mv_size != sizeof(size_t) || !is_free_list(walk, &value))
             break;
     }
     mdb_cursor_close(cursor);
-    return rc == MDB_NOTFOUND;
+    return rc == MDB_NOTFOUND ? MDB_SUCCESS : MDB_CORRUPTED;
 }
 
 /* ---- the file ---------------------------------------------------------------------------------*/
@@ -315,41 +317,47 @@ static const struct head *find_head(const struct walk *walk, MDB_txn *txn)
     return NULL;
 }
 
-static bool check(struct walk *walk, MDB_txn *txn)
+static int check(struct walk *walk, MDB_txn *txn)
 {
     const struct head *head = find_head(walk, txn);
+    int rc = MDB_CORRUPTED;
     size_t unused;
-    bool is_sound;
 
     if (!head || head->version != VERSION)
-        return true;
+        return MDB_SUCCESS;
     walk->last = head->last;
     walk->seen = calloc(head->last / 8 + 1, 1);
-    is_sound = walk->seen && head->trees[0].flags == (TREE_INTEGER | TREE_NAMED) &&
-               head->trees[1].flags == 0 && walk_tree(walk, &head->trees[0], false, &unused) &&
-               walk_tree(walk, &head->trees[1], true, &unused) && are_free_lists(walk, txn);
+    if (!walk->seen)
+        return ENOMEM;
+    if (head->trees[0].flags == (TREE_INTEGER | TREE_NAMED) && head->trees[1].flags == 0 &&
+        walk_tree(walk, &head->trees[0], false, &unused) &&
+        walk_tree(walk, &head->trees[1], true, &unused))
+        rc = check_free_lists(walk, txn);
     free(walk->seen);
-    return is_sound;
+    return rc;
 }
 
-bool mrc_lmdb_pages_are_sound(MDB_txn *txn, int64_t until_us)
+int mrc_lmdb_pages_check(MDB_txn *txn, int64_t until_us)
 {
     struct walk walk = {.until_us = until_us};
     MDB_env *env = mdb_txn_env(txn);
-    bool is_sound;
     MDB_stat stats;
     struct stat st;
     void *map;
-    int fd;
+    int fd, rc = mdb_env_get_fd(env, &fd);
 
-    if (mdb_env_get_fd(env, &fd) || mdb_env_stat(env, &stats) || fstat(fd, &st) != 0)
-        return false;
+    if (!rc)
+        rc = mdb_env_stat(env, &stats);
+    if (rc)
+        return rc;
+    if (fstat(fd, &st) != 0)
+        return errno;
     map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
     if (map == MAP_FAILED)
-        return false;
+        return errno;
     walk.map = map;
     walk.page_bytes = stats.ms_psize;
-    is_sound = check(&walk, txn);
+    rc = check(&walk, txn);
     munmap(map, (size_t)st.st_size);
-    return is_sound;
+    return rc;
 }

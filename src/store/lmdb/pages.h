@@ -14,14 +14,14 @@
 #define MRC_STORE_LMDB_PAGES_H
 
 #include <lmdb.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 /*
- * Whether the pages that TXN can reach are sound: each is of its kind, used once, and not among the
- * free ones. Pages that are not reached until the time UNTIL_US are not checked. Only for files
- * with at least as many pages as their head says. Also false: memory or the file cannot be read.
+ * Checks the pages that TXN can reach: each is of its kind, used once, and not among the free ones.
+ * Pages that are not reached until the time UNTIL_US are not checked. Only for files with at least
+ * as many pages as their head says. MDB_SUCCESS; MDB_CORRUPTED; an errno: memory has run out, or
+ * the file cannot be read.
  */
-bool mrc_lmdb_pages_are_sound(MDB_txn *txn, int64_t until_us);
+int mrc_lmdb_pages_check(MDB_txn *txn, int64_t until_us);
 
 #endif

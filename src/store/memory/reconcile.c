@@ -36,6 +36,22 @@ static apr_status_t move_ring(const struct mrc_hub_segment *old, const struct mr
     return status;
 }
 
+/* Moves the ring, and the revocations before it: a token that is revoked stays so. */
+static apr_status_t move_to(const struct mrc_hub_segment *old, const struct mrc_hub_segment *new,
+                            int64_t wait_us)
+{
+    struct mrc_revocations *from = mrc_hub_segment_revocations(old);
+    struct mrc_revocations *to = mrc_hub_segment_revocations(new);
+    apr_status_t status = from && to ? mrc_revocations_carry(from, to) : APR_SUCCESS;
+
+    if (status)
+        return status == APR_ENOSPC ? MRC_STATUS_NO_ROOM : status;
+    status = move_ring(old, new, wait_us);
+    if (from && to)
+        mrc_revocations_release(from);
+    return status;
+}
+
 /* Moves what OLD has to HUB. A text in ERROR on success is a warning. */
 static apr_status_t move_hub(struct mrc_memory_hub *old, struct mrc_memory_hub *hub,
                              int64_t wait_us, struct mrc_error *error)
@@ -45,15 +61,13 @@ static apr_status_t move_hub(struct mrc_memory_hub *old, struct mrc_memory_hub *
 
     if (status)
         return status;
-    status = move_ring(from, to, wait_us);
+    status = move_to(from, to, wait_us);
     if (status)
         return mrc_status_set(error, status, "%s",
                               APR_STATUS_IS_TIMEUP(status)   ? "another process holds its lock"
                               : status == MRC_STATUS_NO_ROOM ? "no room for a copy of its history"
                                                              : "its history could not be copied");
     mrc_hub_segment_carry(from, to);
-    if (mrc_hub_segment_revocations(from) && mrc_hub_segment_revocations(to))
-        mrc_revocations_carry(mrc_hub_segment_revocations(from), mrc_hub_segment_revocations(to));
     /* After the move: a subscription that ends from now on cannot be announced in the old ring, so
      * it is still in the old roster. */
     if (mrc_hub_segment_roster(from) && mrc_hub_segment_roster(to) &&

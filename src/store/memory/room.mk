@@ -9,6 +9,8 @@ libmrcstore_la_SOURCES += \
 	%D%/reconcile.c
 
 unit_tests += tests/unit/store/memory/test_memory \
-	tests/unit/store/memory/test_hub_file
+	tests/unit/store/memory/test_hub_file \
+	tests/unit/store/memory/test_no_memory
+tests_unit_store_memory_test_no_memory_LDFLAGS = $(LINK_FAILING_CALLS)
 
 EXTRA_DIST += %D%/README.md

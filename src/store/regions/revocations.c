@@ -234,18 +234,32 @@ void mrc_revocations_set_epoch(struct mrc_revocations *revocations, uint64_t epo
     atomic_store(&revocations->header->epoch, epoch);
 }
 
-/* Children that have FROM may still add to it until they end. Their orders go to a ring that has
+/* Children that have FROM may add to it after its release. Their orders go to a ring that has
  * ended, so they fail, and the operator tries again. */
-void mrc_revocations_carry(struct mrc_revocations *from, struct mrc_revocations *to)
+apr_status_t mrc_revocations_carry(struct mrc_revocations *from, struct mrc_revocations *to)
 {
+    apr_status_t status = lock(from);
     struct mrc_revocation entry;
     struct mrc_buf buf;
     size_t at = 0;
 
+    if (status)
+        return status;
     mrc_buf_init(&buf, SIZE_MAX);
     mrc_revocations_copy(from, &buf);
-    while (!mrc_buf_error(&buf) && mrc_revocations_next(mrc_buf_bytes(&buf), &at, &entry))
-        mrc_revocations_add(to, &entry, INT64_MIN);
-    mrc_revocations_set_epoch(to, mrc_revocations_epoch(from));
+    if (mrc_buf_error(&buf))
+        status = APR_ENOMEM;
+    while (!status && mrc_revocations_next(mrc_buf_bytes(&buf), &at, &entry))
+        status = mrc_revocations_add(to, &entry, INT64_MIN);
     mrc_buf_free(&buf);
+    if (status)
+        mrc_revocations_release(from);
+    else
+        mrc_revocations_set_epoch(to, mrc_revocations_epoch(from));
+    return status;
+}
+
+void mrc_revocations_release(struct mrc_revocations *from)
+{
+    mrc_lock_release(&from->header->lock);
 }

@@ -66,7 +66,12 @@ bool mrc_revocations_next(struct mrc_bytes copy, size_t *at, struct mrc_revocati
 uint64_t mrc_revocations_epoch(const struct mrc_revocations *revocations);
 void mrc_revocations_set_epoch(struct mrc_revocations *revocations, uint64_t epoch);
 
-/* Copies the entries and the epoch of FROM to the new list TO, when a hub is resized. */
-void mrc_revocations_carry(struct mrc_revocations *from, struct mrc_revocations *to);
+/*
+ * Copies the entries and the epoch of FROM to the new list TO, when a hub is resized. Success: FROM
+ * does not change until mrc_revocations_release(), so the caller can make TO the list of the hub.
+ * Another process that waits for that long gets APR_TIMEUP. Failure: FROM is not held.
+ */
+apr_status_t mrc_revocations_carry(struct mrc_revocations *from, struct mrc_revocations *to);
+void mrc_revocations_release(struct mrc_revocations *from);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "apr_general.h"
+#include "failing_calls.h"
 #include "unit.h"
 
 #define THREADS 4
@@ -12,6 +13,14 @@
 /* httpd's, which APR's allocators of the threads get. */
 extern apr_uint32_t ap_max_mem_free;
 apr_uint32_t ap_max_mem_free;
+
+void ap_abort_on_oom(void);
+
+/* httpd's, of its pools. */
+void ap_abort_on_oom(void)
+{
+    abort();
+}
 
 /* Threads that wait with a deadline are at it at once while this is set; the calls are counted. */
 static atomic_bool deadlines_are_over;
@@ -194,6 +203,33 @@ START_TEST(idle_threads_end_but_for_two_that_sleep)
 }
 END_TEST
 
+/* A job that no thread can run is refused; while one runs, it waits for that thread. */
+START_TEST(threads_cannot_be_started)
+{
+    static struct test_job jobs[3];
+    struct mrc_exchange_jobs session = {.running = 0};
+    struct test test;
+    apr_pool_t *pool;
+
+    open_test(&test, &pool);
+    for (int i = 0; i < 3; i++)
+        jobs[i] = (struct test_job){.job = {.run = run}, .test = &test, .session = &session};
+    alloc_left = 0;
+    ck_assert(!mrc_exchange_workers_post(test.workers, &session, &jobs[0].job));
+    ck_assert_int_lt(alloc_left, 0);
+    pthread_mutex_lock(&test.gate);
+    ck_assert(mrc_exchange_workers_post(test.workers, &session, &jobs[1].job));
+    wait_for(&test.begun, 1);
+    alloc_left = 0;
+    ck_assert(mrc_exchange_workers_post(test.workers, &session, &jobs[2].job));
+    ck_assert_int_lt(alloc_left, 0);
+    pthread_mutex_unlock(&test.gate);
+    wait_for(&test.ended, 2);
+    ck_assert(mrc_exchange_workers_stop(test.workers, 60000));
+    apr_pool_destroy(pool);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("workers");
@@ -203,6 +239,7 @@ int main(void)
     tcase_add_test(tcase, a_session_has_half_of_the_threads);
     tcase_add_test(tcase, stop_does_not_wait_for_ever);
     tcase_add_test(tcase, idle_threads_end_but_for_two_that_sleep);
+    tcase_add_test(tcase, threads_cannot_be_started);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "failing_calls.h"
 #include "httpd/htaccess/cache.h"
 #include "unit.h"
 
@@ -164,6 +165,38 @@ START_TEST(numbers_are_unique)
 }
 END_TEST
 
+static void *read_with_little_memory(void *ctx, void *old)
+{
+    int *reading = malloc(sizeof(*reading));
+
+    if (reading)
+        *reading = ++made;
+    return reading;
+}
+
+static bool read_twice(void)
+{
+    struct mrc_htaccess_cache *cache = mrc_htaccess_cache_create(10, free_it);
+    bool is_done = cache != NULL;
+
+    for (int i = 1; i < 3 && cache; i++) {
+        struct mrc_htaccess_hold *hold =
+            mrc_htaccess_cache_take(cache, "a", read_with_little_memory, NULL, i * 2 * SECOND_US);
+
+        is_done = is_done && hold;
+        mrc_htaccess_cache_give_back(hold);
+    }
+    mrc_htaccess_cache_free(cache);
+    ck_assert_int_eq(made, freed);
+    return is_done;
+}
+
+START_TEST(each_allocation_may_fail)
+{
+    fail_in_turn("read", read_twice, 5);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cache");
@@ -176,5 +209,6 @@ int main(void)
     tcase_add_test(tcase, idle_files_are_forgotten);
     tcase_add_test(tcase, file_system_that_hangs_holds_one_thread);
     tcase_add_test(tcase, numbers_are_unique);
+    tcase_add_test(tcase, each_allocation_may_fail);
     return unit_run(suite);
 }

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -377,6 +378,32 @@ START_TEST(a_changed_key_file_is_read)
 }
 END_TEST
 
+/* The file has changed while the process has no descriptor left. */
+START_TEST(a_key_file_is_read_when_there_is_a_descriptor)
+{
+    const char *fresh = apr_pstrcat(pool, path, ".changed", NULL);
+    struct mrc_keeper *keeper;
+    struct rlimit before, none;
+    FILE *file;
+
+    write_file(SECRET);
+    keeper = start_keeper();
+    file = fopen(fresh, "wb");
+    fputs(OTHER, file);
+    fclose(file);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){0, before.rlim_max};
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    ck_assert_int_eq(rename(fresh, path), 0);
+    wait_said("Too many open files", 1);
+    ck_assert_int_eq(verify(1, SECRET), MRC_OK);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    wait_verifies(1, OTHER);
+    stop(keeper);
+    ck_assert_int_eq(count_said("file unreadable"), 1);
+}
+END_TEST
+
 START_TEST(a_name_that_is_no_file_blocks_nothing)
 {
     struct mrc_keeper *keeper;
@@ -489,6 +516,7 @@ int main(void)
     tcase_add_test(tcase, asking_is_for_one_issuer);
     tcase_add_test(tcase, keys_are_swapped_while_threads_verify);
     tcase_add_test(tcase, a_changed_key_file_is_read);
+    tcase_add_test(tcase, a_key_file_is_read_when_there_is_a_descriptor);
     tcase_add_test(tcase, a_name_that_is_no_file_blocks_nothing);
     tcase_add_test(tcase, a_stop_has_a_time_limit);
     tcase_add_test(tcase, another_keeper_follows_one_that_dies_or_drains);

@@ -10,7 +10,7 @@
 
 static void check_and_end(void)
 {
-    _exit(mrc_history_check(history_dir, NULL) == APR_SUCCESS ? 0 : 1);
+    _exit(mrc_history_check(pool, history_dir, NULL) == APR_SUCCESS ? 0 : 1);
 }
 
 static void publish_after_a_restart(void)

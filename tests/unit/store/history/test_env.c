@@ -112,7 +112,7 @@ START_TEST(the_map_grows_and_the_file_is_replaced_under_others)
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     ck_assert_int_eq(status, 0);
     mrc_history_env_close(env);
-    ck_assert_int_eq(mrc_history_check(history_dir, &error), APR_SUCCESS);
+    ck_assert_int_eq(mrc_history_check(pool, history_dir, &error), APR_SUCCESS);
 }
 END_TEST
 

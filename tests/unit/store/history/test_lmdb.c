@@ -38,7 +38,7 @@ START_TEST(records_are_found_after_a_restart)
     ck_assert_uint_eq(bytes, 100040);
     mrc_ring_record_free(&newest);
     mrc_history_close(history);
-    ck_assert_int_eq(mrc_history_check(history_dir, NULL), APR_SUCCESS);
+    ck_assert_int_eq(mrc_history_check(pool, history_dir, NULL), APR_SUCCESS);
 }
 END_TEST
 
@@ -99,7 +99,7 @@ START_TEST(a_group_is_one_commit)
         ck_assert_str_eq(read_after(history, apr_psprintf(pool, "%d", sync)), "A B C");
         mrc_history_close(history);
     }
-    ck_assert_int_eq(mrc_history_check(history_dir, NULL), APR_SUCCESS);
+    ck_assert_int_eq(mrc_history_check(pool, history_dir, NULL), APR_SUCCESS);
 }
 END_TEST
 

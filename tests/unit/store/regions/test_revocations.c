@@ -129,7 +129,8 @@ START_TEST(moves_with_a_hub)
     ck_assert_int_eq(add(from, 1, "a"), APR_SUCCESS);
     ck_assert_int_eq(add(from, 2, "b"), APR_SUCCESS);
     mrc_revocations_set_epoch(from, 7);
-    mrc_revocations_carry(from, to);
+    ck_assert_int_eq(mrc_revocations_carry(from, to), APR_SUCCESS);
+    mrc_revocations_release(from);
     ck_assert_str_eq(all(to, &buf), "a b ");
     ck_assert_uint_eq(mrc_revocations_epoch(to), 7);
     mrc_buf_free(&buf);

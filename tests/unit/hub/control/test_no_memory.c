@@ -1,0 +1,156 @@
+/*
+ * Orders and revocations are read with each allocation failing in turn: no token that is revoked is
+ * accepted, and no order is passed over without a word.
+ */
+#include "core/base/buf.h"
+#include "failing_calls.h"
+#include "hub/control/order.h"
+#include "hub/control/orders.h"
+#include "hub/control/revoked.h"
+#include "store/regions/revocations.h"
+#include "store/ring/ring.h"
+#include "store_unit.h"
+#include "tokens.h"
+
+#define ORDERS 40
+
+static apr_pool_t *pool;
+static struct mrc_revocations *list;
+static struct mrc_revoked *revoked;
+static struct mrc_ring *ring;
+static struct mrc_token *bad, *good;
+
+static struct mrc_token *token_of(const char *claims)
+{
+    struct mrc_keyset *keys = keys_of(SECRET, MRC_ALG_SET_HMAC);
+    const struct mrc_token_trust trust = {ISSUER, MRC_ALG_SET_HMAC, keys};
+    const char *const audiences[] = {HUB};
+    const struct mrc_token_policy policy = {
+        .trust = &trust,
+        .trust_count = 1,
+        .audiences = audiences,
+        .audience_count = 1,
+        .limits = {.details = 10, .topics = 10, .pattern_bytes = 100},
+    };
+    char *text =
+        token_sign(MRC_ALG_HS256, SECRET, "{\"alg\":\"HS256\",\"typ\":\"at+jwt\"}", claims);
+    struct mrc_error error = {""};
+    struct mrc_token *token = NULL;
+
+    ck_assert_msg(mrc_token_verify(mrc_bytes_of(text), &policy, NOW_US, &error, &token) == MRC_OK,
+                  "%s", error.text);
+    free(text);
+    mrc_keyset_free(keys);
+    return token;
+}
+
+static struct mrc_bytes encode(const struct mrc_order *order, struct mrc_buf *buf)
+{
+    mrc_buf_init(buf, SIZE_MAX);
+    mrc_order_encode(order, buf);
+    ck_assert_int_eq(mrc_buf_error(buf), MRC_OK);
+    return mrc_buf_bytes(buf);
+}
+
+/* Adds the revocation of the token with this jti, or removes it. */
+static void set_revoked(const char *jti, bool is_on)
+{
+    struct mrc_order order = mrc_order_init(MRC_ORDER_REVOKE);
+    struct mrc_revocation entry = {.id = {(unsigned char)jti[0]}, .until_us = INT64_MAX};
+    struct mrc_buf buf;
+
+    order.jti = mrc_bytes_of(jti);
+    entry.data = encode(&order, &buf);
+    ck_assert_int_eq(is_on ? mrc_revocations_add(list, &entry, NOW_US)
+                           : mrc_revocations_remove(list, entry.id, NOW_US),
+                     APR_SUCCESS);
+    mrc_buf_free(&buf);
+}
+
+static void set_up(void)
+{
+    pool = store_pool();
+    ck_assert_int_eq(mrc_revocations_create(pool, store_shared(mrc_revocations_bytes()), &list),
+                     APR_SUCCESS);
+    revoked = mrc_revoked_create(pool, list);
+    ck_assert_ptr_nonnull(revoked);
+    ring = store_ring(pool, 1 << 20, (struct mrc_ring_bounds){.count = 0});
+    bad = token_of(CLAIMS "}");
+    good = token_of("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB "\",\"exp\":1767225600,"
+                    "\"sub\":\"bob\",\"client_id\":\"" ISSUER "\",\"iat\":1767225300,"
+                    "\"jti\":\"2\"}");
+    set_revoked("1", true);
+}
+
+static void tear_down(void)
+{
+    mrc_token_unref(bad);
+    mrc_token_unref(good);
+    apr_pool_destroy(pool);
+}
+
+/* Looks after the list has changed, so that the index is made again. */
+static bool look(void)
+{
+    long left = fail_later(), bytes;
+    bool is_done;
+
+    set_revoked("9", true);
+    set_revoked("9", false);
+    bytes = alloc_bytes;
+    fail_again(left);
+    is_done = !mrc_revoked_has(revoked, good, NOW_US);
+    ck_assert(mrc_revoked_has(revoked, bad, NOW_US));
+    left = fail_later();
+    ck_assert(!mrc_revoked_has(revoked, good, NOW_US));
+    alloc_bytes = bytes; /* the index stays until the next look */
+    fail_again(left);
+    return is_done;
+}
+
+static void count_order(void *ctx, const struct mrc_order *order)
+{
+    (*(unsigned *)ctx)++;
+}
+
+static bool read_orders(void)
+{
+    unsigned count = 0;
+    apr_status_t status = mrc_orders_read(ring, 0, mrc_ring_control(ring), count_order, &count);
+
+    ck_assert(!status || status == APR_ENOMEM);
+    ck_assert(status || count == ORDERS);
+    return status == APR_SUCCESS;
+}
+
+START_TEST(revoked_tokens)
+{
+    fail_in_turn("look", look, 2);
+}
+END_TEST
+
+START_TEST(orders)
+{
+    const struct mrc_order order = mrc_order_init(MRC_ORDER_DISCONNECT);
+    struct mrc_buf buf;
+    struct mrc_bytes bytes = encode(&order, &buf);
+    uint64_t pos;
+
+    for (int i = 0; i < ORDERS; i++)
+        ck_assert_int_eq(mrc_ring_append_control(ring, bytes, 1, 1000, &pos), APR_SUCCESS);
+    mrc_buf_free(&buf);
+    fail_in_turn("read", read_orders, 3);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("no_memory");
+    TCase *tcase = tcase_create("no_memory");
+
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_test(tcase, revoked_tokens);
+    tcase_add_test(tcase, orders);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}
