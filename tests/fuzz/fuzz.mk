@@ -51,7 +51,8 @@ fuzz_replays += %D%/replay_http2
 %C%_replay_http2_SOURCES = %D%/fuzz_http2.c $(VECTOR_REPLAY) \
 	src/httpd/exchange/exchange.c src/httpd/exchange/fields.c src/httpd/exchange/queue.c \
 	src/httpd/exchange/priority_field.c src/httpd/http2/input.c src/httpd/http2/limits.c \
-	src/httpd/http2/output.c src/httpd/http2/priority.c src/httpd/http2/session.c
+	src/httpd/http2/output.c src/httpd/http2/priority.c src/httpd/http2/session.c \
+	src/httpd/http2/stream.c
 %C%_replay_http2_CPPFLAGS = $(AM_CPPFLAGS) $(HTTPD_CPPFLAGS) $(NGHTTP2_CFLAGS)
 %C%_replay_http2_LDFLAGS = $(LINK_FAILING_ALLOC)
 %C%_replay_http2_LDADD = $(LDADD) $(NGHTTP2_LIBS)

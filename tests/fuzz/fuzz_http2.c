@@ -11,6 +11,8 @@
  *     4 BYTES                        the socket takes so many writes before it is full; 0: it takes
  * all
  *     5 COUNT                        so many allocations succeed, and then one fails
+ *
+ * The bit LASTS in the AMOUNT of a HEAD makes the response that of a subscription.
  */
 #include <string.h>
 
@@ -35,6 +37,7 @@
 #define JOBS_MAX    512
 #define STREAMS_MAX 128 /* of the model */
 #define FRAME_BYTES 9
+#define LASTS       8
 
 const char *const fuzz_vectors[] = {"http2/session.json", NULL};
 
@@ -138,9 +141,14 @@ void mrc_http2_attach_adopt(struct mrc_exchange *exchange, struct mrc_http2_atta
     (void)exchange, (void)attached;
 }
 
-void mrc_http2_attach_gone(struct mrc_exchange *exchange)
+void mrc_http2_attach_gone(struct mrc_http2_stream *stream)
 {
-    (void)exchange;
+    (void)stream;
+}
+
+void mrc_http2_attach_count_out(struct mrc_http2_attached *attached, size_t bytes)
+{
+    (void)attached, (void)bytes;
 }
 
 /* ---- the transport, and the model -------------------------------------------------------------*/
@@ -271,6 +279,8 @@ static void go_on(size_t at, enum action action, uint8_t amount)
     struct mrc_exchange *exchange =
         (struct mrc_exchange *)((char *)world.jobs[at] - offsetof(struct mrc_exchange, job));
 
+    if (action == HEAD && (amount & LASTS))
+        mrc_exchange_set_lasting(exchange);
     if (action == HEAD)
         put_head(exchange, amount & 2 ? MRC_EXCHANGE_HEAD_FINAL : MRC_EXCHANGE_HEAD_TRAILERS,
                  amount);
@@ -307,7 +317,7 @@ static bool turn(void)
     ok = mrc_http2_output_write(world.session);
     FUZZ_CHECK(ok || world.was_short);
     memset(shared, 0xaa, sizeof(shared));
-    FUZZ_CHECK(world.session->exchanges_count <= MRC_HTTP2_STREAMS_MAX + 1);
+    FUZZ_CHECK(world.session->streams_count <= MRC_HTTP2_STREAMS_MAX + 1);
     return ok;
 }
 
@@ -415,8 +425,8 @@ static void begin(void)
 static void end(void)
 {
     world.session->is_over = true;
-    while (world.session->exchanges)
-        mrc_http2_input_forget(world.session, world.session->exchanges);
+    while (world.session->streams)
+        mrc_http2_input_forget(world.session, world.session->streams);
     while (world.jobs_count)
         go_on(0, BREAK, 0);
     while (world.notes.first) {

@@ -2,6 +2,7 @@
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 
 from env.httpd import find_module, live_dir
@@ -57,7 +58,11 @@ def test_quick_benchmark_of_http2():
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()
             if line.startswith("| ") and not line.startswith("| |")]
     traffic = [row for row in rows if len(row) == 8]
-    assert [row[0] for row in traffic] == ["1 KB", "60 KB", "10 MB", "POST 1 KB", "POST 60 KB"]
+    php = ["PHP"] if shutil.which("php-fpm8.2", path=os.environ["PATH"] + ":/usr/sbin") else []
+    assert [row[0] for row in traffic] == ["1 KB", "60 KB", "10 MB", "POST 1 KB", "POST 60 KB", "CGI", *php]
     assert all(float(cell.replace(",", "")) > 0 for row in traffic for cell in row[2:5])
+    assert all(float(cell.replace(",", "")) > 0 for row in traffic[5:] for cell in row[5:])
     held = [row for row in rows if row[0] in ("20 x 1", "1 x 10")]
     assert len(held) == 2 and all(float(row[4]) > 0 and float(row[6]) > 0 for row in held)
+    browsers = [row for row in rows if len(row) == 11 and row[0] == "25"]
+    assert len(browsers) == 1 and all(float(cell.replace(",", "")) > 0 for cell in browsers[0][2:7])

@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from env import firefox
 from env.hub import PATH, hub
 from env.token import publisher
 from env.wait import DEADLINE, wait_until
@@ -31,6 +32,47 @@ def test_tabs_of_a_browser(httpd, tabs):
     found = node("tabs.mjs", {"base": base, "hub": f"https://localhost:{port}{PATH}", "topic": TOPIC, "tabs": tabs, "updates": 5,
                               "token": publisher(), "deadline": DEADLINE})
     assert found == [{"tabs": count, "protocol": "h2", "complete": count} for count in tabs]
+
+
+LISTEN = """
+const [url] = arguments;
+window.events = [];
+window.opens = 0;
+window.source = new EventSource(url);
+window.source.onopen = () => { window.opens++; };
+window.source.onmessage = ({data}) => window.events.push(data);
+"""
+
+
+@pytest.mark.skipif(not firefox.PROGRAM, reason="Debian's firefox-esr is not installed")
+@pytest.mark.parametrize("tabs", [[1, 8], pytest.param([30], marks=pytest.mark.soak)], ids=["few", "many"])
+def test_tabs_of_firefox(httpd, tabs):
+    port = start(httpd)
+    base, sent, begun = f"https://localhost:{port}/", [], {}
+
+    def publish(data):
+        sent.append(data)
+        httpd.publish(TOPIC, data, port=port, tls=True)
+
+    def are_complete(browser):
+        return all(browser.run(tab, "return window.events;") == sent[first:] for tab, first in begun.items())
+
+    with firefox.Firefox(httpd.path("firefox")) as browser:
+        for count in tabs:
+            while len(begun) < count:
+                tab = browser.open(base)
+                browser.run(tab, LISTEN, f"https://localhost:{port}{PATH}?match={TOPIC}")
+                begun[tab] = len(sent)
+            wait_until(lambda: all(browser.run(tab, "return window.opens;") == 1 for tab in begun), what=f"{count} open streams")
+            assert {browser.run(tab, "return performance.getEntriesByType('navigation')[0].nextHopProtocol;")
+                    for tab in begun} == {"h2"}
+            for i in range(5):
+                publish(f"{count}/{i}")
+            wait_until(lambda: are_complete(browser), what=f"the updates in {count} tabs")
+        httpd.graceful()
+        publish("after the reload")
+        wait_until(lambda: are_complete(browser), what="the update after the reload")
+    wait_subscribers(httpd, 0)
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["h2c", "h2"])

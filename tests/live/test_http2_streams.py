@@ -1,5 +1,6 @@
 """HTTP/2 of the module itself (MercureHttp2): subscriptions hold no thread."""
 import contextlib
+import itertools
 import urllib.parse
 
 import pytest
@@ -283,6 +284,7 @@ def test_head_of_a_stream_takes_no_room_in_the_table_of_hpack(httpd):
 
 
 MOST_KB = 45  # for a connection with TLS and one stream
+MOST_FURTHER_KB = 1.1  # for a further stream
 
 
 @no_sanitizer
@@ -297,3 +299,18 @@ def test_memory_of_a_connection_with_a_stream_is_bounded(httpd):
         for _ in range(100):  # the memory that the child takes once
             listen()
         check_cost(httpd, listen, 250, MOST_KB)
+
+
+@no_sanitizer
+def test_memory_of_a_further_stream_is_bounded(httpd):
+    httpd.sizing = ONE_CHILD
+    port = start(httpd, "MercureHeartbeat 0")
+    with contextlib.ExitStack() as stack:
+        conns = itertools.cycle([stack.enter_context(Http2(port)) for _ in range(16)])
+
+        def listen():
+            open_streams(next(conns), 5)
+
+        for _ in range(160):
+            listen()
+        check_cost(httpd, listen, 600, 5 * MOST_FURTHER_KB)

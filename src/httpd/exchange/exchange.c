@@ -162,7 +162,6 @@ void mrc_exchange_end_body(struct mrc_exchange *exchange,
 
 void mrc_exchange_close(struct mrc_exchange *exchange)
 {
-    exchange->is_gone = true;
     pthread_mutex_lock(&exchange->lock);
     exchange->is_closed = true;
     exchange->is_whole = exchange->out_ended && !exchange->out_is_broken && !exchange->out.bytes &&
@@ -407,6 +406,13 @@ void mrc_exchange_reset(struct mrc_exchange *exchange, uint32_t error)
     pthread_mutex_lock(&exchange->lock);
     exchange->reset = error;
     note(exchange);
+    pthread_mutex_unlock(&exchange->lock);
+}
+
+void mrc_exchange_set_lasting(struct mrc_exchange *exchange)
+{
+    pthread_mutex_lock(&exchange->lock);
+    exchange->lasts = true;
     pthread_mutex_unlock(&exchange->lock);
 }
 

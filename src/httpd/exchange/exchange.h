@@ -14,11 +14,8 @@
  *       v
  *     closed
  *
- * The exchange of a subscription goes on without a worker: its carrier writes into OUT
- * (httpd/http2/attach.h).
- *
  * References keep an exchange: the session has one until its stream is closed, the job has one, and so
- * has a note that is posted.
+ * has a note that is posted. A subscription goes on without its exchange (httpd/http2/stream.h).
  */
 /* clang-format on */
 #ifndef MRC_HTTPD_EXCHANGE_EXCHANGE_H
@@ -44,6 +41,7 @@
 struct conn_rec;
 struct mrc_exchange;
 struct mrc_http2_attached;
+struct mrc_http2_stream;
 struct mrc_kept;
 
 enum mrc_exchange_head_kind {
@@ -97,20 +95,14 @@ struct mrc_exchange {
     unsigned number; /* of the request in its session, from 0 */
 
     /* Of the loop's thread. */
-    struct mrc_exchange *prev, *next;    /* of the session */
-    struct mrc_exchange *settling;       /* the next one to settle (httpd/http2/attach.h) */
-    struct mrc_http2_attached *attached; /* the carrier of a subscription; NULL: none */
+    struct mrc_http2_stream *stream;     /* NULL: it is closed, or needs the exchange no longer */
     struct mrc_exchange_fields trailers; /* of the request, then of the response */
     struct mrc_priority priority;        /* of the response */
     uint64_t frame_number;               /* of its last frame, of all in its session */
     size_t wire_out_bytes;               /* frames of this stream to the client, with their heads */
-    int64_t sent_us;                     /* when bytes were last sent, or none had to be */
     bool is_posted;                      /* the job was posted */
-    bool is_submitted, is_deferred;      /* the state of the response in nghttp2 */
     bool is_answered;                    /* the whole response is sent, not all has been read */
     bool expects_continue;               /* the client waits for 100, which was not sent */
-    bool is_settling;                    /* in that list */
-    bool is_gone;                        /* the same as is_closed, without the lock */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -125,6 +117,7 @@ struct mrc_exchange {
     bool out_ended;     /* the whole body is in OUT */
     bool out_is_broken; /* the body is not complete: the stream is reset after OUT */
     bool out_waits;     /* the worker waits for room in OUT */
+    bool lasts;         /* a subscription: OUT is empty most of the time */
     bool is_loading;    /* LOAD is posted or runs, and OUT keeps its first chunk */
     bool is_closed;     /* nothing is sent or received any more */
     bool is_noted;      /* the note is posted */
@@ -236,6 +229,9 @@ void mrc_exchange_end(struct mrc_exchange *exchange, bool is_whole);
 
 /* Resets the stream with an error code of HTTP/2, in place of a response. */
 void mrc_exchange_reset(struct mrc_exchange *exchange, uint32_t error);
+
+/* The response becomes a subscription; before its first bytes are written. */
+void mrc_exchange_set_lasting(struct mrc_exchange *exchange);
 
 /* Hands ATTACHED to the session. */
 void mrc_exchange_attach(struct mrc_exchange *exchange, struct mrc_http2_attached *attached);

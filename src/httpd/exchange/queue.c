@@ -7,18 +7,14 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "hub/base/event.h"
-
 /* The least room of a chunk, for small bytes that follow. */
 #define ROOM_MIN 256
 
 struct mrc_exchange_chunk {
     struct mrc_link link;
-    struct mrc_event *event;          /* that has the bytes; NULL: they are in OWN, or in a file */
     struct mrc_exchange_files *files; /* that counts FD; NULL: the bytes are in no file */
     int fd;
-    off_t offset; /* of the first byte of the chunk */
-    const char *bytes;
+    off_t offset;      /* of the first byte of the chunk */
     size_t first, len; /* of the bytes that are left */
     size_t room;       /* of OWN */
     char own[];
@@ -43,7 +39,7 @@ static struct mrc_exchange_chunk *create(size_t room)
 
     if (!chunk)
         return NULL;
-    *chunk = (struct mrc_exchange_chunk){.fd = -1, .bytes = chunk->own, .room = room};
+    *chunk = (struct mrc_exchange_chunk){.fd = -1, .room = room};
     return chunk;
 }
 
@@ -58,23 +54,10 @@ struct mrc_exchange_chunk *mrc_exchange_chunk_create(const char *bytes, size_t l
     return chunk;
 }
 
-struct mrc_exchange_chunk *mrc_exchange_chunk_create_piece(const struct mrc_piece *piece)
-{
-    struct mrc_exchange_chunk *chunk = create(0);
-
-    if (!chunk)
-        return NULL;
-    chunk->event = mrc_event_ref(piece->event);
-    chunk->bytes = mrc_event_bytes(piece->event).ptr + piece->offset;
-    chunk->len = piece->len;
-    return chunk;
-}
-
 void mrc_exchange_chunk_destroy(struct mrc_exchange_chunk *chunk)
 {
     if (!chunk)
         return;
-    mrc_event_unref(chunk->event);
     if (chunk->files) {
         close(chunk->fd);
         atomic_fetch_sub(&chunk->files->count, 1);
@@ -151,7 +134,7 @@ static void count_in(struct mrc_exchange_queue *queue, const struct mrc_exchange
     queue->bytes += len;
     if (chunk->files)
         queue->file_bytes += len;
-    else if (!chunk->event)
+    else
         mrc_exchange_held_add(queue->held, len);
 }
 
@@ -162,7 +145,7 @@ static void count_out(struct mrc_exchange_queue *queue, const struct mrc_exchang
     queue->bytes -= len;
     if (chunk->files)
         queue->file_bytes -= len;
-    else if (!chunk->event)
+    else
         mrc_exchange_held_sub(queue->held, len);
 }
 
@@ -220,7 +203,7 @@ size_t mrc_exchange_queue_read(struct mrc_exchange_queue *queue, char *ret_bytes
         if (chunk->files)
             len = read_file(queue, chunk, ret_bytes + total, len);
         else
-            memcpy(ret_bytes + total, chunk->bytes + chunk->first, len);
+            memcpy(ret_bytes + total, chunk->own + chunk->first, len);
         total += len;
         drop(queue, chunk, len);
     }
@@ -260,7 +243,7 @@ size_t mrc_exchange_queue_peek(const struct mrc_exchange_queue *queue, char *ret
         const struct mrc_exchange_chunk *chunk = (const struct mrc_exchange_chunk *)link;
         size_t len = chunk->len < max - total ? chunk->len : max - total;
 
-        memcpy(ret_bytes + total, chunk->bytes + chunk->first, len);
+        memcpy(ret_bytes + total, chunk->own + chunk->first, len);
         total += len;
     }
     return total;
@@ -272,7 +255,7 @@ size_t mrc_exchange_queue_line_bytes(const struct mrc_exchange_queue *queue)
 
     for (const struct mrc_link *link = queue->chunks.first; link; link = link->next) {
         const struct mrc_exchange_chunk *chunk = (const struct mrc_exchange_chunk *)link;
-        const char *bytes = chunk->bytes + chunk->first;
+        const char *bytes = chunk->own + chunk->first;
         const char *end = memchr(bytes, '\n', chunk->len);
 
         if (end)

@@ -1,7 +1,7 @@
 /*
  * A queue of bytes on their way from one thread to another: the body of a request, or of a
- * response. Bytes are copied into chunks; of an event or a file only a reference is kept. No lock
- * here: the owner of the queue has one.
+ * response. Bytes are copied into chunks; of a file only a reference is kept. No lock here: the
+ * owner of the queue has one.
  */
 #ifndef MRC_HTTPD_EXCHANGE_QUEUE_H
 #define MRC_HTTPD_EXCHANGE_QUEUE_H
@@ -14,7 +14,6 @@
 #include "hub/base/list.h"
 
 struct mrc_exchange_chunk;
-struct mrc_piece;
 
 /* Counts bytes in memory: those of a session, and those of all sessions of a child. */
 struct mrc_exchange_held {
@@ -24,8 +23,7 @@ struct mrc_exchange_held {
 
 /* Zeroed: empty. */
 struct mrc_exchange_queue {
-    struct mrc_exchange_held
-        *held; /* counts the bytes, except those of events and files; NULL: none */
+    struct mrc_exchange_held *held; /* counts the bytes, except those of files; NULL: none */
     struct mrc_list chunks;
     size_t bytes;      /* of all chunks */
     size_t file_bytes; /* of these, bytes that are in files */
@@ -46,9 +44,6 @@ void mrc_exchange_held_sub(struct mrc_exchange_held *held, size_t bytes);
 
 /* A chunk with a copy of the LEN bytes, at least 1. NULL: out of memory. */
 struct mrc_exchange_chunk *mrc_exchange_chunk_create(const char *bytes, size_t len);
-
-/* The same with a reference to an event. */
-struct mrc_exchange_chunk *mrc_exchange_chunk_create_piece(const struct mrc_piece *piece);
 
 /* A chunk with a copy of the LEN bytes of the file FD from OFFSET on, at least 1. NULL: out of
  * memory, or the file cannot be read. */

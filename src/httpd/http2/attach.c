@@ -17,6 +17,7 @@
 #include "httpd/http2/output.h"
 #include "httpd/http2/priority.h"
 #include "httpd/http2/session.h"
+#include "httpd/http2/stream.h"
 #include "httpd/log/record.h"
 #include "httpd/log/stream_end.h"
 #include "hub/base/clock.h"
@@ -35,27 +36,17 @@
 
 struct mrc_http2_attached {
     struct mrc_carrier carrier;
-    struct mrc_exchange *exchange;   /* a reference */
+    struct mrc_http2_stream *stream; /* a reference; NULL: it is not adopted */
     struct mrc_stream *subscription; /* that has this carrier */
     struct mrc_log_record *log;
-    apr_off_t body_bytes;
-    bool is_blocked; /* the subscription was told so */
+    struct mrc_log_sent sent; /* the bytes of the body, and of frames that no exchange counts */
 };
+
+_Static_assert(sizeof(struct mrc_http2_attached) <= 72, "a carrier of HTTP/2 is small");
 
 static struct mrc_http2_attached *of(struct mrc_carrier *carrier)
 {
     return (struct mrc_http2_attached *)carrier;
-}
-
-static size_t held_bytes(const struct mrc_http2_attached *attached)
-{
-    struct mrc_exchange *exchange = attached->exchange;
-    size_t bytes;
-
-    pthread_mutex_lock(&exchange->lock);
-    bytes = exchange->out.bytes;
-    pthread_mutex_unlock(&exchange->lock);
-    return bytes;
 }
 
 /* ---- the carrier's operations -----------------------------------------------------------------*/
@@ -63,51 +54,39 @@ static size_t held_bytes(const struct mrc_http2_attached *attached)
 static bool add_pieces(struct mrc_http2_attached *attached, const struct mrc_piece *pieces,
                        size_t count)
 {
-    struct mrc_exchange *exchange = attached->exchange;
-    bool ok = true;
-
-    for (size_t i = 0; i < count && ok; i++) {
-        struct mrc_exchange_chunk *chunk = mrc_exchange_chunk_create_piece(&pieces[i]);
-
-        ok = chunk != NULL;
-        if (ok) {
-            pthread_mutex_lock(&exchange->lock);
-            mrc_exchange_queue_append(&exchange->out, chunk);
-            pthread_mutex_unlock(&exchange->lock);
-            attached->body_bytes += (apr_off_t)pieces[i].len;
-        }
+    for (size_t i = 0; i < count; i++) {
+        if (!mrc_http2_stream_add(attached->stream, &pieces[i]))
+            return false;
+        attached->sent.body_bytes += (apr_off_t)pieces[i].len;
     }
-    return ok;
+    return true;
 }
 
-static enum mrc_carrier_state state_of(struct mrc_http2_attached *attached)
+/* The state of a carrier that may hold HELD_MAX bytes. */
+static enum mrc_carrier_state state_of(struct mrc_http2_stream *stream, size_t held_max)
 {
-    if (attached->exchange->is_gone)
+    if (stream->is_gone)
         return MRC_CARRIER_GONE;
-    attached->is_blocked = held_bytes(attached) > HELD_BYTES_MAX;
-    return attached->is_blocked ? MRC_CARRIER_PENDING : MRC_CARRIER_READY;
+    stream->is_blocked = mrc_http2_stream_held(stream) > held_max;
+    return stream->is_blocked ? MRC_CARRIER_PENDING : MRC_CARRIER_READY;
 }
 
 static enum mrc_carrier_state write_pieces(struct mrc_carrier *carrier,
                                            const struct mrc_piece *pieces, size_t count)
 {
     struct mrc_http2_attached *attached = of(carrier);
+    struct mrc_http2_stream *stream = attached->stream;
 
-    if (attached->exchange->is_gone || !add_pieces(attached, pieces, count))
+    if (stream->is_gone || !add_pieces(attached, pieces, count))
         return MRC_CARRIER_GONE;
-    mrc_http2_session_settle(mrc_http2_session_of(attached->exchange), attached->exchange);
-    mrc_http2_output_resume(attached->exchange);
-    return state_of(attached);
+    mrc_http2_session_settle(stream->session, stream);
+    mrc_http2_output_resume(stream);
+    return state_of(stream, HELD_BYTES_MAX);
 }
 
 static enum mrc_carrier_state flush(struct mrc_carrier *carrier)
 {
-    struct mrc_http2_attached *attached = of(carrier);
-
-    if (attached->exchange->is_gone)
-        return MRC_CARRIER_GONE;
-    attached->is_blocked = held_bytes(attached) > 0;
-    return attached->is_blocked ? MRC_CARRIER_PENDING : MRC_CARRIER_READY;
+    return state_of(of(carrier)->stream, 0);
 }
 
 static bool may_close(struct mrc_carrier *carrier, int64_t now_us)
@@ -119,17 +98,15 @@ static bool may_close(struct mrc_carrier *carrier, int64_t now_us)
 
 static size_t unsent_bytes(const struct mrc_carrier *carrier)
 {
-    return held_bytes((const struct mrc_http2_attached *)carrier);
+    return mrc_http2_stream_held(((const struct mrc_http2_attached *)carrier)->stream);
 }
 
 /* Of the whole connection. */
 static int64_t silence_us(const struct mrc_carrier *carrier)
 {
-    const struct mrc_http2_attached *attached = (const struct mrc_http2_attached *)carrier;
+    const struct mrc_http2_stream *stream = ((const struct mrc_http2_attached *)carrier)->stream;
 
-    return attached->exchange->is_gone
-               ? 0
-               : mrc_connection_silence_us(mrc_http2_session_of(attached->exchange)->session.fd);
+    return stream->is_gone ? 0 : mrc_connection_silence_us(stream->session->session.fd);
 }
 
 /* The job that writes the access log line. */
@@ -149,61 +126,58 @@ static void write_log(struct mrc_job *job, apr_thread_t *thread)
     free(line);
 }
 
+/* Adds the bytes of the frames that EXCHANGE has counted. */
+static void take_counts(struct mrc_http2_attached *attached, const struct mrc_exchange *exchange)
+{
+    attached->sent.wire_in_bytes += (apr_off_t)atomic_load(&exchange->wire_in_bytes);
+    attached->sent.wire_out_bytes += (apr_off_t)exchange->wire_out_bytes;
+}
+
 static void post_log(const struct mrc_http2_attached *attached, enum mrc_end end)
 {
-    const struct mrc_exchange *exchange = attached->exchange;
-    const struct mrc_log_sent sent = {attached->body_bytes,
-                                      (apr_off_t)atomic_load(&exchange->wire_in_bytes),
-                                      (apr_off_t)exchange->wire_out_bytes};
     struct last_line *line = malloc(sizeof(*line));
 
     if (!line) { /* then this thread may have to wait for the log, but the line is not lost */
-        mrc_log_record_log(attached->log, &sent, end);
+        mrc_log_record_log(attached->log, &attached->sent, end);
         return;
     }
     *line = (struct last_line){
         .job = {.run = write_log},
         .log = attached->log,
-        .sent = sent,
+        .sent = attached->sent,
         .end = end,
     };
     mrc_jobs_post(mrc_this_child_jobs(), &line->job);
 }
 
 /* Ends the response: a slow client gets a reset, because it would not take a last frame. */
-static void end_response(struct mrc_http2_attached *attached, enum mrc_end end)
+static void end_response(struct mrc_http2_stream *stream, enum mrc_end end)
 {
-    struct mrc_exchange *exchange = attached->exchange;
-    struct mrc_http2_session *session = mrc_http2_session_of(exchange);
+    struct mrc_http2_session *session = stream->session;
 
-    mrc_http2_session_unsettle(session, exchange);
-    exchange->attached = NULL;
+    mrc_http2_session_unsettle(session, stream);
+    stream->attached = NULL;
     if (session->is_broken)
         return;
-    if (end == MRC_END_SLOW || end == MRC_END_CLIENT) {
-        nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, exchange->id, NGHTTP2_CANCEL);
-    } else {
-        pthread_mutex_lock(&exchange->lock);
-        exchange->out_ended = true;
-        pthread_mutex_unlock(&exchange->lock);
-    }
-    mrc_http2_output_resume(exchange);
-}
-
-static void destroy(struct mrc_http2_attached *attached)
-{
-    mrc_exchange_unref(attached->exchange);
-    free(attached);
+    if (end == MRC_END_SLOW || end == MRC_END_CLIENT)
+        nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL);
+    else
+        stream->has_ended = true;
+    mrc_http2_output_resume(stream);
 }
 
 static void close_attached(struct mrc_carrier *carrier, enum mrc_end end)
 {
     struct mrc_http2_attached *attached = of(carrier);
+    struct mrc_http2_stream *stream = attached->stream;
 
-    if (!attached->exchange->is_gone)
-        end_response(attached, end);
+    if (stream->exchange)
+        take_counts(attached, stream->exchange);
+    if (!stream->is_gone)
+        end_response(stream, end);
     post_log(attached, end);
-    destroy(attached);
+    mrc_http2_stream_unref(stream);
+    free(attached);
 }
 
 static const struct mrc_carrier_ops ops = {.kind = MRC_CARRIER_HTTP2,
@@ -216,54 +190,75 @@ static const struct mrc_carrier_ops ops = {.kind = MRC_CARRIER_HTTP2,
 
 /* ---- the session ------------------------------------------------------------------------------*/
 
-void mrc_http2_attach_adopt(struct mrc_exchange *exchange, struct mrc_http2_attached *attached)
+/* Gives the exchange of STREAM up, if nothing of it is needed any more. */
+static void leave_exchange(struct mrc_http2_stream *stream)
 {
-    struct mrc_http2_session *session;
+    struct mrc_exchange *exchange = stream->exchange;
 
-    if (exchange->is_gone) {
-        mrc_stream_discard(attached->subscription, MRC_END_CLIENT);
-        post_log(attached, MRC_END_CLIENT);
-        destroy(attached);
+    if (!exchange || !mrc_http2_stream_may_leave(stream))
         return;
-    }
-    session = mrc_http2_session_of(exchange);
-    exchange->attached = attached;
-    mrc_http2_priority_of_events(session, exchange);
-    mrc_loop_adopt(session->loop, attached->subscription);
+    take_counts(stream->attached, exchange);
+    mrc_http2_stream_leave(stream);
 }
 
-void mrc_http2_attach_gone(struct mrc_exchange *exchange)
+void mrc_http2_attach_adopt(struct mrc_exchange *exchange, struct mrc_http2_attached *attached)
 {
-    struct mrc_http2_attached *attached = exchange->attached;
+    struct mrc_http2_stream *stream = exchange->stream;
+
+    if (!stream) {
+        mrc_stream_discard(attached->subscription, MRC_END_CLIENT);
+        take_counts(attached, exchange);
+        post_log(attached, MRC_END_CLIENT);
+        free(attached);
+        return;
+    }
+    attached->stream = mrc_http2_stream_ref(stream);
+    stream->attached = attached;
+    stream->has_events = true;
+    mrc_http2_priority_of_events(stream->session, stream);
+    leave_exchange(stream);
+    mrc_loop_adopt(stream->session->loop, attached->subscription);
+}
+
+void mrc_http2_attach_gone(struct mrc_http2_stream *stream)
+{
+    struct mrc_http2_attached *attached = stream->attached;
 
     if (!attached)
         return;
-    exchange->attached = NULL;
-    mrc_loop_stream_gone(mrc_http2_session_of(exchange)->loop, attached->subscription);
+    stream->attached = NULL;
+    mrc_loop_stream_gone(stream->session->loop, attached->subscription);
 }
 
-static void settle(struct mrc_http2_session *session, struct mrc_http2_attached *attached)
+void mrc_http2_attach_count_out(struct mrc_http2_attached *attached, size_t bytes)
 {
-    bool holds = held_bytes(attached) > 0;
+    attached->sent.wire_out_bytes += (apr_off_t)bytes;
+}
 
-    if (holds && !attached->is_blocked) {
-        attached->is_blocked = true;
-        mrc_loop_stream_blocked(session->loop, attached->subscription);
-    } else if (!holds && attached->is_blocked) {
-        mrc_loop_stream_writable(session->loop, attached->subscription);
+static void settle(struct mrc_http2_stream *stream)
+{
+    struct mrc_loop *loop = stream->session->loop;
+    bool holds = mrc_http2_stream_held(stream) > 0;
+
+    leave_exchange(stream);
+    if (holds && !stream->is_blocked) {
+        stream->is_blocked = true;
+        mrc_loop_stream_blocked(loop, stream->attached->subscription);
+    } else if (!holds && stream->is_blocked) {
+        mrc_loop_stream_writable(loop, stream->attached->subscription);
     }
 }
 
 void mrc_http2_attach_settle(struct mrc_http2_session *session)
 {
-    struct mrc_exchange *exchange = session->settling, *next;
+    struct mrc_http2_stream *stream = session->settling, *next;
 
     session->settling = NULL;
-    for (; exchange; exchange = next) {
-        next = exchange->settling;
-        exchange->is_settling = false;
-        if (exchange->attached)
-            settle(session, exchange->attached);
+    for (; stream; stream = next) {
+        next = stream->settling;
+        stream->is_settling = false;
+        if (stream->attached)
+            settle(stream);
     }
 }
 
@@ -291,7 +286,7 @@ static int give_up(request_rec *r, struct mrc_http2_attached *attached, enum mrc
 {
     mrc_log_stream_end(r, end);
     mrc_stream_discard(attached->subscription, end);
-    destroy(attached);
+    free(attached);
     r->connection->aborted = 1;
     return OK;
 }
@@ -324,7 +319,7 @@ int mrc_http2_attach_start(request_rec *r, struct mrc_subscriber *subscriber)
         free(attached);
         return mrc_failure_answer_no_memory(r);
     }
-    attached->exchange = mrc_exchange_ref(exchange);
+    mrc_exchange_set_lasting(exchange);
     if (!send_head(r, subscriber))
         return give_up(r, attached, MRC_END_CLIENT);
     attached->log = mrc_log_record_keep(r, mrc_this_child_log_fields(), mrc_this_child_log_texts());

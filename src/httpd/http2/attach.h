@@ -21,12 +21,14 @@
 #define MRC_HTTPD_HTTP2_ATTACH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "httpd.h"
 
 struct mrc_exchange;
 struct mrc_http2_attached;
 struct mrc_http2_session;
+struct mrc_http2_stream;
 struct mrc_subscriber;
 
 /*
@@ -44,11 +46,14 @@ int mrc_http2_attach_start(request_rec *r, struct mrc_subscriber *subscriber);
 
 /* The functions below are for the loop's thread. */
 
-/* Adopts a subscription that a worker has handed over. */
+/* Adopts the subscription that the worker of EXCHANGE has handed over. */
 void mrc_http2_attach_adopt(struct mrc_exchange *exchange, struct mrc_http2_attached *attached);
 
-/* The stream of EXCHANGE is closed, by whatever side. */
-void mrc_http2_attach_gone(struct mrc_exchange *exchange);
+/* STREAM is closed, by whatever side. */
+void mrc_http2_attach_gone(struct mrc_http2_stream *stream);
+
+/* BYTES of frames of a subscription were sent, which has no exchange. */
+void mrc_http2_attach_count_out(struct mrc_http2_attached *attached, size_t bytes);
 
 /* SESSION has written: blocks subscriptions whose bytes it could not send, and lets others go on
  * that were blocked. */

@@ -15,6 +15,7 @@
 #include "httpd/http2/output.h"
 #include "httpd/http2/priority.h"
 #include "httpd/http2/session.h"
+#include "httpd/http2/stream.h"
 #include "hub/base/clock.h"
 
 APLOG_USE_MODULE(mercure);
@@ -31,7 +32,7 @@ APLOG_USE_MODULE(mercure);
  * many as this may send only what is left of the window of its connection. */
 #define HELD_BYTES_CROWDED ((size_t)256 * 1024)
 
-static struct mrc_exchange *find(nghttp2_session *ng, int32_t id)
+static struct mrc_http2_stream *find(nghttp2_session *ng, int32_t id)
 {
     return id > 0 ? nghttp2_session_get_stream_user_data(ng, id) : NULL;
 }
@@ -59,10 +60,10 @@ static size_t frame_bytes(size_t length)
 /* Counts a frame for the log of its request. */
 static void count_in(struct mrc_http2_session *session, const nghttp2_frame_hd *hd)
 {
-    struct mrc_exchange *exchange = find(session->ng, hd->stream_id);
+    const struct mrc_http2_stream *stream = find(session->ng, hd->stream_id);
 
-    if (exchange)
-        atomic_fetch_add(&exchange->wire_in_bytes, frame_bytes(hd->length));
+    if (stream && stream->exchange)
+        atomic_fetch_add(&stream->exchange->wire_in_bytes, frame_bytes(hd->length));
     else
         session->head_bytes = frame_bytes(hd->length);
 }
@@ -106,22 +107,33 @@ static bool waits_to_send(nghttp2_session *ng, const struct mrc_exchange *exchan
 }
 
 /*
- * The response of EXCHANGE is complete, and nobody reads the rest of the request, so the client
+ * The response of STREAM is complete, and nobody reads the rest of the request, so the client
  * need not send it (RFC 9113, 8.1). One that has little left gets a moment to send it, because some
  * clients take a reset for an error, although they have the whole response. They would wait
  * forever if they had more: so handlers read the whole request first, as over HTTP/1.1.
  */
-static void end_request(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+static void end_request(struct mrc_http2_session *session, struct mrc_http2_stream *stream)
 {
-    if (!exchange->has_body || exchange->in_ended)
+    struct mrc_exchange *exchange = stream->exchange;
+
+    if (!exchange || !exchange->has_body || exchange->in_ended)
         return;
     if (!exchange->is_answered) {
         exchange->is_answered = true;
-        exchange->sent_us = mrc_clock_us();
-        mrc_session_set_time(&session->session, exchange->sent_us + MRC_HTTP2_REST_US);
+        stream->sent_us = mrc_clock_us();
+        mrc_session_set_time(&session->session, stream->sent_us + MRC_HTTP2_REST_US);
     }
     if (waits_to_send(session->ng, exchange))
         nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, exchange->id, NGHTTP2_NO_ERROR);
+}
+
+/* The same for a frame to the client. */
+static void count_out(struct mrc_http2_stream *stream, size_t bytes)
+{
+    if (stream->exchange)
+        stream->exchange->wire_out_bytes += bytes;
+    else if (stream->attached)
+        mrc_http2_attach_count_out(stream->attached, bytes);
 }
 
 /* A stream that the server resets costs as much as one that the client resets: a client can cause
@@ -129,12 +141,12 @@ static void end_request(struct mrc_http2_session *session, struct mrc_exchange *
 static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *data)
 {
     bool is_message = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
-    struct mrc_exchange *exchange = is_message ? find(ng, frame->hd.stream_id) : NULL;
+    struct mrc_http2_stream *stream = is_message ? find(ng, frame->hd.stream_id) : NULL;
 
-    if (exchange)
-        exchange->wire_out_bytes += frame_bytes(frame->hd.length);
-    if (exchange && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
-        end_request(data, exchange);
+    if (stream)
+        count_out(stream, frame_bytes(frame->hd.length));
+    if (stream && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        end_request(data, stream);
     if (frame->hd.type != NGHTTP2_RST_STREAM || frame->rst_stream.error_code == NGHTTP2_NO_ERROR ||
         frame->rst_stream.error_code == NGHTTP2_INTERNAL_ERROR)
         return 0;
@@ -165,21 +177,34 @@ static int check_field(const struct mrc_http2_session *session, const struct mrc
 
 /* ---- requests ---------------------------------------------------------------------------------*/
 
+/* A stream with its exchange. NULL: out of memory. */
+static struct mrc_http2_stream *create_stream(struct mrc_http2_session *session, int32_t id)
+{
+    struct mrc_exchange *exchange = mrc_exchange_create(&session->origin, id);
+    struct mrc_http2_stream *stream = exchange ? mrc_http2_stream_create(session, exchange) : NULL;
+
+    if (stream) {
+        atomic_init(&exchange->wire_in_bytes, session->head_bytes);
+        stream->sent_us = mrc_clock_us();
+    } else if (exchange) {
+        mrc_exchange_unref(exchange);
+    }
+    return stream;
+}
+
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *data)
 {
     struct mrc_http2_session *session = data;
-    struct mrc_exchange *exchange;
+    struct mrc_http2_stream *stream;
 
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
     mrc_http2_limits_give(&session->limits, MRC_HTTP2_GAIN_REQUEST);
-    exchange = mrc_exchange_create(&session->origin, frame->hd.stream_id);
-    if (!exchange)
+    stream = create_stream(session, frame->hd.stream_id);
+    if (!stream)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    atomic_init(&exchange->wire_in_bytes, session->head_bytes);
-    nghttp2_session_set_stream_user_data(ng, exchange->id, exchange);
-    mrc_http2_session_add(session, exchange);
-    exchange->sent_us = mrc_clock_us();
+    nghttp2_session_set_stream_user_data(ng, stream->id, stream);
+    mrc_http2_session_add(session, stream);
     return 0;
 }
 
@@ -195,7 +220,8 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
                      size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
                      void *data)
 {
-    struct mrc_exchange *exchange = find(ng, frame->hd.stream_id);
+    const struct mrc_http2_stream *stream = find(ng, frame->hd.stream_id);
+    struct mrc_exchange *exchange = stream ? stream->exchange : NULL;
     bool is_trailer = frame->headers.cat != NGHTTP2_HCAT_REQUEST;
     int status;
 
@@ -258,18 +284,18 @@ static void start_request(struct mrc_http2_session *session, struct mrc_exchange
                                   NGHTTP2_REFUSED_STREAM);
 }
 
-/* Something of the request of EXCHANGE has come. Its worker starts, or is woken, when all is taken
+/* Something of the request of STREAM has come. Its worker starts, or is woken, when all is taken
  * that has come with it: often that is the whole body. */
-static void feed(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+static void feed(struct mrc_http2_session *session, struct mrc_http2_stream *stream)
 {
-    if (session->fed != exchange)
+    if (session->fed != stream)
         mrc_http2_input_wake(session);
-    session->fed = exchange;
+    session->fed = stream;
 }
 
 void mrc_http2_input_wake(struct mrc_http2_session *session)
 {
-    struct mrc_exchange *exchange = session->fed;
+    struct mrc_exchange *exchange = session->fed ? session->fed->exchange : NULL;
 
     session->fed = NULL;
     if (exchange && exchange->is_posted)
@@ -278,15 +304,17 @@ void mrc_http2_input_wake(struct mrc_http2_session *session)
         start_request(session, exchange);
 }
 
-static int begin_request(nghttp2_session *ng, struct mrc_http2_session *session,
-                         struct mrc_exchange *exchange, bool has_body)
+static int begin_request(struct mrc_http2_session *session, struct mrc_http2_stream *stream,
+                         bool has_body)
 {
+    struct mrc_exchange *exchange = stream->exchange;
+
     exchange->has_body = has_body;
     exchange->is_begun = true;
     exchange->number = session->origin.requests++;
-    mrc_http2_priority_begin(session, exchange);
+    mrc_http2_priority_begin(session, stream);
     if (has_body) {
-        feed(session, exchange);
+        feed(session, stream);
         return 0;
     }
     mrc_exchange_end_body(exchange, &exchange->trailers);
@@ -303,7 +331,8 @@ static void update_priority(struct mrc_http2_session *session,
 
 static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *data)
 {
-    struct mrc_exchange *exchange = find(ng, frame->hd.stream_id);
+    struct mrc_http2_stream *stream = find(ng, frame->hd.stream_id);
+    struct mrc_exchange *exchange = stream ? stream->exchange : NULL;
     bool is_last = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
 
     if (frame->hd.type == NGHTTP2_PRIORITY_UPDATE)
@@ -313,7 +342,7 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *data)
     if (!exchange || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA))
         return 0;
     if (frame->hd.type == NGHTTP2_HEADERS && !exchange->is_begun)
-        return begin_request(ng, data, exchange, !is_last);
+        return begin_request(data, stream, !is_last);
     if (is_last) {
         mrc_exchange_end_body(exchange, &exchange->trailers);
         mrc_exchange_fields_free(&exchange->trailers);
@@ -343,7 +372,8 @@ static void consume(struct mrc_http2_session *session, size_t len)
 static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *bytes, size_t len,
                    void *data)
 {
-    struct mrc_exchange *exchange = find(ng, id);
+    struct mrc_http2_stream *stream = find(ng, id);
+    struct mrc_exchange *exchange = stream ? stream->exchange : NULL;
 
     (void)flags;
     consume(data, len);
@@ -352,20 +382,20 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
         return 0;
     }
     if (exchange->is_answered) {
-        end_request(data, exchange);
+        end_request(data, stream);
         return 0;
     }
-    feed(data, exchange);
+    feed(data, stream);
     if (mrc_exchange_add_body(exchange, (const char *)bytes, len) ||
         nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, id, NGHTTP2_INTERNAL_ERROR) == 0)
         return 0;
     return NGHTTP2_ERR_CALLBACK_FAILURE; /* nghttp2 ignores other errors of this callback */
 }
 
-/* Lets a worker end the request that was kept for the stream of EXCHANGE. */
-static void end_kept(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+/* Lets a worker end the request that was kept for STREAM. */
+static void end_kept(struct mrc_http2_session *session, const struct mrc_http2_stream *stream)
 {
-    struct mrc_exchange_job *job = mrc_kept_take(exchange);
+    struct mrc_exchange_job *job = stream->exchange ? mrc_kept_take(stream->exchange) : NULL;
 
     if (!job || mrc_exchange_workers_post(session->child->workers, &session->jobs, job))
         return;
@@ -373,27 +403,27 @@ static void end_kept(struct mrc_http2_session *session, struct mrc_exchange *exc
     atomic_fetch_sub(&session->jobs_count, 1);
 }
 
-void mrc_http2_input_forget(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+void mrc_http2_input_forget(struct mrc_http2_session *session, struct mrc_http2_stream *stream)
 {
-    if (session->fed == exchange)
+    if (session->fed == stream)
         session->fed = NULL;
-    mrc_http2_session_remove(session, exchange);
-    mrc_http2_priority_forget(session, exchange);
-    mrc_http2_attach_gone(exchange);
-    mrc_exchange_close(exchange);
-    end_kept(session, exchange);
-    if (!session->exchanges)
+    mrc_http2_session_remove(session, stream);
+    mrc_http2_priority_forget(session, stream);
+    mrc_http2_attach_gone(stream);
+    mrc_http2_stream_close(stream);
+    end_kept(session, stream);
+    if (!session->streams)
         session->idle_us = mrc_clock_us();
-    mrc_exchange_unref(exchange);
+    mrc_http2_stream_unref(stream);
 }
 
 static int on_close(nghttp2_session *ng, int32_t id, uint32_t error, void *data)
 {
-    struct mrc_exchange *exchange = find(ng, id);
+    struct mrc_http2_stream *stream = find(ng, id);
 
     (void)error;
-    if (exchange)
-        mrc_http2_input_forget(data, exchange);
+    if (stream)
+        mrc_http2_input_forget(data, stream);
     return 0;
 }
 
@@ -433,15 +463,15 @@ static struct news take_news(struct mrc_exchange *exchange)
     return news;
 }
 
-static void send_news(struct mrc_http2_session *session, struct mrc_exchange *exchange,
+static void send_news(struct mrc_http2_session *session, struct mrc_http2_stream *stream,
                       const struct news *news)
 {
     consume(session, 0);
     if (news->read > 0)
-        nghttp2_session_consume_stream(session->ng, exchange->id, news->read);
+        nghttp2_session_consume_stream(session->ng, stream->id, news->read);
     if (news->reset)
-        nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, exchange->id, news->reset);
-    mrc_http2_output_resume(exchange);
+        nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, stream->id, news->reset);
+    mrc_http2_output_resume(stream);
 }
 
 void mrc_http2_input_take_note(struct mrc_call *note)
@@ -450,8 +480,8 @@ void mrc_http2_input_take_note(struct mrc_call *note)
     struct news news = take_news(exchange);
 
     mrc_http2_output_heads(exchange, &news.heads);
-    if (!exchange->is_gone && !mrc_http2_session_of(exchange)->is_broken)
-        send_news(mrc_http2_session_of(exchange), exchange, &news);
+    if (exchange->stream && !exchange->stream->session->is_broken)
+        send_news(exchange->stream->session, exchange->stream, &news);
     if (news.attaching)
         mrc_http2_attach_adopt(exchange, news.attaching);
     mrc_exchange_unref(exchange);

@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 struct mrc_call;
-struct mrc_exchange;
 struct mrc_http2_session;
+struct mrc_http2_stream;
 struct nghttp2_session_callbacks;
 
 /* Sets the callbacks for what comes in. */
@@ -27,7 +27,7 @@ void mrc_http2_input_wake(struct mrc_http2_session *session);
  * window gets bytes back, or a subscription begins. */
 void mrc_http2_input_take_note(struct mrc_call *note);
 
-/* Takes EXCHANGE, whose stream is closed, out of SESSION. */
-void mrc_http2_input_forget(struct mrc_http2_session *session, struct mrc_exchange *exchange);
+/* Takes STREAM, which is closed, out of SESSION. */
+void mrc_http2_input_forget(struct mrc_http2_session *session, struct mrc_http2_stream *stream);
 
 #endif

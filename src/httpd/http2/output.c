@@ -17,6 +17,7 @@
 #include "httpd/http2/child.h"
 #include "httpd/http2/priority.h"
 #include "httpd/http2/session.h"
+#include "httpd/http2/stream.h"
 #include "hub/base/clock.h"
 
 APLOG_USE_MODULE(mercure);
@@ -47,7 +48,7 @@ static ssize_t end_data(nghttp2_session *ng, struct mrc_exchange *exchange, bool
     if (is_broken)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     *flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (exchange->trailers.count == 0)
+    if (!exchange || exchange->trailers.count == 0)
         return count;
     *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
     return submit_trailers(ng, exchange) ? count : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -84,9 +85,11 @@ struct next {
     size_t len;
     bool has_ended, is_broken;
     bool needs_load; /* the bytes behind these are on a disk */
+    bool lasts;      /* and a long time may pass until there is more */
 };
 
-static struct next take_next(struct mrc_exchange *exchange, char *bytes, size_t max)
+/* Of what a worker has written. */
+static struct next take_of_worker(struct mrc_exchange *exchange, char *bytes, size_t max)
 {
     struct next next;
 
@@ -95,6 +98,7 @@ static struct next take_next(struct mrc_exchange *exchange, char *bytes, size_t 
     next.is_broken = exchange->out_is_broken || exchange->out.is_broken;
     next.has_ended = exchange->out.is_broken || (exchange->out_ended && !exchange->out.bytes);
     next.needs_load = exchange->out.is_blocked && !exchange->is_loading;
+    next.lasts = exchange->lasts && !exchange->out.bytes;
     exchange->is_loading = exchange->is_loading || next.needs_load;
     if (exchange->out_waits && mrc_exchange_out_held(exchange) <= MRC_EXCHANGE_OUT_LOW)
         pthread_cond_signal(&exchange->changed);
@@ -102,27 +106,52 @@ static struct next take_next(struct mrc_exchange *exchange, char *bytes, size_t 
     return next;
 }
 
+/* Of a subscription: what its worker has written, and events. */
+static struct next take_of_events(struct mrc_http2_stream *stream, char *bytes, size_t max)
+{
+    struct next next = {.len = 0};
+
+    if (stream->exchange)
+        next = take_of_worker(stream->exchange, bytes, max);
+    next.len += mrc_http2_stream_take(stream, bytes + next.len, max - next.len);
+    next.lasts = mrc_http2_stream_held(stream) == 0;
+    next.has_ended = stream->has_ended && next.lasts;
+    return next;
+}
+
+/*
+ * Between two events, a subscription needs no item of nghttp2: the item ends with the last bytes
+ * that there are, and resume() makes another one.
+ */
+static ssize_t part_data(struct mrc_http2_stream *stream, ssize_t count, uint32_t *flags)
+{
+    stream->is_deferred = stream->is_parted = true;
+    *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    return count;
+}
+
 static ssize_t read_data(nghttp2_session *ng, int32_t id, uint8_t *bytes, size_t max,
                          uint32_t *flags, nghttp2_data_source *source, void *data)
 {
-    struct mrc_exchange *exchange = source->ptr;
+    struct mrc_http2_stream *stream = source->ptr;
     struct mrc_http2_session *session = data;
-    struct next next = take_next(exchange, (char *)bytes, max);
+    struct next next = stream->has_events ? take_of_events(stream, (char *)bytes, max)
+                                          : take_of_worker(stream->exchange, (char *)bytes, max);
 
     (void)id;
-    if (next.needs_load && !post_load(session, exchange))
+    if (next.needs_load && !post_load(session, stream->exchange))
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     mrc_http2_limits_give(&session->limits, mrc_http2_limits_gain_of_bytes(next.len));
-    exchange->sent_us = mrc_clock_us();
-    if (exchange->attached)
-        mrc_http2_session_settle(session, exchange);
+    stream->sent_us = mrc_clock_us();
+    if (stream->attached)
+        mrc_http2_session_settle(session, stream);
     if (next.len > 0)
-        mrc_http2_priority_note_frame(session, exchange);
+        mrc_http2_priority_note_frame(session, stream);
     if (next.has_ended)
-        return end_data(ng, exchange, next.is_broken, (ssize_t)next.len, flags);
+        return end_data(ng, stream->exchange, next.is_broken, (ssize_t)next.len, flags);
     if (next.len > 0)
-        return (ssize_t)next.len;
-    exchange->is_deferred = true;
+        return next.lasts ? part_data(stream, (ssize_t)next.len, flags) : (ssize_t)next.len;
+    stream->is_deferred = true;
     return NGHTTP2_ERR_DEFERRED;
 }
 
@@ -167,17 +196,45 @@ void mrc_http2_output_set_callbacks(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks, choose_length);
 }
 
-void mrc_http2_output_resume(struct mrc_exchange *exchange)
+/* Whether there is something to send, or the end is to be sent. */
+static bool has_more(const struct mrc_http2_stream *stream)
 {
-    struct mrc_http2_session *session;
+    struct mrc_exchange *exchange = stream->exchange;
+    bool has_ended = stream->has_ended;
 
-    if (exchange->is_gone)
-        return;
-    session = mrc_http2_session_of(exchange);
-    if (exchange->is_deferred && !session->is_broken) {
-        exchange->is_deferred = false;
-        nghttp2_session_resume_data(session->ng, exchange->id);
+    if (exchange) {
+        pthread_mutex_lock(&exchange->lock);
+        has_ended = has_ended || exchange->out_ended;
+        pthread_mutex_unlock(&exchange->lock);
     }
+    return has_ended || mrc_http2_stream_held(stream) > 0;
+}
+
+/* Lets nghttp2 ask for the body of STREAM, which is deferred. */
+static void resume(nghttp2_session *ng, struct mrc_http2_stream *stream)
+{
+    const nghttp2_data_provider body = {.source.ptr = stream, .read_callback = read_data};
+
+    if (stream->is_parted && !has_more(stream))
+        return;
+    stream->is_deferred = false;
+    if (!stream->is_parted) {
+        nghttp2_session_resume_data(ng, stream->id);
+        return;
+    }
+    stream->is_parted = false;
+    if (nghttp2_submit_data(ng, NGHTTP2_FLAG_END_STREAM, stream->id, &body) != 0)
+        nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_INTERNAL_ERROR);
+}
+
+void mrc_http2_output_resume(struct mrc_http2_stream *stream)
+{
+    struct mrc_http2_session *session = stream->session;
+
+    if (stream->is_gone)
+        return;
+    if (stream->is_deferred && !session->is_broken)
+        resume(session->ng, stream);
     mrc_session_note_work(&session->session);
 }
 
@@ -225,10 +282,10 @@ static bool submit_trailers(nghttp2_session *ng, struct mrc_exchange *exchange)
     return ok;
 }
 
-static void submit(struct mrc_exchange *exchange, const struct mrc_exchange_head *head)
+static void submit(struct mrc_http2_stream *stream, const struct mrc_exchange_head *head)
 {
-    const nghttp2_data_provider body = {.source.ptr = exchange, .read_callback = read_data};
-    nghttp2_session *ng = mrc_http2_session_of(exchange)->ng;
+    const nghttp2_data_provider body = {.source.ptr = stream, .read_callback = read_data};
+    nghttp2_session *ng = stream->session->ng;
     nghttp2_nv *all;
     char status[16];
     size_t count;
@@ -237,24 +294,26 @@ static void submit(struct mrc_exchange *exchange, const struct mrc_exchange_head
     snprintf(status, sizeof(status), "%03d", head->status % 1000);
     all = make_nv(&head->fields, status, &count);
     if (all && head->kind == MRC_EXCHANGE_HEAD_FINAL)
-        err = nghttp2_submit_response(ng, exchange->id, all, count, &body);
+        err = nghttp2_submit_response(ng, stream->id, all, count, &body);
     else if (all)
-        err = nghttp2_submit_headers(ng, NGHTTP2_FLAG_NONE, exchange->id, NULL, all, count, NULL);
+        err = nghttp2_submit_headers(ng, NGHTTP2_FLAG_NONE, stream->id, NULL, all, count, NULL);
     free(all);
     if (err)
-        nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, exchange->id, NGHTTP2_INTERNAL_ERROR);
+        nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_INTERNAL_ERROR);
 }
 
-static void take_head(struct mrc_exchange *exchange, struct mrc_exchange_head *head)
+static void take_head(struct mrc_http2_stream *stream, struct mrc_exchange_head *head)
 {
+    struct mrc_exchange *exchange = stream->exchange;
+
     if (head->kind == MRC_EXCHANGE_HEAD_TRAILERS) {
         mrc_exchange_fields_free(&exchange->trailers);
         exchange->trailers = head->fields;
         head->fields = (struct mrc_exchange_fields){.bytes = NULL};
-    } else if (!exchange->is_submitted) {
+    } else if (!stream->is_submitted) {
         exchange->expects_continue = exchange->expects_continue && head->status != 100;
-        exchange->is_submitted = head->kind == MRC_EXCHANGE_HEAD_FINAL;
-        submit(exchange, head);
+        stream->is_submitted = head->kind == MRC_EXCHANGE_HEAD_FINAL;
+        submit(stream, head);
     }
 }
 
@@ -265,8 +324,8 @@ void mrc_http2_output_heads(struct mrc_exchange *exchange, struct mrc_list *head
     while ((link = mrc_list_take(heads))) {
         struct mrc_exchange_head *head = (struct mrc_exchange_head *)link;
 
-        if (!exchange->is_gone && !mrc_http2_session_of(exchange)->is_broken)
-            take_head(exchange, head);
+        if (exchange->stream && !exchange->stream->session->is_broken)
+            take_head(exchange->stream, head);
         mrc_exchange_head_destroy(head);
     }
 }

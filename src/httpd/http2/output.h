@@ -9,6 +9,7 @@
 
 struct mrc_exchange;
 struct mrc_http2_session;
+struct mrc_http2_stream;
 struct mrc_list;
 struct nghttp2_session_callbacks;
 
@@ -18,8 +19,8 @@ void mrc_http2_output_set_callbacks(struct nghttp2_session_callbacks *callbacks)
 /* Sends HEADS of EXCHANGE, of struct mrc_exchange_head, which this function frees. */
 void mrc_http2_output_heads(struct mrc_exchange *exchange, struct mrc_list *heads);
 
-/* There is more of the body of EXCHANGE, or its end. */
-void mrc_http2_output_resume(struct mrc_exchange *exchange);
+/* There is more of the body of STREAM, or its end. */
+void mrc_http2_output_resume(struct mrc_http2_stream *stream);
 
 /*
  * Writes what is due and what the socket takes. If it does not take all, the session watches for

@@ -14,28 +14,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct mrc_exchange;
 struct mrc_http2_session;
+struct mrc_http2_stream;
 
-/* The request of EXCHANGE has begun: takes the priority that its client has given. */
-void mrc_http2_priority_begin(struct mrc_http2_session *session, struct mrc_exchange *exchange);
+/* The request of STREAM has begun: takes the priority that its client has given. */
+void mrc_http2_priority_begin(struct mrc_http2_session *session, struct mrc_http2_stream *stream);
 
 /* A frame PRIORITY_UPDATE for the stream ID, with a field of LEN bytes. */
 void mrc_http2_priority_update(struct mrc_http2_session *session, int32_t id, const char *field,
                                size_t len);
 
-/* EXCHANGE becomes a stream of events. */
-void mrc_http2_priority_of_events(struct mrc_http2_session *session, struct mrc_exchange *exchange);
+/* STREAM becomes a stream of events. */
+void mrc_http2_priority_of_events(struct mrc_http2_session *session,
+                                  struct mrc_http2_stream *stream);
 
-/* EXCHANGE sends a frame of its body. */
+/* STREAM sends a frame of its body. */
 void mrc_http2_priority_note_frame(struct mrc_http2_session *session,
-                                   struct mrc_exchange *exchange);
+                                   struct mrc_http2_stream *stream);
 
 /* Between two frames: gives a response that has waited too long its turn. Not in a callback of
  * nghttp2. */
 void mrc_http2_priority_balance(struct mrc_http2_session *session);
 
-/* EXCHANGE is removed from SESSION. */
-void mrc_http2_priority_forget(struct mrc_http2_session *session, struct mrc_exchange *exchange);
+/* STREAM is removed from SESSION. */
+void mrc_http2_priority_forget(struct mrc_http2_session *session, struct mrc_http2_stream *stream);
 
 #endif

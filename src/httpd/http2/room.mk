@@ -13,15 +13,19 @@ mod_mercure_la_SOURCES += \
 	%D%/priority.c %D%/priority.h \
 	%D%/serve.c %D%/serve.h \
 	%D%/session.c %D%/session.h \
+	%D%/stream.c %D%/stream.h \
 	%D%/transport.c %D%/transport.h
 
 # The module is no library, so the tests compile the units themselves.
 unit_tests += tests/unit/httpd/http2/test_limits tests/unit/httpd/http2/test_no_memory \
-	tests/unit/httpd/http2/test_transport
+	tests/unit/httpd/http2/test_stream tests/unit/httpd/http2/test_transport
+tests_unit_httpd_http2_test_stream_SOURCES = tests/unit/httpd/http2/test_stream.c %D%/stream.c \
+	src/httpd/exchange/exchange.c src/httpd/exchange/fields.c src/httpd/exchange/queue.c
+tests_unit_httpd_http2_test_stream_LDFLAGS = $(LINK_FAILING_ALLOC)
 tests_unit_httpd_http2_test_no_memory_SOURCES = tests/unit/httpd/http2/test_no_memory.c \
 	src/httpd/exchange/exchange.c src/httpd/exchange/fields.c src/httpd/exchange/queue.c \
 	src/httpd/exchange/priority_field.c %D%/input.c %D%/limits.c %D%/output.c %D%/priority.c \
-	%D%/session.c
+	%D%/session.c %D%/stream.c
 tests_unit_httpd_http2_test_no_memory_CPPFLAGS = $(AM_CPPFLAGS) $(HTTPD_CPPFLAGS) $(NGHTTP2_CFLAGS) \
 	-I$(top_srcdir)/tests/fuzz
 tests_unit_httpd_http2_test_no_memory_LDFLAGS = $(LINK_FAILING_ALLOC)

@@ -17,6 +17,7 @@
 #include "httpd/http2/input.h"
 #include "httpd/http2/output.h"
 #include "httpd/http2/session.h"
+#include "httpd/http2/stream.h"
 #include "hub/base/clock.h"
 #include "hub/child/child.h"
 #include "hub/child/jobs.h"
@@ -57,8 +58,8 @@ static void end(struct mrc_http2_session *session)
     if (session->is_over)
         return;
     session->is_over = true;
-    while (session->exchanges)
-        mrc_http2_input_forget(session, session->exchanges);
+    while (session->streams)
+        mrc_http2_input_forget(session, session->streams);
     mrc_session_end(&session->session);
 }
 
@@ -122,7 +123,7 @@ static int64_t due_us(const struct mrc_http2_session *session)
         due = session->notice_us;
     if (session->origin.requests == 0 && idle < FIRST_REQUEST_US)
         idle = server->timeout < FIRST_REQUEST_US ? server->timeout : FIRST_REQUEST_US;
-    if (!session->exchanges && session->idle_us + idle < due)
+    if (!session->streams && session->idle_us + idle < due)
         due = session->idle_us + idle;
     return due;
 }
@@ -183,7 +184,7 @@ static void work(struct mrc_session *base)
     mrc_http2_attach_settle(session);
     if (is_finished(session))
         linger(session);
-    else if (session->transport.rest || !session->exchanges)
+    else if (session->transport.rest || !session->streams)
         mrc_session_set_time(base, due_us(session));
 }
 
@@ -199,22 +200,30 @@ static void on_events(struct mrc_session *base, uint32_t events)
 
 /* ---- times ------------------------------------------------------------------------------------*/
 
-/* How long EXCHANGE may wait for its client; 0: it does not wait for it, or has other limits. */
+/* How long STREAM may wait for its client; 0: it does not wait for it, or has other limits. */
 static int64_t patience_us(const struct mrc_http2_session *session,
-                           const struct mrc_exchange *exchange)
+                           const struct mrc_http2_stream *stream)
 {
     int64_t timeout = session->c->base_server->timeout;
 
-    if (exchange->is_answered)
+    if (stream->exchange && stream->exchange->is_answered)
         return timeout < MRC_HTTP2_REST_US ? timeout : MRC_HTTP2_REST_US;
-    if (!exchange->is_begun) /* the fields are not complete */
+    if (stream->exchange && !stream->exchange->is_begun) /* the fields are not complete */
         return timeout;
     /* Subscriptions have limits of their own, and so have workers that read or write. */
-    if (exchange->is_submitted && !exchange->is_deferred && !exchange->attached &&
+    if (stream->is_submitted && !stream->is_deferred && !stream->attached &&
         (nghttp2_session_get_remote_window_size(session->ng) <= 0 ||
-         nghttp2_session_get_stream_remote_window_size(session->ng, exchange->id) <= 0))
+         nghttp2_session_get_stream_remote_window_size(session->ng, stream->id) <= 0))
         return timeout;
     return 0;
+}
+
+static void reset(struct mrc_http2_session *session, const struct mrc_http2_stream *stream)
+{
+    bool is_answered = stream->exchange && stream->exchange->is_answered;
+
+    nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, stream->id,
+                              is_answered ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
 }
 
 /* Resets streams whose client lets them wait too long. Returns when to look again. */
@@ -222,16 +231,15 @@ static int64_t reset_stalled(struct mrc_http2_session *session, int64_t now_us)
 {
     int64_t next = now_us + session->c->base_server->timeout;
 
-    for (struct mrc_exchange *exchange = session->exchanges; exchange; exchange = exchange->next) {
-        int64_t patience = patience_us(session, exchange);
+    for (struct mrc_http2_stream *stream = session->streams; stream; stream = stream->next) {
+        int64_t patience = patience_us(session, stream);
 
         if (!patience)
             continue;
-        if (now_us - exchange->sent_us >= patience)
-            nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, exchange->id,
-                                      exchange->is_answered ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
-        else if (exchange->sent_us + patience < next)
-            next = exchange->sent_us + patience;
+        if (now_us - stream->sent_us >= patience)
+            reset(session, stream);
+        else if (stream->sent_us + patience < next)
+            next = stream->sent_us + patience;
     }
     mrc_session_note_work(&session->session);
     return next;
@@ -255,7 +263,7 @@ static void on_time(struct mrc_session *base, int64_t now_us)
         mrc_http2_session_terminate(session, NGHTTP2_NO_ERROR);
         due = now_us + session->c->base_server->timeout; /* to send that */
     }
-    if (session->exchanges)
+    if (session->streams)
         next = reset_stalled(session, now_us);
     mrc_session_set_time(base, due < next ? due : next);
 }
@@ -307,7 +315,7 @@ static void end_idle(struct mrc_session *base, void *ctx)
     struct mrc_http2_session *session = of(base);
 
     (void)ctx;
-    if (!session->exchanges && session->origin.requests > 0 && !session->is_draining &&
+    if (!session->streams && session->origin.requests > 0 && !session->is_draining &&
         !session->lingers)
         mrc_http2_session_terminate(session, NGHTTP2_NO_ERROR);
 }

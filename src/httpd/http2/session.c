@@ -7,6 +7,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "httpd/http2/child.h"
+#include "httpd/http2/stream.h"
 #include "hub/base/clock.h"
 
 /* The window of the connection; each stream has that of the protocol, 65,535 bytes. */
@@ -222,46 +223,46 @@ void mrc_http2_session_free(struct mrc_http2_session *session)
     free(session);
 }
 
-void mrc_http2_session_add(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+void mrc_http2_session_add(struct mrc_http2_session *session, struct mrc_http2_stream *stream)
 {
-    exchange->next = session->exchanges;
-    if (session->exchanges)
-        session->exchanges->prev = exchange;
-    session->exchanges = exchange;
-    session->exchanges_count++;
+    stream->next = session->streams;
+    if (session->streams)
+        session->streams->prev = stream;
+    session->streams = stream;
+    session->streams_count++;
 }
 
-void mrc_http2_session_remove(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+void mrc_http2_session_remove(struct mrc_http2_session *session, struct mrc_http2_stream *stream)
 {
-    mrc_http2_session_unsettle(session, exchange);
-    if (exchange->prev)
-        exchange->prev->next = exchange->next;
+    mrc_http2_session_unsettle(session, stream);
+    if (stream->prev)
+        stream->prev->next = stream->next;
     else
-        session->exchanges = exchange->next;
-    if (exchange->next)
-        exchange->next->prev = exchange->prev;
-    session->exchanges_count--;
+        session->streams = stream->next;
+    if (stream->next)
+        stream->next->prev = stream->prev;
+    session->streams_count--;
 }
 
-void mrc_http2_session_settle(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+void mrc_http2_session_settle(struct mrc_http2_session *session, struct mrc_http2_stream *stream)
 {
-    if (exchange->is_settling)
+    if (stream->is_settling)
         return;
-    exchange->is_settling = true;
-    exchange->settling = session->settling;
-    session->settling = exchange;
+    stream->is_settling = true;
+    stream->settling = session->settling;
+    session->settling = stream;
 }
 
-void mrc_http2_session_unsettle(struct mrc_http2_session *session, struct mrc_exchange *exchange)
+void mrc_http2_session_unsettle(struct mrc_http2_session *session, struct mrc_http2_stream *stream)
 {
-    struct mrc_exchange **at = &session->settling;
+    struct mrc_http2_stream **at = &session->settling;
 
-    if (!exchange->is_settling)
+    if (!stream->is_settling)
         return;
-    while (*at != exchange)
+    while (*at != stream)
         at = &(*at)->settling;
-    *at = exchange->settling;
-    exchange->is_settling = false;
+    *at = stream->settling;
+    stream->is_settling = false;
 }
 
 struct mrc_http2_session *mrc_http2_session_of(const struct mrc_exchange *exchange)

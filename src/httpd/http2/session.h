@@ -37,6 +37,7 @@
 #include "hub/stream/session.h"
 
 struct mrc_http2_child;
+struct mrc_http2_stream;
 struct mrc_loop;
 struct nghttp2_session;
 
@@ -73,18 +74,19 @@ struct mrc_http2_session {
     bool shares_frames; /* nghttp2 has got it */
     bool is_broken;     /* memory was short for nghttp2, which must not be called any more */
     struct mrc_http2_limits limits;
-    struct mrc_exchange *exchanges; /* whose streams are not closed */
-    unsigned exchanges_count;
-    struct mrc_exchange *fed; /* that got the last bytes, of which no worker knows yet; or NULL */
-    struct mrc_exchange *settling; /* subscriptions to look at after a write */
-    char *first;                   /* what came before the hand-over */
+    struct mrc_http2_stream *streams; /* that are not closed */
+    unsigned streams_count;
+    struct mrc_http2_stream
+        *fed; /* that got the last bytes, of which no worker knows yet; or NULL */
+    struct mrc_http2_stream *settling; /* subscriptions to look at after a write */
+    char *first;                       /* what came before the hand-over */
     size_t first_len;
     size_t head_bytes;    /* of the frame that begins a request, before its exchange exists */
     int64_t notice_us;    /* when the notice ends */
     uint64_t frames_sent; /* of bodies, so far */
-    struct mrc_exchange *promoted; /* sends the next frame (priority.h); NULL: none */
-    uint64_t promoted_frame;       /* the value of FRAMES_SENT when a response was last promoted */
-    int32_t early_priority_id;     /* a stream that has a priority, but no request yet; 0: none */
+    struct mrc_http2_stream *promoted; /* sends the next frame (priority.h); NULL: none */
+    uint64_t promoted_frame;   /* the value of FRAMES_SENT when a response was last promoted */
+    int32_t early_priority_id; /* a stream that has a priority, but no request yet; 0: none */
     struct mrc_priority early_priority;
     int64_t handed_us;
     int64_t idle_us;   /* since when there has been no stream */
@@ -118,15 +120,15 @@ bool mrc_http2_session_add_first(struct mrc_http2_session *session, const char *
 /* Frees a session, but not its connection. */
 void mrc_http2_session_free(struct mrc_http2_session *session);
 
-/* Adds EXCHANGE, and removes it when its stream is closed. */
-void mrc_http2_session_add(struct mrc_http2_session *session, struct mrc_exchange *exchange);
-void mrc_http2_session_remove(struct mrc_http2_session *session, struct mrc_exchange *exchange);
+/* Adds STREAM, and removes it when it is closed. */
+void mrc_http2_session_add(struct mrc_http2_session *session, struct mrc_http2_stream *stream);
+void mrc_http2_session_remove(struct mrc_http2_session *session, struct mrc_http2_stream *stream);
 
-/* Lets the subscription of EXCHANGE be looked at after the next write, or not. */
-void mrc_http2_session_settle(struct mrc_http2_session *session, struct mrc_exchange *exchange);
-void mrc_http2_session_unsettle(struct mrc_http2_session *session, struct mrc_exchange *exchange);
+/* Lets STREAM, a subscription, be looked at after the next write, or not. */
+void mrc_http2_session_settle(struct mrc_http2_session *session, struct mrc_http2_stream *stream);
+void mrc_http2_session_unsettle(struct mrc_http2_session *session, struct mrc_http2_stream *stream);
 
-/* The session of an exchange whose stream is not closed. */
+/* The session of an exchange, in the worker of its request. */
 struct mrc_http2_session *mrc_http2_session_of(const struct mrc_exchange *exchange);
 
 /*

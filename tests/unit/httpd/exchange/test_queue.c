@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hub/base/event.h"
 #include "unit.h"
 
 static void add(struct mrc_exchange_queue *queue, const char *text)
@@ -74,23 +73,6 @@ START_TEST(line_ends_are_found_across_chunks)
     ck_assert_uint_eq(mrc_exchange_queue_line_bytes(&queue), 5);
     mrc_exchange_queue_clear(&queue);
     ck_assert_uint_eq(queue.bytes, 0);
-}
-END_TEST
-
-START_TEST(events_are_not_copied)
-{
-    struct mrc_event *event = mrc_event_create(mrc_bytes_of("0123456789"));
-    const struct mrc_piece piece = {event, 2, 5};
-    struct mrc_exchange_queue queue = {.bytes = 0};
-    char out[16];
-
-    mrc_exchange_queue_append(&queue, mrc_exchange_chunk_create_piece(&piece));
-    mrc_exchange_queue_append(&queue, mrc_exchange_chunk_create_piece(&piece));
-    mrc_event_unref(event); /* the queue has its own references */
-    add(&queue, "x");       /* not into the chunk of an event */
-    ck_assert_uint_eq(mrc_exchange_queue_read(&queue, out, 3), 3);
-    ck_assert_uint_eq(mrc_exchange_queue_read(&queue, out + 3, 13), 8);
-    ck_assert(!memcmp(out, "2345623456x", 11));
 }
 END_TEST
 
@@ -228,7 +210,6 @@ int main(void)
     tcase_add_test(tcase, long_bytes_span_chunks);
     tcase_add_test(tcase, peek_leaves_the_bytes);
     tcase_add_test(tcase, line_ends_are_found_across_chunks);
-    tcase_add_test(tcase, events_are_not_copied);
     tcase_add_test(tcase, files_are_read_when_they_are_needed);
     tcase_add_test(tcase, bytes_from_a_disk_take_the_place_of_those_of_the_file);
     tcase_add_test(tcase, file_that_has_become_shorter);
