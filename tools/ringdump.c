@@ -3,10 +3,11 @@
  *
  *     ringdump [--records | --payload] [--from SEQ] FILE
  *
- * FILE is RUNTIME_DIR/mercure-KEY.hub-N, or .control for the child slots of the server. Prints the
- * header, the regions, the ring's positions and numbers, with --records every record, with
- * --payload their content too, and at the end all contradictions. It writes nothing and takes no
- * lock. While the hub is published to, a contradiction may be transient: run ringdump again.
+ * FILE is RUNTIME_DIR/mercure-KEY.hub-N, or .control for the child slots of the server. If the file
+ * has many hubs, those that have memory are shown, one after the other. Prints the header, the
+ * regions, the ring's positions and numbers, with --records every record, with --payload their
+ * content too, and at the end all contradictions. It writes nothing and takes no lock. While the
+ * hub is published to, a contradiction may be transient: run ringdump again.
  *
  * Exit status: 0 sound, 1 contradictions, 2 no such file or wrong usage, 3 not a segment of a hub
  * or server.
@@ -21,6 +22,7 @@
 #include "apr_general.h"
 #include "apr_pools.h"
 #include "store/base/status.h"
+#include "store/memory/hub_file.h"
 #include "store/regions/hub_segment.h"
 #include "store/regions/link.h"
 #include "store/shm/control.h"
@@ -239,6 +241,33 @@ static int dump_hub(apr_pool_t *pool, const struct mrc_hub_segment *hub,
     return wrong ? EXIT_CONTRADICTION : EXIT_SOUND;
 }
 
+/* Prints the hubs of FILE that are made. Returns the worst exit status of one. */
+static int dump_file(apr_pool_t *pool, const struct mrc_hub_file *file,
+                     const struct options *options)
+{
+    int worst = EXIT_SOUND;
+    size_t made = 0;
+
+    for (size_t i = 0; i < mrc_hub_file_count(file); i++) {
+        struct mrc_error error = {""};
+        struct mrc_hub_segment *hub;
+        int result = EXIT_CONTRADICTION;
+
+        if (mrc_hub_file_state(file, i) != MRC_HUB_FILE_MADE)
+            continue;
+        made++;
+        printf("number    %zu in the file\n", i);
+        if (mrc_hub_file_open_hub(file, i, pool, &error, &hub) == APR_SUCCESS)
+            result = dump_hub(pool, hub, options);
+        else
+            printf("WRONG     %s\n", error.text);
+        putchar('\n');
+        worst = result > worst ? result : worst;
+    }
+    printf("file      %zu hubs, %zu with memory\n", mrc_hub_file_count(file), made);
+    return worst;
+}
+
 /* ---- A server ---------------------------------------------------------------------------------*/
 
 static void dump_control(const struct mrc_control *control)
@@ -295,6 +324,7 @@ int main(int argc, char **argv)
     struct mrc_error hub_error = {""};
     struct mrc_error error = {""};
     struct mrc_hub_segment *hub;
+    struct mrc_hub_file *file;
     struct mrc_control *control;
     apr_status_t status;
     apr_pool_t *pool;
@@ -317,6 +347,9 @@ int main(int argc, char **argv)
     } else if (status != MRC_STATUS_CORRUPT) {
         fprintf(stderr, "ringdump: %s\n", hub_error.text);
         result = EXIT_USAGE;
+    } else if (mrc_hub_file_open(pool, options.path, &error, &file) == APR_SUCCESS) {
+        result = dump_file(pool, file, &options);
+        mrc_hub_file_close(file);
     } else if (mrc_control_open(pool, options.path, &error, &control) == APR_SUCCESS) {
         dump_control(control);
         mrc_control_close(control);

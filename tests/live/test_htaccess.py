@@ -3,6 +3,7 @@ MercureHtaccess: a site's own .htaccess file gives the keys of its hub. Its owne
 tries to harm the server and other customers.
 """
 import contextlib
+import ctypes
 import os
 import random
 import re
@@ -16,6 +17,7 @@ from env import token
 from env.fuse import HangingFileSystem
 from env.hub import PATH, hub
 from env.wait import DEADLINE, wait_until
+from test_stay import ONE_CHILD
 
 pytestmark = pytest.mark.mpm("event")
 
@@ -257,6 +259,54 @@ def test_key_file_on_a_file_system_that_hangs(httpd, sites):
         httpd.start(sites.config())
         assert sites.get("a").status == 500 and sites.publish("b") == 200
         assert not file_system.waiting
+
+
+@contextlib.contextmanager
+def coarse_clock(folder):
+    """A file system in FOLDER whose times have steps of milliseconds, also for files that somebody watches."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(b"coarse", folder.encode(), b"ramfs", 0, b"mode=755") != 0:
+        pytest.skip(f"this user may not mount a file system: {os.strerror(ctypes.get_errno())}")
+    try:
+        yield
+    finally:
+        libc.umount2(folder.encode(), 2)  # MNT_DETACH
+
+
+@pytest.mark.parametrize("file", ["htdocs/.htaccess", "publisher.key"])
+def test_second_change_within_a_step_of_the_clock_counts(httpd, sites, file):
+    """The file has the same size and times as when it was read, and other content."""
+    httpd.sizing = ONE_CHILD
+    folder = sites.path("a", "")
+    with coarse_clock(folder):
+        httpd.write("sites/a/htdocs/index.html", "page of a")
+        if os.getuid() == 0:
+            os.chown(folder, SPARE, SPARE)
+        text = {name: key if file == "publisher.key" else f"MercureKey {token.ISSUER} HS256 {key}\n" for name, key in KEYS.items()}
+        sites.write("a", f"MercureKey {token.ISSUER} HS256 file:publisher.key\n")
+        sites.write("a", text["a"], file)
+        httpd.start(sites.config())
+        with open(sites.path("a", file), "r+", encoding="ascii") as out:
+
+            def write(name):
+                out.seek(0)
+                out.write(text[name])
+                out.flush()
+                found = os.fstat(out.fileno())
+                return found.st_mtime_ns, found.st_ctime_ns, found.st_size
+
+            for _ in range(30):
+                fields = {"Authorization": f"Bearer {sites.token('a')}", "Content-Type": "application/x-www-form-urlencoded"}
+                with httpd.connect() as connection:
+                    time.sleep(1.1)  # so that the child looks at the file
+                    first = write("a")
+                    was_read = connection.request("POST", PATH, fields, f"topic={TOPIC}&data=x", "a.example").status == 200
+                    if write("b") == first and was_read:
+                        break
+                sites.wait("a", 200, key=KEYS["b"])
+            else:
+                pytest.skip("the clock of this file system is too fine")
+            sites.wait("a", 200, key=KEYS["b"])
 
 
 def test_site_on_a_file_system_that_hangs(httpd, sites):

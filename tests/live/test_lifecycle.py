@@ -140,7 +140,7 @@ def slots(httpd):
     """(state, pid) of the child slots (src/store/shm/control_layout.h); 0 is FREE, 1 LIVE."""
     data = segment(httpd, "mercure-*.control")
     magic, version, count, _, offset = struct.unpack_from("<8sIIQQ", data)
-    assert (magic, version) == (b"MRCCTRL1", 3), "the layout has changed: fix this test"
+    assert (magic, version) == (b"MRCCTRL1", 4), "the layout has changed: fix this test"
     words = [struct.unpack_from("<Q", data, offset + i * 64)[0] for i in range(count)]
     return [(word >> 60, word & (1 << 30) - 1) for word in words]
 
@@ -153,7 +153,7 @@ def interest(httpd):
     """How many streams each child slot has (src/store/regions/interests_layout.h)."""
     data = segment(httpd, "mercure-*.hub-*")
     magic, version, count = struct.unpack_from("<8sII", data)
-    assert (magic, version) == (b"MRCHUBS1", 3), "the layout has changed: fix this test"
+    assert (magic, version) == (b"MRCHUBS1", 4), "the layout has changed: fix this test"
     kind, layout, offset, size = struct.unpack_from("<IIQQ", data, 64)
     assert (kind, layout) == (0, 3) and size == 64 + count * 64, "the layout has changed: fix this test"
     return [struct.unpack_from("<Q", data, offset + 64 + 64 * slot)[0] for slot in range(count)]

@@ -408,8 +408,40 @@ def check_many_sites(httpd, count):
     httpd.publish(TOPIC, "x", fields=[("id", "first")], host="new.example")
     assert history_of(httpd, 1, host="new.example") == ["first"]
     httpd.graceful(config(hosts[:10]))
-    assert len(labels(httpd)) == 11 and len(httpd.runtime_files()) == 12
+    assert len(labels(httpd)) == 11 and len(httpd.runtime_files()) == 3
     assert history_of(httpd, 1, host=hosts[9]) == [hosts[9]]
+
+
+def test_idle_sites_take_no_memory(httpd):
+    """Of many hubs, one is made when somebody uses it. All are in the metrics, and one that is made in a child serves all."""
+    count = 100
+    httpd.load("status")
+    httpd.start(hub() + METRICS + '<Location "/server-status">\nSetHandler server-status\n</Location>\n'
+                '<Location "/health">\nSetHandler mercure-health\n</Location>\n'
+                + "".join(httpd.vhost(name=f"site-{i}.example") for i in range(count)))
+
+    def taken():
+        return sum(os.stat(os.path.join(httpd.runtime_dir, name)).st_blocks * 512 for name in httpd.runtime_files())
+
+    before = taken()
+    assert len(httpd.runtime_files()) == 3, "the control segment, the first hub, and all others"
+    assert len(labels(httpd)) == count + 1
+    assert httpd.get("/server-status?auto").status == httpd.get("/health").status == 200
+    assert taken() == before, "reading the numbers has made hubs"
+    httpd.publish(TOPIC, "x", fields=[("id", "first")], host="site-7.example")
+    assert before < taken() <= before + (128 << 10)
+    for _ in range(8):  # every child has the hub
+        assert history_of(httpd, 1, host="site-7.example") == ["first"]
+    # The others fold what a child that dies leaves in the hubs that are made.
+    httpd.kill_child()
+    with httpd.subscribe([("match", TOPIC)], host="site-8.example") as stream:
+        httpd.publish(TOPIC, "x", host="site-8.example")
+        assert stream.next().data == "x"
+    text = httpd.get("/metrics").text
+    assert f'mercure_updates_total{{hub="site-7.example{PATH}"}} 1\n' in text
+    assert f'mercure_updates_total{{hub="site-9.example{PATH}"}} 0\n' in text
+    httpd.graceful()
+    assert history_of(httpd, 1, host="site-7.example") == ["first"]
 
 
 def test_two_hundred_sites(httpd):

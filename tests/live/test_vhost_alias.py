@@ -8,6 +8,7 @@ import pytest
 
 from env import token
 from env.hub import PATH, hub
+from test_inside import php
 
 pytestmark = pytest.mark.mpm("event")
 
@@ -111,6 +112,26 @@ def test_the_site_after_the_last_one_gets_503(httpd):
     sites.publish("three")
 
 
+def test_a_site_without_memory_gets_503_alone(httpd):
+    """The hub of a site is made when the site is asked for. Where there is no room, the log says so, and all others go on."""
+    names = [f"n{i}" for i in range(12)]
+    sites = Sites(httpd, *names)
+    small = ("MercureHistory count=10 bytes=64K", "MercureLimit body=16K")
+    httpd.expect_log("mercure:error.*MRC0236: hub .* cannot serve it now: no room .* MercureMemory")
+    httpd.expect_log("MRC0714", required=False)  # of a hub that was made, and has no room for its first update
+    httpd.start(sites.config(*small, server="MercureSites 20\nMercureMemory 128K"))
+    assert len(httpd.runtime_files()) == 3, "the control segment, the hub of the virtual host, and all sites"
+    answers = {name: sites.publish(name, status=None).status for name in names}
+    assert answers[names[0]] == 200 and answers[names[-1]] == 503, answers
+    served = [name for name in names if answers[name] == 200]
+    for name in served:
+        sites.publish(name)
+    assert httpd.get("/", host=f"{names[-1]}.example").text == f"page of {names[-1]}"
+    httpd.graceful(sites.config(*small, server="MercureSites 20"))
+    for name in names:
+        sites.publish(name)
+
+
 def test_several_names_of_one_document_root_are_one_site(httpd):
     sites = Sites(httpd)
     httpd.write("sites/shop/index.html", "shop")
@@ -119,6 +140,28 @@ def test_several_names_of_one_document_root_are_one_site(httpd):
     assert sites.history("www.shop") == [first]
     for i in range(20):
         sites.publish(f"x{i}.shop")
+
+
+@pytest.mark.mpm("event", "worker", "prefork")
+def test_pages_of_php_publish_to_their_own_site(httpd):
+    """mod_php under prefork, php-fpm under the others. Streams are open, and the server is reloaded, meanwhile."""
+    sites = Sites(httpd, "one", "two")
+    for name in ("one", "two"):
+        httpd.write(f"sites/{name}.example/htdocs/send.php",
+                    f"<?php header('Mercure-Publish: topic={TOPIC}&data=from+{name}'); echo 'sent by ', PHP_SAPI;")
+    with php(httpd) as section:
+        text = section + "\n" + sites.config() + '<Location "/">\nMercurePublishHeader On\n</Location>\n'
+        httpd.start(text)
+        sapi = "apache2handler" if httpd.mpm == "prefork" else "fpm-fcgi"
+        for _ in range(2):
+            with (httpd.subscribe([("match", TOPIC)], host=sites.host("one")) as one,
+                  httpd.subscribe([("match", TOPIC)], host=sites.host("two")) as two):
+                for name in ("one", "two", "one"):
+                    answer = httpd.get("/send.php", host=f"{name}.example")
+                    assert answer.text == f"sent by {sapi}" and not answer.header("Mercure-Publish")
+                assert [event.data for event in one.take(2)] == ["from one"] * 2
+                assert two.next().data == "from two"
+            httpd.graceful()
 
 
 def test_the_htaccess_file_of_the_site_counts(httpd):

@@ -52,7 +52,7 @@ bench_part() { # NAME [ARGUMENT…]
     printf '== %s\n' "$name"
     case $name in
     publish | batch | sites | cluster)
-        quietly bench make -C "$tree" -j"$jobs" tests/bench/load_post
+        quietly bench make -C "$tree" -j"$jobs" tests/bench/load_post tests/bench/load/load
         env MERCURE_LIVE_DIR="$state/bench" MERCURE_MODULE="$tree/.libs/mod_mercure.so" \
             /usr/bin/python3 "$src/tests/bench/bench_$name.py" "$tree/tests/bench/load_post" "$@" 9>&-
         return

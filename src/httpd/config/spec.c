@@ -14,6 +14,11 @@
 /* The ring of a hub whose history is not in it: enough for a burst, until slow readers catch up. */
 #define LIVE_RING_MIN_BYTES ((uint64_t)4 << 20)
 
+/* A server with more hubs makes each when the first request for it comes, because most of them are
+ * idle; all but the first, which has numbers of the whole child. With fewer, a start reports that
+ * one has no room. */
+#define AT_ONCE_MAX 64
+
 /* The number of streams for which clients are counted, without MercureMaxSubscribers. */
 #define CENSUS_STREAMS 65536
 
@@ -105,7 +110,8 @@ static uint64_t large_slot_bytes(uint64_t body, uint64_t event)
                                       MRC_ENTRY_PACKAGE_EXTRA_BYTES);
 }
 
-static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub)
+/* IS_LATE: hubs are made on demand where they can be. */
+static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub, bool is_late)
 {
     const struct mrc_hub_settings *settings = hub->settings;
     const char *key = hub->spec.shape.key;
@@ -131,6 +137,7 @@ static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub)
                 .census_streams = census_streams(settings),
                 .is_controlled = is_controlled(hub),
                 .has_link = settings->transport != NULL,
+                .is_on_demand = is_late || hub->is_of_site,
             },
         .limits = settings->limits,
         .paths = (const char *const *)hub->url_paths->elts,
@@ -145,7 +152,8 @@ static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub)
 void mrc_spec_fill(apr_pool_t *pool, const apr_array_header_t *hubs)
 {
     for (int i = 0; i < hubs->nelts; i++)
-        fill(pool, APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *));
+        fill(pool, APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *),
+             hubs->nelts > AT_ONCE_MAX && i > 0);
 }
 
 const struct mrc_hub_spec *const *mrc_spec_list(apr_pool_t *pool, const apr_array_header_t *hubs)

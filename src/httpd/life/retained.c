@@ -14,6 +14,7 @@
 #include "httpd/config/spec.h"
 #include "httpd/life/upgrade.h"
 #include "store/history/dir.h"
+#include "store/memory/hub.h"
 #include "store/memory/memory.h"
 
 APLOG_USE_MODULE(mercure);
@@ -24,7 +25,7 @@ APLOG_USE_MODULE(mercure);
  * this process or in shared memory.
  */
 #define RETAINED_KEY     "mod_mercure"
-#define RETAINED_VERSION 15
+#define RETAINED_VERSION 16
 
 struct retained {
     unsigned version;
@@ -176,7 +177,7 @@ static void open_hubs(server_rec *main_server, apr_pool_t *ptemp, const apr_arra
     for (int i = 0; i < hubs->nelts; i++) {
         struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
 
-        if (!mrc_memory_hub(memory, hub->spec.shape.key))
+        if (!mrc_memory_hub_find(memory, hub->spec.shape.key))
             hub->is_down = true;
     }
 }

@@ -63,7 +63,9 @@ static bool find_link(struct mrc_link_status *ret_status)
     bool has_one = false;
 
     for (int i = 0; child && i < hubs->nelts; i++) {
-        const struct mrc_hub *hub = mrc_child_hub(child, (size_t)i);
+        const struct mrc_hub_conf *conf = APR_ARRAY_IDX(hubs, i, const struct mrc_hub_conf *);
+        const struct mrc_hub *hub =
+            conf->settings->transport ? mrc_child_hub(child, (size_t)i) : NULL;
         struct mrc_link_status status;
 
         if (!hub || !mrc_hub_link(hub))

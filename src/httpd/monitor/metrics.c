@@ -18,7 +18,6 @@
 #include "httpd/route/page.h"
 #include "hub/child/child.h"
 #include "hub/hub/numbers.h"
-#include "store/regions/site.h"
 
 #define CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
@@ -81,13 +80,11 @@ static void print_parts(request_rec *r, const struct mrc_metric *metric,
 static const char *key_of(request_rec *r, struct mrc_child *child, const struct mrc_hub_conf *hub)
 {
     const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
-    struct mrc_site_place *const *place;
     const char *name;
 
     if (!hub->is_of_site)
         return hub->label;
-    place = mrc_child_places(child, (size_t)hub->index, 1);
-    name = place ? mrc_site_name_at(*place) : NULL;
+    name = mrc_child_site_name(child, (size_t)hub->index);
     return name ? apr_pstrcat(r->pool, name, first->path, NULL) : NULL;
 }
 

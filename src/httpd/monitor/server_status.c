@@ -13,7 +13,6 @@
 #include "hub/child/child.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/numbers.h"
-#include "store/regions/site.h"
 
 static uint64_t fold(const struct mrc_metric *metric, uint64_t a, uint64_t b)
 {

@@ -71,13 +71,12 @@ static struct mrc_hub_conf *find_hub(request_rec *r, const struct mrc_hub_conf *
     struct mrc_child *child = mrc_this_child_get();
     size_t first = (size_t)APR_ARRAY_IDX(hub->sites, 0, struct mrc_hub_conf *)->index;
     size_t count = (size_t)hub->sites->nelts, place;
-    struct mrc_site_place *const *places = child ? mrc_child_places(child, first, count) : NULL;
     apr_status_t status;
 
     *ret_detail = "this server process does not serve the site's hub now: try again";
-    if (!places)
+    if (!child)
         return NULL;
-    status = mrc_site_obtain(places, count, name_of(r->pool, root), &place);
+    status = mrc_child_obtain_site(child, first, count, name_of(r->pool, root), &place);
     if (status == APR_SUCCESS)
         return APR_ARRAY_IDX(hub->sites, (int)place, struct mrc_hub_conf *);
     if (status == APR_ENOSPC) {

@@ -14,7 +14,9 @@
 #include "hub/stream/loop.h"
 #include "hub/stream/waiters.h"
 #include "store/history/history.h"
+#include "store/memory/hub.h"
 #include "store/memory/memory.h"
+#include "store/memory/naming.h"
 
 /* Refused streams are reported at most this often. */
 #define REFUSAL_REPORT_S 60
@@ -33,7 +35,8 @@ struct mrc_child {
     struct mrc_error problem; /* why a hub could not be opened at the start; empty: all were */
     apr_thread_mutex_t *opening;
     apr_pool_t *hubs_pool; /* of hubs that are opened later; while OPENING is held */
-    _Atomic(struct mrc_site_place **) places; /* of each hub; NULL: nobody has asked for them */
+    _Atomic(struct mrc_memory_hub **) places; /* of each hub; NULL: nobody has asked for them */
+    struct mrc_hub_segment *blank;            /* read in place of hubs that are not made */
     struct mrc_child_watch watch;
     _Atomic int64_t problem_us;    /* when a problem was last reported; 0: never */
     struct mrc_hub_segment *first; /* NULL: the child has no hub */
@@ -49,10 +52,14 @@ struct mrc_child {
 /* Folds the state that the child of SLOT left in each hub. */
 static void fold_slot(struct mrc_memory *memory, unsigned slot)
 {
-    struct mrc_hub_segment *segment;
+    struct mrc_memory_hub *hub;
 
-    for (size_t i = 0; (segment = mrc_memory_hub_at(memory, i)); i++)
-        mrc_hub_segment_fold(segment, slot);
+    for (size_t i = 0; (hub = mrc_memory_hub_at(memory, i)); i++) {
+        struct mrc_hub_segment *segment = mrc_memory_hub_segment(hub);
+
+        if (segment)
+            mrc_hub_segment_fold(segment, slot);
+    }
 }
 
 static void fold_child(unsigned slot, pid_t pid, void *ctx)
@@ -67,12 +74,16 @@ static void fold_child(unsigned slot, pid_t pid, void *ctx)
  */
 static void reap_dead_children(struct mrc_memory *memory, pid_t pid)
 {
-    struct mrc_hub_segment *segment;
+    struct mrc_memory_hub *hub;
 
     if (mrc_control_reap(mrc_memory_control(memory), pid, fold_child, memory) == 0)
         return;
-    for (size_t i = 0; (segment = mrc_memory_hub_at(memory, i)); i++)
-        mrc_hub_segment_wake(segment, mrc_memory_notify(memory));
+    for (size_t i = 0; (hub = mrc_memory_hub_at(memory, i)); i++) {
+        const struct mrc_hub_segment *segment = mrc_memory_hub_segment(hub);
+
+        if (segment)
+            mrc_hub_segment_wake(segment, mrc_memory_notify(memory));
+    }
 }
 
 /* Called after each wake-up, because the parent wakes all children when one has died. */
@@ -84,12 +95,24 @@ static void when_woken(void *ctx)
     mrc_announcer_post_look(child->announcer);
 }
 
+/* The segment of hub I, which is made if need be. NULL: it has none, or PROBLEM says why. */
+static struct mrc_hub_segment *make_segment(const struct mrc_child *child, size_t i,
+                                            struct mrc_error *problem)
+{
+    struct mrc_memory_hub *hub = mrc_memory_hub_find(child->memory, child->specs[i]->shape.key);
+    struct mrc_hub_segment *segment = NULL;
+
+    if (hub && mrc_memory_hub_make(hub, problem, &segment) != APR_SUCCESS)
+        segment = NULL;
+    return segment;
+}
+
 /* Opens hub I. Without its revocations, it would accept tokens that are revoked. NULL: it has no
  * segment, or PROBLEM says why it cannot be opened. */
 static struct mrc_hub *open_hub(apr_pool_t *pool, const struct mrc_child *child, size_t i,
                                 struct mrc_error *problem)
 {
-    struct mrc_hub_segment *segment = mrc_memory_hub(child->memory, child->specs[i]->shape.key);
+    struct mrc_hub_segment *segment = make_segment(child, i, problem);
     struct mrc_hub *hub = NULL;
 
     if (segment)
@@ -130,11 +153,25 @@ static void close_hubs(struct mrc_child *child)
 static void open_numbers(apr_pool_t *pool, struct mrc_child *child)
 {
     for (size_t i = 0; i < child->hubs_count && !child->first; i++)
-        child->first = mrc_memory_hub(child->memory, child->specs[i]->shape.key);
+        child->first = make_segment(child, i, &child->problem);
     if (!child->first)
         return;
     mrc_hub_segment_begin_numbers(pool, child->first, child->slot);
     child->numbers = mrc_numbers_create(pool, child->first, child->slot);
+}
+
+/* Makes what is read in place of hubs on demand that are not made. */
+static apr_status_t open_blank(apr_pool_t *pool, struct mrc_child *child)
+{
+    bool is_needed = false;
+
+    for (size_t i = 0; i < child->hubs_count && !is_needed; i++)
+        is_needed = child->specs[i]->shape.is_on_demand;
+    return is_needed
+               ? mrc_hub_segment_make_blank(pool,
+                                            mrc_control_nslots(mrc_memory_control(child->memory)),
+                                            NULL, &child->blank)
+               : APR_SUCCESS;
 }
 
 static bool has_durable(const struct mrc_child *child)
@@ -210,6 +247,8 @@ apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
     child->waiters = mrc_waiters_create(pool);
     mrc_notify_drain(mrc_memory_notify(memory), child->slot);
     status = make_pool(pool, child);
+    if (status == APR_SUCCESS)
+        status = open_blank(pool, child);
     if (status == APR_SUCCESS) {
         open_numbers(pool, child);
         open_hubs(pool, child);
@@ -307,50 +346,62 @@ struct mrc_hub *mrc_child_hub(struct mrc_child *child, size_t i)
     return hub || i >= child->hubs_count || is_early(child->specs[i]) ? hub : open_late(child, i);
 }
 
-/* The places of all hubs, made for the first caller. */
-static struct mrc_site_place **obtain_places(struct mrc_child *child)
+/* The places of all hubs, found for the first caller. */
+static struct mrc_memory_hub **obtain_places(struct mrc_child *child)
 {
-    struct mrc_site_place **places = atomic_load(&child->places);
+    struct mrc_memory_hub **places = atomic_load(&child->places);
 
     if (places)
         return places;
     apr_thread_mutex_lock(child->opening);
     places = atomic_load(&child->places);
     if (!places) {
-        places = apr_pcalloc(child->hubs_pool, sizeof(struct mrc_site_place *) * child->hubs_count);
-        for (size_t i = 0; i < child->hubs_count; i++) {
-            struct mrc_hub_segment *segment =
-                mrc_memory_hub(child->memory, child->specs[i]->shape.key);
-
-            places[i] = segment ? mrc_hub_segment_site(segment) : NULL;
-        }
+        places = apr_pcalloc(child->hubs_pool, sizeof(struct mrc_memory_hub *) * child->hubs_count);
+        for (size_t i = 0; i < child->hubs_count; i++)
+            places[i] = mrc_memory_hub_find(child->memory, child->specs[i]->shape.key);
         atomic_store(&child->places, places);
     }
     apr_thread_mutex_unlock(child->opening);
     return places;
 }
 
-struct mrc_site_place *const *mrc_child_places(struct mrc_child *child, size_t first, size_t count)
+apr_status_t mrc_child_obtain_site(struct mrc_child *child, size_t first, size_t count,
+                                   const char *name, size_t *ret_place)
 {
-    struct mrc_site_place **places = obtain_places(child) + first;
+    struct mrc_memory_hub **places = obtain_places(child) + first;
+    struct mrc_error problem = {""};
+    apr_status_t status;
 
     for (size_t i = 0; i < count; i++)
         if (first + i >= child->hubs_count || !places[i])
-            return NULL;
-    return places;
+            return APR_EGENERAL;
+    status = mrc_naming_obtain(child->memory, places, count, name, &problem, ret_place);
+    if (status != APR_SUCCESS && status != APR_ENOSPC)
+        report_problem(child, first, problem.text);
+    return status;
+}
+
+const char *mrc_child_site_name(struct mrc_child *child, size_t i)
+{
+    struct mrc_memory_hub *hub = i < child->hubs_count ? obtain_places(child)[i] : NULL;
+
+    return hub ? mrc_naming_name_of(hub) : NULL;
 }
 
 struct mrc_hub *mrc_child_view_hub(const struct mrc_child *child, apr_pool_t *pool, size_t i)
 {
     struct mrc_hub *hub = i < child->hubs_count ? atomic_load(&child->hubs[i]) : NULL;
     struct mrc_hub_segment *segment;
+    struct mrc_memory_hub *place;
 
     if (hub || i >= child->hubs_count || is_early(child->specs[i]))
         return hub;
-    segment = mrc_memory_hub(child->memory, child->specs[i]->shape.key);
-    return segment ? mrc_hub_view(pool, segment, mrc_memory_notify(child->memory), child->slot, i,
-                                  child->specs[i])
-                   : NULL;
+    place = mrc_memory_hub_find(child->memory, child->specs[i]->shape.key);
+    if (!place)
+        return NULL;
+    segment = mrc_memory_hub_segment(place);
+    return mrc_hub_view(pool, segment ? segment : child->blank, mrc_memory_notify(child->memory),
+                        child->slot, i, child->specs[i]);
 }
 
 unsigned mrc_child_slots(const struct mrc_child *child)

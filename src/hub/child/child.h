@@ -53,12 +53,17 @@ bool mrc_child_stop(struct mrc_child *child);
  * fewer hubs. Any thread. */
 struct mrc_hub *mrc_child_hub(struct mrc_child *child, size_t i);
 
-/* The same, to read its numbers: if the hub is not open, it is made in POOL, and serves nothing. */
+/* The same, to read its numbers: if the hub is not open, it is made in POOL, and serves nothing.
+ * Nothing of its memory is made. */
 struct mrc_hub *mrc_child_view_hub(const struct mrc_child *child, apr_pool_t *pool, size_t i);
 
-/* Where the names of the sites of the COUNT hubs from FIRST on stand; NULL: one of them has no
- * shared memory. Any thread. */
-struct mrc_site_place *const *mrc_child_places(struct mrc_child *child, size_t first, size_t count);
+/* Finds the hub of the site NAME among the COUNT hubs from FIRST on, and claims one for it if there
+ * is none. APR_ENOSPC: all have other sites; or another error, which is reported. Any thread. */
+apr_status_t mrc_child_obtain_site(struct mrc_child *child, size_t first, size_t count,
+                                   const char *name, size_t *ret_place);
+
+/* The name of the site that has hub I; NULL: no site has it. Any thread. */
+const char *mrc_child_site_name(struct mrc_child *child, size_t i);
 
 /* The number of slots for children in the server, and whether a child lives in SLOT. */
 unsigned mrc_child_slots(const struct mrc_child *child);

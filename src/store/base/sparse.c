@@ -143,6 +143,11 @@ static int populate(char *from, uint64_t bytes)
     return err;
 }
 
+bool mrc_sparse_is_possible(void *page)
+{
+    return populate(page, system_page_bytes()) != EINVAL;
+}
+
 /*
  * Allocates the BYTES from FROM, which are whole pages, and counts them. A process that dies in
  * here leaves the budget at most this much too small, until the server stops.
@@ -330,6 +335,16 @@ apr_status_t mrc_sparse_create(apr_pool_t *pool, void *base, uint64_t total_byte
         set(group_at(pages, 0), page);
     *ret_pages = pages;
     return APR_SUCCESS;
+}
+
+struct mrc_sparse *mrc_sparse_attach(apr_pool_t *pool, void *base, uint64_t total_bytes,
+                                     uint64_t offset, uint64_t groups_offset,
+                                     const struct mrc_sparse_budget *budget)
+{
+    struct mrc_sparse *pages = attach(pool, base, total_bytes, offset, groups_offset);
+
+    pages->budget = budget;
+    return pages;
 }
 
 struct mrc_sparse *mrc_sparse_open(apr_pool_t *pool, const void *base, uint64_t total_bytes,

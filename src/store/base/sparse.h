@@ -54,9 +54,19 @@ apr_status_t mrc_sparse_create(apr_pool_t *pool, void *base, uint64_t total_byte
                                const struct mrc_sparse_budget *budget,
                                struct mrc_sparse **ret_pages);
 
+/* The same segment in a process that has inherited its mapping, but was not there when it was
+ * begun.
+ */
+struct mrc_sparse *mrc_sparse_attach(apr_pool_t *pool, void *base, uint64_t total_bytes,
+                                     uint64_t offset, uint64_t groups_offset,
+                                     const struct mrc_sparse_budget *budget);
+
 /* A view of a segment of another server, for tools. NULL: the layout is unsound. */
 struct mrc_sparse *mrc_sparse_open(apr_pool_t *pool, const void *base, uint64_t total_bytes,
                                    uint64_t offset, uint64_t groups_offset, uint64_t groups_bytes);
+
+/* Whether the kernel can allocate pages through the mapping of PAGE, which is allocated. */
+bool mrc_sparse_is_possible(void *page);
 
 /* Whether all of the BYTES at FROM are allocated. */
 bool mrc_sparse_have(const struct mrc_sparse *pages, const void *from, uint64_t bytes);

@@ -9,54 +9,16 @@
 #include <unistd.h>
 
 #include "apr_general.h"
-#include "apr_hash.h"
 #include "apr_strings.h"
-#include "apr_time.h"
 #include "store/base/status.h"
-#include "store/regions/staging.h"
-#include "store/shm/runtime_dir.h"
+#include "store/memory/batch.h"
+#include "store/memory/hub.h"
+#include "store/memory/idle.h"
+#include "store/memory/internal.h"
 #include "store/shm/segment.h"
 
 /* Another server may remove our control file just before we lock it. Then we try again. */
 #define OPEN_TRIES 10
-
-/* The pool, below the process pool, of the hubs that one reconcile has made. A pool for each of a
- * thousand hubs would double the time that they take. */
-struct batch {
-    apr_pool_t *pool;
-    size_t holders; /* its hubs, and the reconcile */
-};
-
-struct hub {
-    struct hub *next;
-    struct batch *batch;
-    struct mrc_hub_segment *segment;
-    unsigned number; /* of its file */
-    bool wanted;     /* while reconciling: it is in the new configuration */
-    uint64_t passed; /* mrc_hub_segment_reclaim() */
-};
-
-struct mrc_memory {
-    apr_pool_t *pool; /* the process pool */
-    pid_t owner;
-    unsigned nslots;
-    unsigned last_number; /* of a hub's file; no number is used twice */
-    struct mrc_control *control;
-    struct mrc_notify *notify;
-    struct mrc_inquiry *inquiry;
-    struct hub *first;
-    apr_hash_t *by_key;  /* struct hub */
-    struct batch *batch; /* of the hubs that are made now; NULL: none yet */
-    /* The hubs after the last reconcile, for mrc_memory_hub_at(). */
-    apr_pool_t *list_pool; /* NULL: there are none */
-    struct hub **list;
-    size_t list_count;
-    apr_pool_t *documents_pool; /* NULL: there are no documents */
-    struct mrc_documents *documents;
-    apr_time_t reclaimed_at; /* the last time */
-    const char *dir;
-    char key[MRC_RUNTIME_DIR_KEY_BYTES + 1];
-};
 
 uint64_t mrc_memory_size(const struct mrc_hub_shape *const *shapes, size_t n, unsigned nslots,
                          struct mrc_error *error)
@@ -142,6 +104,12 @@ apr_status_t mrc_memory_open(apr_pool_t *process_pool, const char *runtime_dir, 
     }
     if (status)
         return status;
+    memory->file_args = (struct mrc_hub_file_args){
+        .dir = memory->dir,
+        .nslots = nslots,
+        .budget = mrc_control_budget(memory->control),
+        .making = mrc_control_making(memory->control),
+    };
     status = mrc_notify_create(process_pool, nslots, error, &memory->notify);
     if (!status)
         status = mrc_inquiry_create(process_pool, error, &memory->inquiry);
@@ -151,322 +119,6 @@ apr_status_t mrc_memory_open(apr_pool_t *process_pool, const char *runtime_dir, 
     }
     *ret_memory = memory;
     return APR_SUCCESS;
-}
-
-/* ---- The hubs ---------------------------------------------------------------------------------*/
-
-static struct hub *find_hub(const struct mrc_memory *memory, const char *key)
-{
-    return apr_hash_get(memory->by_key, key, APR_HASH_KEY_STRING);
-}
-
-static void note_key(struct mrc_memory *memory, struct hub *hub)
-{
-    apr_hash_set(memory->by_key, mrc_hub_segment_key(hub->segment), APR_HASH_KEY_STRING, hub);
-}
-
-/* It may be another hub's by now. */
-static void forget_key(struct mrc_memory *memory, const struct hub *hub)
-{
-    if (find_hub(memory, mrc_hub_segment_key(hub->segment)) == hub)
-        apr_hash_set(memory->by_key, mrc_hub_segment_key(hub->segment), APR_HASH_KEY_STRING, NULL);
-}
-
-static void leave_batch(struct batch *batch)
-{
-    if (batch && --batch->holders == 0)
-        apr_pool_destroy(batch->pool);
-}
-
-/* The batch of the hub that is made now, which becomes a holder. NULL: out of memory. */
-static struct batch *join_batch(struct mrc_memory *memory)
-{
-    apr_pool_t *pool;
-
-    if (!memory->batch) {
-        if (apr_pool_create(&pool, memory->pool))
-            return NULL;
-        memory->batch = apr_palloc(pool, sizeof(*memory->batch));
-        *memory->batch = (struct batch){.pool = pool, .holders = 1};
-    }
-    memory->batch->holders++;
-    return memory->batch;
-}
-
-/* Unmaps the hub, removes its file and frees it. */
-static void destroy_hub(struct mrc_memory *memory, struct hub *hub)
-{
-    char name[MRC_RUNTIME_DIR_NAME_BYTES];
-
-    mrc_runtime_dir_hub_name(memory->key, hub->number, name);
-    mrc_segment_remove(memory->dir, name);
-    forget_key(memory, hub);
-    mrc_hub_segment_release(hub->segment);
-    mrc_hub_segment_close(hub->segment);
-    leave_batch(hub->batch);
-}
-
-/* Creates a hub; it is not in the list yet. */
-static apr_status_t create_hub(struct mrc_memory *memory, const struct mrc_hub_shape *shape,
-                               struct mrc_error *error, struct hub **ret_hub)
-{
-    char name[MRC_RUNTIME_DIR_NAME_BYTES];
-    struct batch *batch = join_batch(memory);
-    struct hub *hub;
-    apr_status_t status;
-
-    if (!batch)
-        return mrc_status_set(error, APR_ENOMEM, "out of memory");
-    hub = apr_pcalloc(batch->pool, sizeof(*hub));
-    hub->batch = batch;
-    hub->number = ++memory->last_number;
-    mrc_runtime_dir_hub_name(memory->key, hub->number, name);
-    status = mrc_hub_segment_create(batch->pool, memory->dir, name, shape, memory->nslots,
-                                    mrc_control_budget(memory->control), error, &hub->segment);
-    if (status) {
-        leave_batch(batch);
-        return status;
-    }
-    *ret_hub = hub;
-    return APR_SUCCESS;
-}
-
-/*
- * Moves the ring and its binding to a history file. With a durable history, no publisher may be
- * between its commit and the ring meanwhile, so the publish lock is held too.
- */
-static apr_status_t move_ring(const struct mrc_hub_segment *old, const struct mrc_hub_segment *new,
-                              int64_t wait_us)
-{
-    struct mrc_staging *from = mrc_hub_segment_staging(old);
-    struct mrc_staging *to = mrc_hub_segment_staging(new);
-    apr_status_t status = from ? mrc_staging_lock(from, wait_us) : APR_SUCCESS;
-
-    if (status)
-        return status;
-    status = mrc_ring_move(mrc_hub_segment_ring(old), mrc_hub_segment_ring(new), apr_time_now(),
-                           wait_us);
-    if (from && to && !status) {
-        uint64_t offset;
-        uint64_t epoch = mrc_staging_epoch(from, &offset);
-
-        mrc_staging_set_horizon(to, mrc_staging_horizon(from));
-        mrc_staging_bind(to, epoch, offset);
-    }
-    if (from)
-        mrc_staging_unlock(from);
-    return status;
-}
-
-/* Moves the ring, and the revocations before it: a token that is revoked stays so. */
-static apr_status_t move_to(const struct mrc_hub_segment *old, const struct mrc_hub_segment *new,
-                            int64_t wait_us)
-{
-    struct mrc_revocations *from = mrc_hub_segment_revocations(old);
-    struct mrc_revocations *to = mrc_hub_segment_revocations(new);
-    apr_status_t status = from && to ? mrc_revocations_carry(from, to) : APR_SUCCESS;
-
-    if (status)
-        return status == APR_ENOSPC ? MRC_STATUS_NO_ROOM : status;
-    status = move_ring(old, new, wait_us);
-    if (from && to)
-        mrc_revocations_release(from);
-    return status;
-}
-
-/* Moves OLD to a new segment of SHAPE, which takes its place in the list. On failure OLD stays in
- * use. A text in ERROR on success is a warning. */
-static apr_status_t resize_hub(struct mrc_memory *memory, struct hub *old,
-                               const struct mrc_hub_shape *shape, int64_t wait_us,
-                               struct mrc_error *error)
-{
-    struct hub **place = &memory->first;
-    struct hub *hub;
-    apr_status_t status = create_hub(memory, shape, error, &hub);
-
-    if (status)
-        return status;
-    status = move_to(old->segment, hub->segment, wait_us);
-    if (status) {
-        destroy_hub(memory, hub);
-        return mrc_status_set(error, status, "%s",
-                              APR_STATUS_IS_TIMEUP(status)   ? "another process holds its lock"
-                              : status == MRC_STATUS_NO_ROOM ? "no room for a copy of its history"
-                                                             : "its history could not be copied");
-    }
-    mrc_hub_segment_carry(old->segment, hub->segment);
-    /* After the move: a subscription that ends from now on cannot be announced in the old ring, so
-     * it is still in the old roster. */
-    if (mrc_hub_segment_roster(old->segment) && mrc_hub_segment_roster(hub->segment) &&
-        mrc_roster_carry(mrc_hub_segment_roster(old->segment),
-                         mrc_hub_segment_roster(hub->segment)) > 0)
-        mrc_error_set(error, MRC_OK, "has no room to announce the end of each subscription");
-    while (*place != old)
-        place = &(*place)->next;
-    hub->next = old->next;
-    *place = hub;
-    forget_key(memory, old); /* the table points to its key */
-    note_key(memory, hub);
-    mrc_hub_segment_wake(old->segment, memory->notify); /* its children then see that it ended */
-    destroy_hub(memory, old);
-    return APR_SUCCESS;
-}
-
-static apr_status_t rebound_hub(const struct hub *hub, const struct mrc_hub_shape *shape,
-                                int64_t wait_us, struct mrc_error *error)
-{
-    apr_status_t status = mrc_ring_set_bounds(mrc_hub_segment_ring(hub->segment), &shape->history,
-                                              apr_time_now(), wait_us);
-
-    return status ? mrc_status_set(error, status, "another process holds its lock") : APR_SUCCESS;
-}
-
-static apr_status_t check_shapes(const struct mrc_memory *memory,
-                                 const struct mrc_hub_shape *const *shapes, size_t n,
-                                 struct mrc_error *error)
-{
-    apr_status_t status = APR_SUCCESS;
-    apr_pool_t *pool;
-    apr_hash_t *keys;
-
-    if (apr_pool_create(&pool, memory->pool))
-        return mrc_status_set(error, APR_ENOMEM, "out of memory");
-    keys = apr_hash_make(pool);
-    for (size_t i = 0; i < n && !status; i++) {
-        if (mrc_hub_segment_size(shapes[i], memory->nslots, error) == 0)
-            status = APR_EINVAL;
-        else if (apr_hash_get(keys, shapes[i]->key, APR_HASH_KEY_STRING))
-            status =
-                mrc_status_set(error, APR_EINVAL, "two hubs have the key %.150s", shapes[i]->key);
-        else
-            apr_hash_set(keys, shapes[i]->key, APR_HASH_KEY_STRING, shapes[i]);
-    }
-    apr_pool_destroy(pool);
-    return status;
-}
-
-/* The rest of MRC_MEMORY_WAIT_US since START. */
-static int64_t remaining(apr_time_t start)
-{
-    int64_t left = MRC_MEMORY_WAIT_US - (apr_time_now() - start);
-
-    return left < 0 ? 0 : left > MRC_MEMORY_WAIT_US ? MRC_MEMORY_WAIT_US : left;
-}
-
-/* Removes the hubs that are in none of the N SHAPES. */
-static void remove_unwanted(struct mrc_memory *memory, const struct mrc_hub_shape *const *shapes,
-                            size_t n, apr_time_t start)
-{
-    struct hub **place = &memory->first;
-    struct hub *hub;
-
-    for (hub = memory->first; hub; hub = hub->next)
-        hub->wanted = false;
-    for (size_t i = 0; i < n; i++) {
-        hub = find_hub(memory, shapes[i]->key);
-        if (hub)
-            hub->wanted = true;
-    }
-    while (*place) {
-        hub = *place;
-        if (hub->wanted) {
-            place = &hub->next;
-            continue;
-        }
-        mrc_ring_supersede(mrc_hub_segment_ring(hub->segment), remaining(start));
-        mrc_hub_segment_wake(hub->segment, memory->notify);
-        *place = hub->next;
-        destroy_hub(memory, hub);
-    }
-}
-
-static apr_status_t add_hub(struct mrc_memory *memory, const struct mrc_hub_shape *shape,
-                            struct mrc_error *error)
-{
-    struct hub *hub;
-    apr_status_t status = create_hub(memory, shape, error, &hub);
-
-    if (status)
-        return status;
-    hub->next = memory->first;
-    memory->first = hub;
-    note_key(memory, hub);
-    return APR_SUCCESS;
-}
-
-/* Gives HUB the new SHAPE. If that fails, HUB stays as it is, and WARNING, if still empty, gets the
- * reason. */
-static void change_hub(struct mrc_memory *memory, struct hub *hub,
-                       const struct mrc_hub_shape *shape, int64_t wait_us,
-                       struct mrc_error *warning)
-{
-    struct mrc_error reason = {""};
-    apr_status_t status = mrc_hub_segment_has_shape(hub->segment, shape)
-                              ? rebound_hub(hub, shape, wait_us, &reason)
-                              : resize_hub(memory, hub, shape, wait_us, &reason);
-
-    if (warning->text[0])
-        return;
-    if (status)
-        mrc_error_set(warning, MRC_OK,
-                      "the hub %.80s keeps the memory and history bounds it had before: %.140s",
-                      shape->key, reason.text);
-    else if (reason.text[0])
-        mrc_error_set(warning, MRC_OK, "the hub %.80s %.140s", shape->key, reason.text);
-}
-
-static apr_status_t update_list(struct mrc_memory *memory, struct mrc_error *error)
-{
-    size_t n = 0;
-    apr_pool_t *pool;
-
-    if (apr_pool_create(&pool, memory->pool))
-        return mrc_status_set(error, APR_ENOMEM, "out of memory");
-    for (const struct hub *hub = memory->first; hub; hub = hub->next)
-        n++;
-    if (memory->list_pool)
-        apr_pool_destroy(memory->list_pool);
-    memory->list_pool = pool;
-    memory->list = apr_palloc(pool, sizeof(*memory->list) * (n + 1));
-    memory->list_count = 0;
-    for (struct hub *hub = memory->first; hub; hub = hub->next)
-        memory->list[memory->list_count++] = hub;
-    return APR_SUCCESS;
-}
-
-apr_status_t mrc_memory_reconcile(struct mrc_memory *memory,
-                                  const struct mrc_hub_shape *const *shapes, size_t n,
-                                  struct mrc_error *error)
-{
-    apr_status_t status = check_shapes(memory, shapes, n, error);
-    struct mrc_error warning = {""};
-    apr_time_t start = apr_time_now();
-
-    if (status)
-        return status;
-    remove_unwanted(memory, shapes, n, start); /* first, because the others may need their room */
-    for (size_t i = 0; i < n; i++) {
-        struct hub *hub = find_hub(memory, shapes[i]->key);
-        struct mrc_error reason = {""};
-        apr_status_t one;
-
-        if (hub) {
-            change_hub(memory, hub, shapes[i], remaining(start), &warning);
-            continue;
-        }
-        one = add_hub(memory, shapes[i], &reason);
-        if (one && !status)
-            status = mrc_status_set(error, one, "%s", reason.text);
-    }
-    leave_batch(memory->batch);
-    memory->batch = NULL;
-    if (!status)
-        status = update_list(memory, error);
-    else
-        update_list(memory, NULL);
-    if (!status && error)
-        *error = warning;
-    return status;
 }
 
 /* ---- The documents ----------------------------------------------------------------------------*/
@@ -508,14 +160,14 @@ apr_status_t mrc_memory_set_documents(struct mrc_memory *memory,
 
 struct mrc_hub_segment *mrc_memory_hub(const struct mrc_memory *memory, const char *key)
 {
-    struct hub *hub = find_hub(memory, key);
+    struct mrc_memory_hub *hub = mrc_memory_hub_find(memory, key);
 
-    return hub ? hub->segment : NULL;
+    return hub ? mrc_memory_hub_segment(hub) : NULL;
 }
 
-struct mrc_hub_segment *mrc_memory_hub_at(const struct mrc_memory *memory, size_t i)
+struct mrc_memory_hub *mrc_memory_hub_at(const struct mrc_memory *memory, size_t i)
 {
-    return i < memory->list_count ? memory->list[i]->segment : NULL;
+    return i < memory->list_count ? memory->list[i] : NULL;
 }
 
 struct mrc_control *mrc_memory_control(const struct mrc_memory *memory)
@@ -546,8 +198,16 @@ void mrc_memory_reclaim(struct mrc_memory *memory)
     if (memory->owner != getpid() || llabs(now - memory->reclaimed_at) < MRC_MEMORY_RECLAIM_US)
         return;
     memory->reclaimed_at = now;
-    for (struct hub *hub = memory->first; hub; hub = hub->next)
-        (void)mrc_hub_segment_reclaim(hub->segment, &hub->passed, now);
+    for (struct mrc_memory_hub *hub = memory->first; hub; hub = hub->next) {
+        struct mrc_hub_segment *segment = mrc_memory_hub_segment(hub);
+
+        if (!segment)
+            continue;
+        (void)mrc_hub_segment_reclaim(segment, &hub->passed, now);
+        mrc_memory_idle_look(hub, now);
+    }
+    for (struct batch *batch = memory->batches; batch; batch = batch->next)
+        mrc_memory_batch_clear_formers(memory, batch);
 }
 
 struct mrc_inquiry *mrc_memory_inquiry(const struct mrc_memory *memory)
@@ -563,10 +223,10 @@ void mrc_memory_close(struct mrc_memory *memory)
         return;
     memory->list_count = 0;
     while (memory->first) {
-        struct hub *hub = memory->first;
+        struct mrc_memory_hub *hub = memory->first;
 
-        memory->first = hub->next;
-        destroy_hub(memory, hub);
+        mrc_memory_hub_delist(memory, hub);
+        mrc_memory_hub_destroy(memory, hub);
     }
     close_documents(memory);
     mrc_notify_close(memory->notify);

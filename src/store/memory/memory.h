@@ -3,7 +3,7 @@
  * removed.
  *
  *     RUNTIME_DIR/mercure-KEY.control     child slots; the server holds flock() on it
- *     RUNTIME_DIR/mercure-KEY.hub-N       one for each hub
+ *     RUNTIME_DIR/mercure-KEY.hub-N       one for each hub, or for many hubs on demand (hub_file.h)
  *
  * KEY is 24 hexadecimal digits, the creator's pid and random bits, so two servers can share a
  * directory. The lock is held as long as any process of the server lives. If a control file can be
@@ -14,8 +14,12 @@
  * again, perhaps at another address. The caller keeps the pointer (as user data of the process
  * pool).
  *
+ * A hub on demand takes no memory until the first process that needs it makes it. Then every
+ * process has it, also the children of earlier generations.
+ *
  * Only the parent calls these functions, in one thread. Children use what they have inherited,
- * through mrc_memory_hub(), _control(), _notify() and _inquiry().
+ * through mrc_memory_hub(), _hub_at(), _control(), _notify() and _inquiry(), and the functions of
+ * hub.h for them, in any thread.
  */
 #ifndef MRC_STORE_MEMORY_MEMORY_H
 #define MRC_STORE_MEMORY_MEMORY_H
@@ -27,6 +31,7 @@
 #include "apr_pools.h"
 #include "core/base/err.h"
 #include "store/documents/documents.h"
+#include "store/memory/hub.h"
 #include "store/regions/hub_segment.h"
 #include "store/shm/control.h"
 #include "store/shm/inquiry.h"
@@ -69,9 +74,11 @@ void mrc_memory_reclaim(struct mrc_memory *memory);
 /*
  * Changes the hubs to those of SHAPES, at start and at each reload. A hub of the same size is kept
  * and gets the new bounds; a hub of another size moves with its history to a new segment; a hub
- * without a shape is superseded and removed. Running children keep the segments that they have
- * inherited. A publication that reaches one of them for a hub that has moved gets
- * MRC_STATUS_SUPERSEDED; children with subscribers are woken and find mrc_ring_is_superseded().
+ * without a shape is superseded and removed. A new hub that is on demand gets no memory yet, and
+ * one that its site has not used for an hour is given back (idle.h). Running children keep the
+ * segments that they have inherited. A publication that reaches one of them for a hub that has
+ * moved gets MRC_STATUS_SUPERSEDED; children with subscribers are woken and find
+ * mrc_ring_is_superseded().
  *
  * Success with a text in ERROR is a warning to be logged: a hub continues as before the reload,
  * because there is no room for the new segment, or its lock is held. Failure: a hub has no segment
@@ -93,11 +100,11 @@ apr_status_t mrc_memory_set_documents(struct mrc_memory *memory,
 /* The documents; NULL: they were never set. */
 struct mrc_documents *mrc_memory_documents(const struct mrc_memory *memory);
 
-/* The segment of the hub KEY; NULL: there is none. Call it again after each reconcile. */
-struct mrc_hub_segment *mrc_memory_hub(const struct mrc_memory *memory, const char *key);
+/* The I-th hub; NULL after the last. */
+struct mrc_memory_hub *mrc_memory_hub_at(const struct mrc_memory *memory, size_t i);
 
-/* The I-th hub, for folding and status; NULL after the last. */
-struct mrc_hub_segment *mrc_memory_hub_at(const struct mrc_memory *memory, size_t i);
+/* The segment of the hub KEY; NULL: there is none, or it is not made. */
+struct mrc_hub_segment *mrc_memory_hub(const struct mrc_memory *memory, const char *key);
 
 struct mrc_control *mrc_memory_control(const struct mrc_memory *memory);
 const struct mrc_notify *mrc_memory_notify(const struct mrc_memory *memory);

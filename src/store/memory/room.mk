@@ -1,7 +1,16 @@
 libmrcstore_la_SOURCES += \
-	%D%/memory.c %D%/memory.h
+	%D%/batch.c %D%/batch.h \
+	%D%/hub.c %D%/hub.h \
+	%D%/hub_file.c %D%/hub_file.h %D%/hub_file_layout.h \
+	%D%/idle.c %D%/idle.h \
+	%D%/internal.h \
+	%D%/memory.c %D%/memory.h \
+	%D%/naming.c %D%/naming.h \
+	%D%/reconcile.c
 
-unit_tests += tests/unit/store/memory/test_memory tests/unit/store/memory/test_no_memory
+unit_tests += tests/unit/store/memory/test_memory \
+	tests/unit/store/memory/test_hub_file \
+	tests/unit/store/memory/test_no_memory
 tests_unit_store_memory_test_no_memory_LDFLAGS = $(LINK_FAILING_CALLS)
 
 EXTRA_DIST += %D%/README.md

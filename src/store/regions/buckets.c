@@ -35,23 +35,27 @@ void mrc_buckets_use_sparse(struct mrc_buckets *buckets, struct mrc_sparse *page
     buckets->pages = pages;
 }
 
+struct mrc_buckets *mrc_buckets_attach(apr_pool_t *pool, void *head, void *clients)
+{
+    struct mrc_buckets *buckets = apr_pcalloc(pool, sizeof(*buckets));
+
+    buckets->header = head;
+    buckets->clients = clients;
+    buckets->hash_key[0] = buckets->header->hash_key[0];
+    buckets->hash_key[1] = buckets->header->hash_key[1];
+    return buckets;
+}
+
 apr_status_t mrc_buckets_create(apr_pool_t *pool, void *head, void *clients,
                                 struct mrc_buckets **ret_buckets)
 {
     struct mrc_buckets_header *header = head;
-    struct mrc_buckets *buckets;
-    apr_status_t status;
+    apr_status_t status =
+        apr_generate_random_bytes((unsigned char *)header->hash_key, sizeof(header->hash_key));
 
-    status = apr_generate_random_bytes((unsigned char *)header->hash_key, sizeof(header->hash_key));
-    if (status != APR_SUCCESS)
-        return status;
-    buckets = apr_pcalloc(pool, sizeof(*buckets));
-    buckets->header = header;
-    buckets->clients = clients;
-    buckets->hash_key[0] = header->hash_key[0];
-    buckets->hash_key[1] = header->hash_key[1];
-    *ret_buckets = buckets;
-    return APR_SUCCESS;
+    if (status == APR_SUCCESS)
+        *ret_buckets = mrc_buckets_attach(pool, head, clients);
+    return status;
 }
 
 uint64_t mrc_buckets_key(const struct mrc_buckets *buckets, struct mrc_bytes name)

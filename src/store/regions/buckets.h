@@ -44,6 +44,9 @@ void mrc_buckets_use_sparse(struct mrc_buckets *buckets, struct mrc_sparse *page
 apr_status_t mrc_buckets_create(apr_pool_t *pool, void *head, void *clients,
                                 struct mrc_buckets **ret_buckets);
 
+/* The same in a process that has inherited the memory, but was not there when it was made. */
+struct mrc_buckets *mrc_buckets_attach(apr_pool_t *pool, void *head, void *clients);
+
 /* The key of the client NAME; never 0, which stands for the hub. */
 uint64_t mrc_buckets_key(const struct mrc_buckets *buckets, struct mrc_bytes name);
 

@@ -40,10 +40,20 @@ void mrc_busiest_use_sparse(struct mrc_busiest *busiest, struct mrc_sparse *page
     busiest->pages = pages;
 }
 
-apr_status_t mrc_busiest_create(apr_pool_t *pool, void *region, struct mrc_busiest **ret_busiest)
+struct mrc_busiest *mrc_busiest_attach(apr_pool_t *pool, void *region)
 {
     struct mrc_busiest_header *header = region;
     struct mrc_busiest *busiest = apr_pcalloc(pool, sizeof(*busiest));
+
+    busiest->header = header;
+    busiest->cells = (struct mrc_busiest_cell *)(header + 1);
+    memcpy(busiest->key, header->key, sizeof(busiest->key));
+    return busiest;
+}
+
+apr_status_t mrc_busiest_create(apr_pool_t *pool, void *region, struct mrc_busiest **ret_busiest)
+{
+    struct mrc_busiest_header *header = region;
     apr_status_t status =
         apr_generate_random_bytes((unsigned char *)header->key, sizeof(header->key));
 
@@ -52,10 +62,7 @@ apr_status_t mrc_busiest_create(apr_pool_t *pool, void *region, struct mrc_busie
     if (status != APR_SUCCESS)
         return status;
     header->magic = MRC_BUSIEST_MAGIC;
-    busiest->header = header;
-    busiest->cells = (struct mrc_busiest_cell *)(header + 1);
-    memcpy(busiest->key, header->key, sizeof(busiest->key));
-    *ret_busiest = busiest;
+    *ret_busiest = mrc_busiest_attach(pool, region);
     return APR_SUCCESS;
 }
 

@@ -38,6 +38,9 @@ uint64_t mrc_busiest_head_bytes(void);
  * lives in POOL. Fails if the system has no random bytes. */
 apr_status_t mrc_busiest_create(apr_pool_t *pool, void *region, struct mrc_busiest **ret_busiest);
 
+/* The same in a process that has inherited the memory, but was not there when it was made. */
+struct mrc_busiest *mrc_busiest_attach(apr_pool_t *pool, void *region);
+
 /* The cells are allocated page by page, when topics are counted. NULL: all are. */
 void mrc_busiest_use_sparse(struct mrc_busiest *busiest, struct mrc_sparse *pages);
 

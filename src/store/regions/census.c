@@ -50,26 +50,32 @@ void mrc_census_use_sparse(struct mrc_census *census, struct mrc_sparse *pages)
     census->pages = pages;
 }
 
-apr_status_t mrc_census_create(apr_pool_t *pool, void *region, uint32_t cells,
-                               struct mrc_census **ret_census)
+struct mrc_census *mrc_census_attach(apr_pool_t *pool, void *region, uint32_t cells)
 {
     struct mrc_census_header *header = region;
-    struct mrc_census *census;
-    apr_status_t status;
+    struct mrc_census *census = apr_pcalloc(pool, sizeof(*census));
 
-    status = apr_generate_random_bytes((unsigned char *)header->hash_key, sizeof(header->hash_key));
-    if (status != APR_SUCCESS)
-        return status;
-    header->magic = MRC_CENSUS_MAGIC;
-    header->version = MRC_CENSUS_VERSION;
-    header->cell_count = cells;
-    census = apr_pcalloc(pool, sizeof(*census));
     census->header = header;
     census->cells = (_Atomic uint64_t *)(header + 1);
     census->mask = cells - 1;
     census->hash_key[0] = header->hash_key[0];
     census->hash_key[1] = header->hash_key[1];
-    *ret_census = census;
+    return census;
+}
+
+apr_status_t mrc_census_create(apr_pool_t *pool, void *region, uint32_t cells,
+                               struct mrc_census **ret_census)
+{
+    struct mrc_census_header *header = region;
+    apr_status_t status =
+        apr_generate_random_bytes((unsigned char *)header->hash_key, sizeof(header->hash_key));
+
+    if (status != APR_SUCCESS)
+        return status;
+    header->magic = MRC_CENSUS_MAGIC;
+    header->version = MRC_CENSUS_VERSION;
+    header->cell_count = cells;
+    *ret_census = mrc_census_attach(pool, region, cells);
     return APR_SUCCESS;
 }
 

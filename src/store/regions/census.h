@@ -40,6 +40,9 @@ void mrc_census_use_sparse(struct mrc_census *census, struct mrc_sparse *pages);
 apr_status_t mrc_census_create(apr_pool_t *pool, void *region, uint32_t cells,
                                struct mrc_census **ret_census);
 
+/* The same in a process that has inherited the memory, but was not there when it was made. */
+struct mrc_census *mrc_census_attach(apr_pool_t *pool, void *region, uint32_t cells);
+
 /* The key of the client NAME of this KIND; never 0. */
 uint64_t mrc_census_key(const struct mrc_census *census, char kind, struct mrc_bytes name);
 

@@ -1,5 +1,6 @@
 /*
- * The bytes of a hub's segment; every hub has one.
+ * The bytes of a hub's segment; every hub has one. It is a file, or a part of one
+ * (memory/hub_file_layout.h).
  *
  *     0                    +-----------------------------------------------+
  *                          | struct mrc_hub_header            (2048 bytes) |
@@ -57,7 +58,7 @@
 #include "store/regions/site.h"
 
 #define MRC_HUB_MAGIC         UINT64_C(0x315342554843524d) /* "MRCHUBS1", little endian */
-#define MRC_HUB_VERSION       3
+#define MRC_HUB_VERSION       4
 #define MRC_HUB_PAGES_OFFSET  2048
 #define MRC_HUB_GROUPS_OFFSET 4096
 
@@ -94,8 +95,8 @@ struct mrc_hub_region {
 };
 _Static_assert(sizeof(struct mrc_hub_region) == 24, "a region is described by 24 bytes");
 
-/* Constant: written by the parent before any child can see the segment. Each process makes a copy
- * when it attaches, and uses only that. */
+/* Constant: written before any other process can see the segment. Each process makes a copy when
+ * it attaches, and uses only that. */
 struct mrc_hub_header {
     uint64_t magic;
     uint32_t version;
@@ -110,7 +111,7 @@ struct mrc_hub_header {
     uint8_t position_key[MRC_HUB_POSITION_KEY_BYTES]; /* moves with the ring to another segment */
     uint64_t groups_bytes;      /* of the groups of bits; 0: everything is allocated */
     struct mrc_site_place site; /* not constant: see site.h */
-    uint8_t reserved1[208];
+    uint8_t reserved1[272];
 };
 _Static_assert(sizeof(struct mrc_hub_header) == MRC_HUB_PAGES_OFFSET,
                "the layout of the pages follows");

@@ -1,7 +1,9 @@
 #include "store/regions/hub_segment.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 
 #include "apr_general.h"
 #include "apr_time.h"
@@ -30,6 +32,7 @@ struct mrc_hub_segment {
     struct mrc_hub_metrics_row *metrics; /* nslots + 1 rows */
     struct mrc_hub_metrics_row *spare;   /* of this process, without room for its own; or NULL */
     unsigned spare_slot;
+    bool is_blank; /* the memory is not the hub's own: it takes none */
 };
 
 /* ---- The layout -------------------------------------------------------------------------------*/
@@ -164,8 +167,8 @@ static void *at(const struct mrc_segment *segment, uint64_t offset)
     return (char *)segment->base + offset;
 }
 
-static struct mrc_hub_segment *attach(apr_pool_t *pool, const struct mrc_segment *segment,
-                                      const struct mrc_hub_header *header)
+static struct mrc_hub_segment *begin(apr_pool_t *pool, const struct mrc_segment *segment,
+                                     const struct mrc_hub_header *header)
 {
     struct mrc_hub_segment *hub = apr_pcalloc(pool, sizeof(*hub));
 
@@ -297,7 +300,7 @@ static apr_status_t create_regions(apr_pool_t *pool, struct mrc_hub_segment *hub
     return status;
 }
 
-/* Allocates the beginning of HUB's sparse file, or, if the kernel can only do that, all of it. */
+/* Allocates the beginning of HUB's memory. APR_ENOTIMPL: the kernel can only allocate all of it. */
 static apr_status_t begin_memory(apr_pool_t *pool, struct mrc_hub_segment *hub, const char *dir,
                                  const struct mrc_sparse_budget *budget, struct mrc_error *error)
 {
@@ -311,10 +314,6 @@ static apr_status_t begin_memory(apr_pool_t *pool, struct mrc_hub_segment *hub, 
         mrc_sparse_create(pool, hub->segment.base, hub->geometry.total_bytes, MRC_HUB_PAGES_OFFSET,
                           MRC_HUB_GROUPS_OFFSET, first, budget, &hub->pages);
 
-    if (status == APR_ENOTIMPL) {
-        hub->geometry.groups_bytes = 0;
-        return mrc_segment_allocate(&hub->segment, dir, error);
-    }
     if (!status)
         status = take_heads(hub);
     return status ? mrc_status_set(error, status,
@@ -324,46 +323,177 @@ static apr_status_t begin_memory(apr_pool_t *pool, struct mrc_hub_segment *hub, 
                   : APR_SUCCESS;
 }
 
+/* The same in a file of its own. */
+static apr_status_t begin_file(apr_pool_t *pool, struct mrc_hub_segment *hub, const char *dir,
+                               const struct mrc_sparse_budget *budget, struct mrc_error *error)
+{
+    apr_status_t status = begin_memory(pool, hub, dir, budget, error);
+
+    if (status != APR_ENOTIMPL)
+        return status;
+    hub->geometry.groups_bytes = 0;
+    return mrc_segment_allocate(&hub->segment, hub->segment.size, dir, error);
+}
+
+/* A segment that is about to be made. */
+struct plan {
+    struct mrc_hub_header header;
+    uint64_t capacity, buckets;
+};
+
+static apr_status_t plan_for(const struct mrc_hub_shape *shape, unsigned nslots,
+                             struct mrc_error *error, struct plan *ret_plan)
+{
+    apr_status_t status =
+        lay_out(shape, nslots, error, &ret_plan->header, &ret_plan->capacity, &ret_plan->buckets);
+
+    if (status)
+        return status;
+    ret_plan->header.created_us = apr_time_now();
+    status = apr_generate_random_bytes(ret_plan->header.position_key,
+                                       sizeof(ret_plan->header.position_key));
+    return status ? mrc_status_set(error, status, "the system has no random bytes") : APR_SUCCESS;
+}
+
+/* Writes what HUB, whose memory has begun, contains. */
+static apr_status_t fill(apr_pool_t *pool, struct mrc_hub_segment *hub,
+                         const struct mrc_hub_shape *shape, const struct plan *plan,
+                         struct mrc_error *error)
+{
+    apr_status_t status;
+
+    *(struct mrc_hub_header *)hub->segment.base = hub->geometry;
+    status = create_regions(pool, hub, shape, plan->capacity, plan->buckets, error);
+    if (!status)
+        use_pages(hub);
+    return status;
+}
+
 apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const char *name,
                                     const struct mrc_hub_shape *shape, unsigned nslots,
                                     const struct mrc_sparse_budget *budget, struct mrc_error *error,
                                     struct mrc_hub_segment **ret_segment)
 {
-    struct mrc_hub_header header;
+    struct plan plan;
     struct mrc_hub_segment *hub;
     struct mrc_segment segment;
-    uint64_t capacity;
-    uint64_t buckets;
-    apr_status_t status = lay_out(shape, nslots, error, &header, &capacity, &buckets);
+    apr_status_t status = plan_for(shape, nslots, error, &plan);
 
+    if (!status)
+        status =
+            mrc_segment_create_sparse(pool, dir, name, plan.header.total_bytes, error, &segment);
     if (status)
         return status;
-    status = apr_generate_random_bytes(header.position_key, sizeof(header.position_key));
-    if (status)
-        return mrc_status_set(error, status, "the system has no random bytes");
-    header.created_us = apr_time_now();
-    status = mrc_segment_create_sparse(pool, dir, name, header.total_bytes, error, &segment);
-    if (status)
-        return status;
-    hub = attach(pool, &segment, &header);
-    status = begin_memory(pool, hub, dir, budget, error);
-    if (!status) {
-        *(struct mrc_hub_header *)segment.base = hub->geometry;
-        status = mrc_site_init(mrc_hub_segment_site(hub));
-    }
-    if (!status) {
-        status = create_regions(pool, hub, shape, capacity, buckets, error);
-    }
+    hub = begin(pool, &segment, &plan.header);
+    status = begin_file(pool, hub, dir, budget, error);
+    if (!status)
+        status = fill(pool, hub, shape, &plan, error);
     if (status) {
         mrc_segment_remove(dir, name);
         mrc_hub_segment_release(hub);
         mrc_hub_segment_close(hub);
         return status;
     }
-    use_pages(hub);
     mrc_segment_close_fd(&hub->segment);
     *ret_segment = hub;
     return APR_SUCCESS;
+}
+
+/* The segment at BASE, which belongs to another mapping. */
+static struct mrc_segment part_at(void *base, const struct mrc_hub_header *header)
+{
+    return (struct mrc_segment){.base = base, .size = header->total_bytes};
+}
+
+apr_status_t mrc_hub_segment_make(apr_pool_t *pool, void *base, const char *dir,
+                                  const struct mrc_hub_shape *shape, unsigned nslots,
+                                  const struct mrc_sparse_budget *budget, struct mrc_error *error,
+                                  struct mrc_hub_segment **ret_segment)
+{
+    struct plan plan;
+    struct mrc_hub_segment *hub;
+    struct mrc_segment segment;
+    apr_status_t status = plan_for(shape, nslots, error, &plan);
+
+    if (status)
+        return status;
+    segment = part_at(base, &plan.header);
+    hub = begin(pool, &segment, &plan.header);
+    status = begin_memory(pool, hub, dir, budget, error);
+    if (!status)
+        status = fill(pool, hub, shape, &plan, error);
+    if (status)
+        mrc_hub_segment_release(hub);
+    else
+        *ret_segment = hub;
+    return status;
+}
+
+apr_status_t mrc_hub_segment_make_blank(apr_pool_t *pool, unsigned nslots, struct mrc_error *error,
+                                        struct mrc_hub_segment **ret_segment)
+{
+    const struct mrc_hub_shape shape = {.key = "none", .history.off = true};
+    struct plan plan;
+    struct mrc_hub_segment *hub;
+    struct mrc_segment segment;
+    void *base;
+    apr_status_t status = plan_for(&shape, nslots, error, &plan);
+
+    if (status)
+        return status;
+    base = mmap(NULL, plan.header.total_bytes, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED)
+        return mrc_status_set(error, errno, "out of memory");
+    plan.header.groups_bytes = 0;
+    segment = part_at(base, &plan.header);
+    hub = begin(pool, &segment, &plan.header);
+    hub->is_blank = true;
+    status = fill(pool, hub, &shape, &plan, error);
+    if (status)
+        munmap(base, plan.header.total_bytes);
+    else
+        *ret_segment = hub;
+    return status;
+}
+
+struct mrc_hub_segment *mrc_hub_segment_attach(apr_pool_t *pool, void *base,
+                                               const struct mrc_hub_shape *shape, unsigned nslots,
+                                               const struct mrc_sparse_budget *budget)
+{
+    const struct mrc_hub_header *made = base;
+    const struct mrc_hub_region *region;
+    struct mrc_segment segment;
+    struct mrc_hub_segment *hub;
+    struct plan plan;
+
+    if (lay_out(shape, nslots, NULL, &plan.header, &plan.capacity, &plan.buckets) != APR_SUCCESS)
+        return NULL;
+    plan.header.created_us = made->created_us;
+    memcpy(plan.header.position_key, made->position_key, sizeof(made->position_key));
+    segment = part_at(base, &plan.header);
+    hub = begin(pool, &segment, &plan.header);
+    region = hub->geometry.region;
+    hub->pages = mrc_sparse_attach(pool, base, hub->geometry.total_bytes, MRC_HUB_PAGES_OFFSET,
+                                   MRC_HUB_GROUPS_OFFSET, budget);
+    hub->ring =
+        mrc_ring_attach(pool, at(&segment, region[MRC_HUB_REGION_RING].offset), plan.capacity,
+                        at(&segment, region[MRC_HUB_REGION_INDEX].offset), plan.buckets);
+    hub->interests = mrc_interests_open(pool, at(&segment, region[MRC_HUB_REGION_INTEREST].offset),
+                                        at(&segment, region[MRC_HUB_REGION_SETS].offset), nslots);
+    hub->buckets = mrc_buckets_attach(pool, at(&segment, region[MRC_HUB_REGION_BUCKETS].offset),
+                                      at(&segment, region[MRC_HUB_REGION_CLIENTS].offset));
+    if (shape->census_streams)
+        hub->census = mrc_census_attach(pool, at(&segment, region[MRC_HUB_REGION_COUNTS].offset),
+                                        mrc_census_cells(shape->census_streams));
+    if (shape->is_controlled) {
+        hub->revocations =
+            mrc_revocations_attach(pool, at(&segment, region[MRC_HUB_REGION_REVOCATIONS].offset));
+        hub->busiest =
+            mrc_busiest_attach(pool, at(&segment, region[MRC_HUB_REGION_BUSIEST].offset));
+    }
+    use_pages(hub);
+    return hub;
 }
 
 /* Why HEADER, found in a file of FILE_BYTES, cannot be that of a hub; NULL: it can. */
@@ -417,50 +547,68 @@ static bool open_pages(apr_pool_t *pool, struct mrc_hub_segment *hub)
     return hub->pages != NULL;
 }
 
-apr_status_t mrc_hub_segment_open(apr_pool_t *pool, const char *path, struct mrc_error *error,
-                                  struct mrc_hub_segment **ret_segment)
+static apr_status_t refuse(const char *what, const char *why, struct mrc_error *error)
+{
+    return mrc_status_set(error, MRC_STATUS_CORRUPT, "%.150s is not a hub's segment: %s", what,
+                          why);
+}
+
+/* Opens SEGMENT, which messages call WHAT, read-only. */
+static apr_status_t open_segment(apr_pool_t *pool, const struct mrc_segment *segment,
+                                 const char *what, struct mrc_error *error,
+                                 struct mrc_hub_segment **ret_segment)
 {
     struct mrc_hub_header header;
+    const struct mrc_hub_region *region = header.region;
     struct mrc_hub_segment *hub;
-    struct mrc_segment segment;
-    const char *why;
     apr_status_t status;
+    const char *why;
 
-    status = mrc_segment_open(pool, path, error, &segment);
+    if (segment->size < MRC_HUB_GROUPS_OFFSET)
+        return refuse(what, "it is too short", error);
+    memcpy(&header, segment->base, sizeof(header));
+    why = find_problem(&header, segment->size);
+    if (why)
+        return refuse(what, why, error);
+    hub = begin(pool, segment, &header);
+    if (!open_pages(pool, hub))
+        return refuse(what, "its bits for pages are broken", error);
+    status = mrc_ring_open(pool, at(segment, region[MRC_HUB_REGION_RING].offset),
+                           region[MRC_HUB_REGION_RING].size,
+                           at(segment, region[MRC_HUB_REGION_INDEX].offset),
+                           region[MRC_HUB_REGION_INDEX].size, error, &hub->ring);
     if (status)
         return status;
-    if (segment.size < MRC_HUB_GROUPS_OFFSET) {
-        why = "it is too short";
-    } else {
-        memcpy(&header, segment.base, sizeof(header));
-        why = find_problem(&header, segment.size);
-    }
-    if (why) {
-        mrc_segment_close(&segment);
-        return mrc_status_set(error, MRC_STATUS_CORRUPT, "%.150s is not a hub's segment: %s", path,
-                              why);
-    }
-    hub = attach(pool, &segment, &header);
-    if (!open_pages(pool, hub)) {
-        mrc_segment_close(&segment);
-        return mrc_status_set(error, MRC_STATUS_CORRUPT,
-                              "%.150s is not a hub's segment: its bits for pages are broken", path);
-    }
-    status = mrc_ring_open(pool, at(&segment, header.region[MRC_HUB_REGION_RING].offset),
-                           header.region[MRC_HUB_REGION_RING].size,
-                           at(&segment, header.region[MRC_HUB_REGION_INDEX].offset),
-                           header.region[MRC_HUB_REGION_INDEX].size, error, &hub->ring);
-    if (status) {
-        mrc_segment_close(&segment);
-        return status;
-    }
     mrc_ring_use_sparse(hub->ring, hub->pages);
     hub->interests =
-        mrc_interests_open(pool, at(&segment, header.region[MRC_HUB_REGION_INTEREST].offset),
-                           at(&segment, header.region[MRC_HUB_REGION_SETS].offset), header.nslots);
+        mrc_interests_open(pool, at(segment, region[MRC_HUB_REGION_INTEREST].offset),
+                           at(segment, region[MRC_HUB_REGION_SETS].offset), header.nslots);
     mrc_interests_use_sparse(hub->interests, hub->pages);
     *ret_segment = hub;
     return APR_SUCCESS;
+}
+
+apr_status_t mrc_hub_segment_open(apr_pool_t *pool, const char *path, struct mrc_error *error,
+                                  struct mrc_hub_segment **ret_segment)
+{
+    struct mrc_segment segment;
+    apr_status_t status = mrc_segment_open(pool, path, error, &segment);
+
+    if (status)
+        return status;
+    status = open_segment(pool, &segment, path, error, ret_segment);
+    if (status)
+        mrc_segment_close(&segment);
+    return status;
+}
+
+apr_status_t mrc_hub_segment_open_part(apr_pool_t *pool, const void *base, uint64_t bytes,
+                                       struct mrc_error *error,
+                                       struct mrc_hub_segment **ret_segment)
+{
+    const struct mrc_segment segment = {.base = (void *)(uintptr_t)base, .size = bytes};
+
+    return open_segment(pool, &segment, "this part of the file", error, ret_segment);
 }
 
 void mrc_hub_segment_release(struct mrc_hub_segment *segment)
@@ -491,6 +639,8 @@ uint64_t mrc_hub_segment_bytes(const struct mrc_hub_segment *segment)
 
 uint64_t mrc_hub_segment_taken(const struct mrc_hub_segment *segment)
 {
+    if (segment->is_blank)
+        return 0;
     return segment->pages ? mrc_sparse_taken(segment->pages) : segment->geometry.total_bytes;
 }
 
@@ -637,6 +787,8 @@ unsigned mrc_hub_segment_wake_for(const struct mrc_hub_segment *segment,
 /* The numbers in ROW; NULL: they are not allocated, so all are 0. */
 static struct mrc_hub_metrics_row *row_at(const struct mrc_hub_segment *segment, unsigned row)
 {
+    if (segment->is_blank)
+        return NULL;
     if (segment->spare && row == segment->spare_slot)
         return segment->spare;
     return mrc_sparse_have(segment->pages, &segment->metrics[row], sizeof(*segment->metrics))

@@ -42,6 +42,7 @@ struct mrc_hub_shape {
     uint64_t census_streams;     /* capacity of the census; 0: absent */
     bool is_controlled;          /* has revocations, and counts the busiest topics */
     bool has_link;               /* whether the hub has a transport */
+    bool is_on_demand;           /* the memory is made at the first use (memory/hub_file.h) */
 };
 
 /* The most that the segment may take; 0 if the shape is impossible, with the reason in ERROR.
@@ -56,9 +57,35 @@ apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const cha
                                     const struct mrc_sparse_budget *budget, struct mrc_error *error,
                                     struct mrc_hub_segment **ret_segment);
 
+/*
+ * Makes it in a part of another mapping, at BASE, where nothing has been touched; DIR is for
+ * messages. On failure, pages may be allocated, and do not count. APR_ENOTIMPL: the kernel cannot
+ * allocate pages through a mapping. Any process that has the mapping.
+ */
+apr_status_t mrc_hub_segment_make(apr_pool_t *pool, void *base, const char *dir,
+                                  const struct mrc_hub_shape *shape, unsigned nslots,
+                                  const struct mrc_sparse_budget *budget, struct mrc_error *error,
+                                  struct mrc_hub_segment **ret_segment);
+
+/* One that another process made in that way, with the same SHAPE, which has neither roster nor
+ * staging nor link. NULL: the shape is impossible. */
+struct mrc_hub_segment *mrc_hub_segment_attach(apr_pool_t *pool, void *base,
+                                               const struct mrc_hub_shape *shape, unsigned nslots,
+                                               const struct mrc_sparse_budget *budget);
+
+/* An empty segment in private memory, which is read in place of one that is not made yet. It lasts
+ * as long as the process. */
+apr_status_t mrc_hub_segment_make_blank(apr_pool_t *pool, unsigned nslots, struct mrc_error *error,
+                                        struct mrc_hub_segment **ret_segment);
+
 /* Opens a file of another server read-only, for tools; checks its header. */
 apr_status_t mrc_hub_segment_open(apr_pool_t *pool, const char *path, struct mrc_error *error,
                                   struct mrc_hub_segment **ret_segment);
+
+/* The same with a part of a file, which is mapped at BASE. */
+apr_status_t mrc_hub_segment_open_part(apr_pool_t *pool, const void *base, uint64_t bytes,
+                                       struct mrc_error *error,
+                                       struct mrc_hub_segment **ret_segment);
 
 /* Unmaps it in this process; the file stays. Accepts NULL. */
 void mrc_hub_segment_close(struct mrc_hub_segment *segment);

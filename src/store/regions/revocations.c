@@ -32,21 +32,28 @@ uint64_t mrc_revocations_bytes(void)
     return sizeof(struct mrc_revocations_header) + 2 * MRC_REVOCATIONS_HALF_BYTES;
 }
 
+struct mrc_revocations *mrc_revocations_attach(apr_pool_t *pool, void *region)
+{
+    struct mrc_revocations_header *header = region;
+    struct mrc_revocations *revocations = apr_pcalloc(pool, sizeof(*revocations));
+
+    revocations->header = header;
+    revocations->half[0] = (_Atomic uint64_t *)(header + 1);
+    revocations->half[1] = revocations->half[0] + HALF_WORDS;
+    return revocations;
+}
+
 apr_status_t mrc_revocations_create(apr_pool_t *pool, void *region,
                                     struct mrc_revocations **ret_revocations)
 {
     struct mrc_revocations_header *header = region;
-    struct mrc_revocations *revocations = apr_pcalloc(pool, sizeof(*revocations));
     apr_status_t status = mrc_lock_init(&header->lock);
 
     if (status != APR_SUCCESS)
         return status;
     header->magic = MRC_REVOCATIONS_MAGIC;
     header->version = MRC_REVOCATIONS_VERSION;
-    revocations->header = header;
-    revocations->half[0] = (_Atomic uint64_t *)(header + 1);
-    revocations->half[1] = revocations->half[0] + HALF_WORDS;
-    *ret_revocations = revocations;
+    *ret_revocations = mrc_revocations_attach(pool, region);
     return APR_SUCCESS;
 }
 

@@ -36,6 +36,9 @@ void mrc_revocations_use_sparse(struct mrc_revocations *revocations, struct mrc_
 apr_status_t mrc_revocations_create(apr_pool_t *pool, void *region,
                                     struct mrc_revocations **ret_revocations);
 
+/* The same in a process that has inherited the memory, but was not there when it was made. */
+struct mrc_revocations *mrc_revocations_attach(apr_pool_t *pool, void *region);
+
 /*
  * Adds ENTRY, which replaces one with the same id, and removes the entries that have ended at
  * NOW_US. APR_ENOSPC: the list is full; APR_TIMEUP: another process holds its lock.

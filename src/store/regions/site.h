@@ -1,43 +1,30 @@
 /*
- * The names of sites that are known only when they are asked for: each hub of a set may get the
- * name of one site, which it keeps. A child that meets a new name claims a hub for it under a lock,
- * and every other child then finds it.
- *
- * The name of a site leads to the place where the search begins, and the search goes on from place
- * to place until it finds the name or a place without one. So all children must have the same set,
- * in the same order. Any thread of any child.
+ * The name of a site that is known only when it is asked for (VirtualDocumentRoot). It is stored
+ * once, in the segment of the hub that the site gets, and stays there. memory/naming.h finds the
+ * hub of a name.
  */
 #ifndef MRC_STORE_REGIONS_SITE_H
 #define MRC_STORE_REGIONS_SITE_H
 
-#include <stddef.h>
 #include <stdint.h>
-
-#include "apr_errno.h"
-
-#include "store/base/lock.h"
 
 #define MRC_SITE_NAME_MAX 255
 
-/* A part of the layout of a hub's segment, allocated with it. */
+/* A part of the layout of a hub's segment, allocated with it, and zero at first. */
 struct mrc_site_place {
-    union mrc_lock lock;         /* of the first place of a set: guards the claims of all */
     _Atomic uint64_t name_bytes; /* 0: no name. Stored after the name, once */
     char name[MRC_SITE_NAME_MAX + 1];
 };
 
-/* Makes a place in zeroed memory. */
-apr_status_t mrc_site_init(struct mrc_site_place *place);
-
-/* The name of PLACE; NULL: it has none. */
+/* The name of PLACE; NULL: it has none. Any thread of any process. */
 const char *mrc_site_name_at(const struct mrc_site_place *place);
 
-/* Finds the place of NAME (1 to MRC_SITE_NAME_MAX bytes) among the COUNT places of a set, and
- * claims one if it has none. APR_ENOSPC: all have other names; APR_TIMEUP. */
-apr_status_t mrc_site_obtain(struct mrc_site_place *const *places, size_t count, const char *name,
-                             size_t *ret_place);
+/* Gives PLACE, which has no name, the NAME of 1 to MRC_SITE_NAME_MAX bytes. One process at a time.
+ */
+void mrc_site_set_name(struct mrc_site_place *place, const char *name);
 
-/* Gives TO the name of FROM, when a hub moves to another segment. Only the parent. */
+/* Gives TO the name of FROM, if it has one, when a hub moves to another segment. Only the parent.
+ */
 void mrc_site_carry(const struct mrc_site_place *from, struct mrc_site_place *to);
 
 #endif

@@ -79,15 +79,17 @@ static bool geometry_is_sound(uint64_t capacity, uint64_t bucket_count)
            (bucket_count & (bucket_count - 1)) == 0;
 }
 
-static struct mrc_ring *attach(apr_pool_t *pool, struct mrc_ring_header *header, void *index)
+struct mrc_ring *mrc_ring_attach(apr_pool_t *pool, void *region, uint64_t capacity, void *index,
+                                 uint64_t bucket_count)
 {
+    struct mrc_ring_header *header = region;
     struct mrc_ring *ring = apr_pcalloc(pool, sizeof(*ring));
 
     ring->header = header;
     ring->words = (_Atomic uint64_t *)(void *)(header + 1);
     ring->buckets = index;
-    ring->capacity = header->capacity;
-    ring->bucket_count = header->bucket_count;
+    ring->capacity = capacity;
+    ring->bucket_count = bucket_count;
     ring->hash_key[0] = header->hash_key[0];
     ring->hash_key[1] = header->hash_key[1];
     return ring;
@@ -119,7 +121,7 @@ apr_status_t mrc_ring_create(apr_pool_t *pool, void *region, uint64_t capacity, 
     atomic_store(&header->bound_age_us, bounds->age_us);
     atomic_store(&header->bound_off, bounds->off);
     atomic_store(&header->state, MRC_RING_OPEN);
-    *ret_ring = attach(pool, header, index);
+    *ret_ring = mrc_ring_attach(pool, region, capacity, index, bucket_count);
     return APR_SUCCESS;
 }
 
@@ -129,6 +131,7 @@ apr_status_t mrc_ring_open(apr_pool_t *pool, const void *region, uint64_t region
 {
     struct mrc_ring_header *header = (struct mrc_ring_header *)(uintptr_t)region;
     const char *why = NULL;
+    uint64_t capacity, bucket_count;
 
     if (region_bytes < sizeof(*header))
         why = "it is too short";
@@ -136,13 +139,17 @@ apr_status_t mrc_ring_open(apr_pool_t *pool, const void *region, uint64_t region
         why = "its first bytes are different";
     else if (header->version != MRC_RING_VERSION || header->header_bytes != sizeof(*header))
         why = "its layout has another version";
-    else if (!geometry_is_sound(header->capacity, header->bucket_count) ||
-             mrc_ring_region_bytes(header->capacity) > region_bytes ||
-             mrc_ring_index_bytes(header->bucket_count) > index_bytes)
-        why = "its header contradicts itself or the size of its region";
     if (why)
         return mrc_status_set(error, MRC_STATUS_CORRUPT, "this is not a ring: %s", why);
-    *ret_ring = attach(pool, header, (void *)(uintptr_t)index);
+    capacity = header->capacity;
+    bucket_count = header->bucket_count;
+    if (!geometry_is_sound(capacity, bucket_count) ||
+        mrc_ring_region_bytes(capacity) > region_bytes ||
+        mrc_ring_index_bytes(bucket_count) > index_bytes)
+        return mrc_status_set(error, MRC_STATUS_CORRUPT,
+                              "this is not a ring: its header contradicts itself or the size of "
+                              "its region");
+    *ret_ring = mrc_ring_attach(pool, header, capacity, (void *)(uintptr_t)index, bucket_count);
     (*ret_ring)->read_only = true;
     return APR_SUCCESS;
 }

@@ -94,6 +94,10 @@ apr_status_t mrc_ring_create(apr_pool_t *pool, void *region, uint64_t capacity, 
                              uint64_t bucket_count, const struct mrc_ring_bounds *bounds,
                              struct mrc_error *error, struct mrc_ring **ret_ring);
 
+/* The same in a process that has inherited the memory, but was not there when it was made. */
+struct mrc_ring *mrc_ring_attach(apr_pool_t *pool, void *region, uint64_t capacity, void *index,
+                                 uint64_t bucket_count);
+
 /* The rest of the two regions is allocated page by page. NULL: all is allocated. */
 void mrc_ring_use_sparse(struct mrc_ring *ring, struct mrc_sparse *pages);
 
@@ -182,6 +186,11 @@ apr_status_t mrc_ring_move(struct mrc_ring *from, struct mrc_ring *to, int64_t n
 /* Ends RING without a successor, even if the lock is not available within WAIT_US; one append that
  * holds the lock may then still succeed. */
 void mrc_ring_supersede(struct mrc_ring *ring, int64_t wait_us);
+
+/* The same, if the head is still HEAD and the history is empty at NOW_US. False: it is not so, or
+ * the lock was held. */
+bool mrc_ring_supersede_unused(struct mrc_ring *ring, uint64_t head, int64_t now_us,
+                               int64_t wait_us);
 
 /*
  * Whether the hub has moved to another ring, or is gone: nothing will be appended here again. A

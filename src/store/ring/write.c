@@ -440,3 +440,20 @@ void mrc_ring_supersede(struct mrc_ring *ring, int64_t wait_us)
     if (!status)
         mrc_ring_unlock(ring);
 }
+
+bool mrc_ring_supersede_unused(struct mrc_ring *ring, uint64_t head, int64_t now_us,
+                               int64_t wait_us)
+{
+    struct mrc_ring_header *header = ring->header;
+    bool is_unused;
+
+    if (mrc_ring_lock(ring, now_us, wait_us) != APR_SUCCESS)
+        return false;
+    mrc_ring_window_trim(ring, now_us);
+    is_unused =
+        mrc_ring_held(&header->head) == head && mrc_ring_held(&header->history_records) == 0;
+    if (is_unused)
+        mrc_ring_publish(&header->state, MRC_RING_SUPERSEDED);
+    mrc_ring_unlock(ring);
+    return is_unused;
+}

@@ -83,6 +83,13 @@ static struct mrc_control *attach(apr_pool_t *pool, const struct mrc_segment *se
     return control;
 }
 
+static apr_status_t init_locks(struct mrc_control_header *header)
+{
+    apr_status_t status = mrc_lock_init(&header->making);
+
+    return status ? status : mrc_lock_init(&header->naming);
+}
+
 apr_status_t mrc_control_create(apr_pool_t *pool, const char *dir, const char *name,
                                 unsigned nslots, struct mrc_error *error,
                                 struct mrc_control **ret_control)
@@ -101,6 +108,13 @@ apr_status_t mrc_control_create(apr_pool_t *pool, const char *dir, const char *n
     if (status)
         return status;
     *(struct mrc_control_header *)segment.base = header;
+    status = init_locks(segment.base);
+    if (status) {
+        mrc_segment_remove(dir, name);
+        mrc_segment_close(&segment);
+        return mrc_status_set(error, status,
+                              "the system has no robust locks that processes can share");
+    }
     *ret_control = attach(pool, &segment, &header);
     return APR_SUCCESS;
 }
@@ -241,6 +255,21 @@ unsigned mrc_control_reap(struct mrc_control *control, pid_t my_pid, mrc_control
     return freed;
 }
 
+void mrc_control_note_children(const struct mrc_control *control, uint64_t *ret_children)
+{
+    for (unsigned slot = 0; slot < control->geometry.nslots; slot++)
+        ret_children[slot] = atomic_load(&control->slots[slot].word);
+}
+
+bool mrc_control_any_lives(const struct mrc_control *control, const uint64_t *children)
+{
+    for (unsigned slot = 0; slot < control->geometry.nslots; slot++)
+        if (word_state(children[slot]) == MRC_CONTROL_LIVE &&
+            children[slot] == atomic_load(&control->slots[slot].word))
+            return true;
+    return false;
+}
+
 bool mrc_control_get(const struct mrc_control *control, unsigned slot,
                      struct mrc_control_child *ret_child)
 {
@@ -256,6 +285,16 @@ bool mrc_control_get(const struct mrc_control *control, unsigned slot,
         .generation = atomic_load(&control->slots[slot].generation),
     };
     return true;
+}
+
+union mrc_lock *mrc_control_making(const struct mrc_control *control)
+{
+    return &((struct mrc_control_header *)control->segment.base)->making;
+}
+
+union mrc_lock *mrc_control_naming(const struct mrc_control *control)
+{
+    return &((struct mrc_control_header *)control->segment.base)->naming;
 }
 
 /* ---- Server-wide numbers ----------------------------------------------------------------------*/

@@ -86,6 +86,15 @@ typedef void mrc_control_fold_fn(unsigned slot, pid_t pid, void *ctx);
 unsigned mrc_control_reap(struct mrc_control *control, pid_t my_pid, mrc_control_fold_fn *fold,
                           void *ctx);
 
+/*
+ * Notes which children live now, in RET_CHILDREN, which has a word for each slot.
+ * mrc_control_any_lives() says whether one of these children may still live. A process that stores
+ * something in shared memory first, and then notes the children, knows that every other child finds
+ * it.
+ */
+void mrc_control_note_children(const struct mrc_control *control, uint64_t *ret_children);
+bool mrc_control_any_lives(const struct mrc_control *control, const uint64_t *children);
+
 /* The state of SLOT now. False: there is no such slot. */
 bool mrc_control_get(const struct mrc_control *control, unsigned slot,
                      struct mrc_control_child *ret_child);
@@ -93,6 +102,10 @@ bool mrc_control_get(const struct mrc_control *control, unsigned slot,
 /* Server-wide counters; INDEX < MRC_CONTROL_COUNTERS. Any process. Both return the sum so far. */
 uint64_t mrc_control_counter_add(struct mrc_control *control, unsigned index, uint64_t n);
 uint64_t mrc_control_counter(const struct mrc_control *control, unsigned index);
+
+/* The locks of hubs on demand (memory/memory.h). */
+union mrc_lock *mrc_control_making(const struct mrc_control *control);
+union mrc_lock *mrc_control_naming(const struct mrc_control *control);
 
 /* What the hubs have taken and may take together, for their segments. Lives as long as CONTROL. */
 const struct mrc_sparse_budget *mrc_control_budget(const struct mrc_control *control);

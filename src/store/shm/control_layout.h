@@ -2,7 +2,7 @@
  * The bytes of the control segment; every server has one.
  *
  *     0                  +---------------------------------------------+
- *                        | struct mrc_control_header       (128 bytes) |
+ *                        | struct mrc_control_header       (256 bytes) |
  *     slots_offset       +---------------------------------------------+
  *                        | struct mrc_control_slot [nslots]  (64 each) |
  *     counters_offset    +---------------------------------------------+
@@ -30,8 +30,10 @@
 
 #include <stdint.h>
 
+#include "store/base/lock.h"
+
 #define MRC_CONTROL_MAGIC     UINT64_C(0x314c52544343524d) /* "MRCCTRL1", little endian */
-#define MRC_CONTROL_VERSION   3
+#define MRC_CONTROL_VERSION   4
 #define MRC_CONTROL_SLOTS_MAX 65536
 #define MRC_CONTROL_COUNTERS  64
 
@@ -41,7 +43,7 @@
 
 #define MRC_CONTROL_PID_BITS 30
 
-/* Constant: written by the parent before any child exists. */
+/* Written by the parent before any child exists; constant, except for the locks. */
 struct mrc_control_header {
     uint64_t magic;
     uint32_t version;
@@ -51,9 +53,12 @@ struct mrc_control_header {
     uint64_t counters_offset;
     int64_t created_us;
     uint64_t owner_pid; /* httpd's main process */
-    uint8_t reserved[72];
+    uint8_t reserved[8];
+    union mrc_lock making; /* held by the process that makes a hub on demand */
+    union mrc_lock naming; /* held by the process that gives a hub to a site; before `making` */
+    uint8_t reserved1[64];
 };
-_Static_assert(sizeof(struct mrc_control_header) == 128, "the header is 128 bytes");
+_Static_assert(sizeof(struct mrc_control_header) == 256, "the header is 256 bytes");
 
 /* One cache line for each child. */
 struct mrc_control_slot {

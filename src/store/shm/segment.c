@@ -178,12 +178,12 @@ apr_status_t mrc_segment_create_sparse(apr_pool_t *pool, const char *dir, const 
     return create(pool, dir, name, size, make_sparse, error, ret_segment);
 }
 
-apr_status_t mrc_segment_allocate(const struct mrc_segment *segment, const char *dir,
-                                  struct mrc_error *error)
+apr_status_t mrc_segment_allocate(const struct mrc_segment *segment, uint64_t bytes,
+                                  const char *dir, struct mrc_error *error)
 {
-    apr_status_t status = allocate(mrc_segment_fd(segment), segment->size);
+    apr_status_t status = allocate(mrc_segment_fd(segment), bytes);
 
-    return status ? refuse(status, dir, segment->size, error) : APR_SUCCESS;
+    return status ? refuse(status, dir, bytes, error) : APR_SUCCESS;
 }
 
 void mrc_segment_remove(const char *dir, const char *name)
@@ -245,7 +245,8 @@ void mrc_segment_close(struct mrc_segment *segment)
 {
     if (!segment || !segment->base)
         return;
-    apr_mmap_delete(segment->map);
+    if (segment->map)
+        apr_mmap_delete(segment->map);
     mrc_segment_close_fd(segment);
     *segment = (struct mrc_segment){.base = NULL};
 }

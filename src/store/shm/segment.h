@@ -23,9 +23,9 @@
 /* The struct may be copied. It refers to nothing in the module, so it may be kept over a reload;
  * its cleanups are those of APR. */
 struct mrc_segment {
-    void *base;    /* page-aligned; NULL: closed */
-    uint64_t size; /* bytes, as the caller asked for */
-    apr_mmap_t *map;
+    void *base;       /* page-aligned; NULL: closed */
+    uint64_t size;    /* bytes, as the caller asked for */
+    apr_mmap_t *map;  /* NULL: a part of another mapping */
     apr_file_t *file; /* NULL: its descriptor was closed */
 };
 
@@ -48,9 +48,10 @@ apr_status_t mrc_segment_create_sparse(apr_pool_t *pool, const char *dir, const 
                                        uint64_t size, struct mrc_error *error,
                                        struct mrc_segment *ret_segment);
 
-/* Allocates all of a segment that was created in that way. ERROR as for mrc_segment_create(). */
-apr_status_t mrc_segment_allocate(const struct mrc_segment *segment, const char *dir,
-                                  struct mrc_error *error);
+/* Allocates the first BYTES of a segment that was created in that way. ERROR as for
+ * mrc_segment_create(). */
+apr_status_t mrc_segment_allocate(const struct mrc_segment *segment, uint64_t bytes,
+                                  const char *dir, struct mrc_error *error);
 
 /* Removes the file NAME from DIR, even while it is mapped. A missing file is no error. */
 void mrc_segment_remove(const char *dir, const char *name);

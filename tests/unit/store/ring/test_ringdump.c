@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 
 #include "apr_time.h"
+#include "store/memory/hub_file.h"
+#include "store/memory/hub_file_layout.h"
 #include "store/regions/hub_segment.h"
 #include "store/regions/link.h"
 #include "store/regions/staging.h"
@@ -230,6 +232,65 @@ START_TEST(survives_any_bytes)
 END_TEST
 
 /* Sizes that agree with each other, but not with the file. */
+/* Of many hubs in one file, those that are made. */
+START_TEST(shows_the_hubs_of_a_file)
+{
+    const char *dir = store_dir();
+    const struct mrc_hub_shape shapes[] = {
+        {.key = "first", .ring_bytes = 3000, .body_max_bytes = 200},
+        {.key = "second", .ring_bytes = 3000, .body_max_bytes = 200},
+        {.key = "third", .ring_bytes = 3000, .body_max_bytes = 200},
+    };
+    const struct mrc_hub_shape *const list[] = {&shapes[0], &shapes[1], &shapes[2]};
+    const struct mrc_hub_file_args args = {
+        .dir = dir,
+        .nslots = 4,
+        .budget = store_budget(),
+        .making = store_shared(sizeof(union mrc_lock)),
+    };
+    struct mrc_hub_file *file;
+    struct mrc_hub_segment *hub;
+    struct mrc_hub_file_header header;
+    struct mrc_error error = {""};
+    uint64_t seq, pos;
+    char path[100];
+    int fd;
+
+    ck_assert_int_eq(mrc_lock_init(args.making), APR_SUCCESS);
+    ck_assert_msg(mrc_hub_file_create(store_pool(), "hubs", &args, list, 3, &error, &file) ==
+                      APR_SUCCESS,
+                  "%s", error.text);
+    snprintf(path, sizeof(path), "%s/hubs", dir);
+    ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 0);
+    ck_assert_says("3 hubs, 0 with memory");
+    ck_assert_int_eq(mrc_hub_file_make(file, 1, store_pool(), list[1], &error, &hub), APR_SUCCESS);
+    ck_assert_int_eq(mrc_ring_append(mrc_hub_segment_ring(hub), mrc_bytes_of("an-id"),
+                                     mrc_bytes_of("x"), 10, 1700000000000000, 0, &seq, &pos),
+                     APR_SUCCESS);
+    ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 0);
+    ck_assert_says("hub       second");
+    ck_assert_says("an-id");
+    ck_assert_says("3 hubs, 1 with memory");
+    ck_assert_ptr_null(strstr(out, "first"));
+
+    fd = open(path, O_RDWR);
+    ck_assert_int_eq(pread(fd, &header, sizeof(header), 0), sizeof(header));
+    header.count = 1000;
+    ck_assert_int_eq(pwrite(fd, &header, sizeof(header), 0), sizeof(header));
+    ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 3);
+    header.count = 3;
+    header.total_bytes *= 2;
+    ck_assert_int_eq(pwrite(fd, &header, sizeof(header), 0), sizeof(header));
+    ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 3);
+    header.total_bytes /= 2;
+    ck_assert_int_eq(pwrite(fd, &header, sizeof(header), 0), sizeof(header));
+    close(fd);
+    mrc_hub_file_close(file);
+    mrc_segment_remove(dir, "hubs");
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
 START_TEST(rejects_sizes_that_exceed_the_file)
 {
     const char *dir = store_dir();
@@ -289,6 +350,7 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, shows_a_hub);
     tcase_add_test(tcase, shows_a_link);
+    tcase_add_test(tcase, shows_the_hubs_of_a_file);
     tcase_add_test(tcase, shows_a_server);
     tcase_add_test(tcase, reports_what_it_cannot_read);
     tcase_add_test(tcase, survives_any_bytes);
