@@ -27,8 +27,8 @@ from env.operator import bearer, controlled  # noqa: E402
 
 TOPIC = "https://example.com/books/1"
 BURST = 40
-SIZING = "StartServers 1\nServerLimit 1\nThreadsPerChild 16\nMaxRequestWorkers 16\nMinSpareThreads 1\n" \
-         "MaxSpareThreads 16\nMaxKeepAliveRequests 0\nAsyncRequestWorkerFactor 100\n"
+SIZING = "StartServers 1\nServerLimit 1\nThreadsPerChild 64\nMaxRequestWorkers 64\nMinSpareThreads 1\n" \
+         "MaxSpareThreads 64\nMaxKeepAliveRequests 0\nAsyncRequestWorkerFactor 100\n"
 
 
 def hold(load, httpd, path, count):
