@@ -58,6 +58,11 @@ class Origin:
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
 
+    @staticmethod
+    def is_whole(data):
+        head, end, body = data.partition(b"\r\n\r\n")
+        return bool(end) and (b"chunked" not in head or (b"\r\n0\r\n" in b"\r\n" + body and body.endswith(b"\r\n\r\n")))
+
     def run(self):
         while True:
             try:
@@ -66,7 +71,7 @@ class Origin:
                 return
             with conn:
                 data = b""
-                while b"\r\n\r\n" not in data or (b"chunked" in data and not data.endswith(b"\r\n\r\n")):
+                while not self.is_whole(data):
                     more = conn.recv(65536)
                     if not more:
                         break

@@ -242,13 +242,16 @@ START_TEST(a_hub_that_a_child_makes_is_there_for_all)
 }
 END_TEST
 
+/* NULL: it has made them. */
 static void *make_many(void *memory)
 {
+    static char failed[] = "failed";
+
     for (int i = 0; i < MANY; i++) {
         struct mrc_hub_segment *hub;
 
         if (make(memory, i, &hub) != APR_SUCCESS || append(hub, "id") != APR_SUCCESS)
-            return "failed";
+            return failed;
     }
     return NULL;
 }
@@ -694,9 +697,9 @@ START_TEST(a_reload_gives_idle_hubs_to_other_sites)
     place = place_of(memory, 8, "/srv/site-10");
     hub = made(memory, (int)place);
     ck_assert_int_eq(append(hub, "id"), APR_SUCCESS);
-    for (struct mrc_memory_hub *hub = memory->first; hub; hub = hub->next)
-        if (hub->idle_since_us)
-            hub->idle_since_us -= MRC_MEMORY_IDLE_US;
+    for (struct mrc_memory_hub *old = memory->first; old; old = old->next)
+        if (old->idle_since_us)
+            old->idle_since_us -= MRC_MEMORY_IDLE_US;
     reconcile(memory, 8);
     ck_assert_ptr_eq(made(memory, (int)place), hub);
     finish(memory, dir);
