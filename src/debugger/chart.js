@@ -29,7 +29,7 @@ function logarithmic(values) {
   const high = positive.length ? round(Math.ceil, Math.max(...positive)) : 1;
   const low = Math.min(positive.length ? round(Math.floor, Math.min(...positive)) : 0, high - 1);
   const marks = Array.from({length: high - low + 1}, (_, i) => 10 ** (high - i));
-  const named = marks.filter((mark, i) => marks.length <= 4 || i % 2 === 0);
+  const named = marks.filter((mark, i) => marks.length <= 3 || i % 2 === 0);
   return {marks, named, share: (value) => (Math.log10(Math.max(value, 10 ** low)) - low) / (high - low)};
 }
 
