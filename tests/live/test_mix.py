@@ -1,8 +1,10 @@
 """
 A soak of everything together, for MERCURE_SOAK_SECONDS (two minutes without it): two machines of one hub over a Redis server,
 and a third server with its history on disk, publish and serve streams of all carriers, while operators look and disconnect,
-children are killed, clocks are set, logs are rotated, the Redis server fails, and the servers are reloaded each minute. Nothing
-may be lost, come twice, or stay behind. MERCURE_SOAK_SEED repeats the order of the events. The curves are in MERCURE_SOAK_DIR.
+children are killed, clocks are set, logs are rotated, the Redis server fails, and the servers are reloaded each minute. A fourth
+server is never reloaded, so its children show what grows with time; a fifth one without the module shows what grows in httpd
+itself when it is reloaded. Nothing may be lost, come twice, or stay behind. MERCURE_SOAK_SEED repeats the order of the events.
+The curves are in MERCURE_SOAK_DIR.
 """
 import json
 import os
@@ -48,24 +50,32 @@ class Clock:
 
 
 class Mix:
-    def __init__(self, redis, a, b, disk, chance):
-        self.redis, self.a, self.b, self.disk, self.chance = redis, a, b, disk, chance
-        self.servers = [a, b, disk]
-        self.old_logs = {server.root: b"" for server in self.servers}
+    def __init__(self, redis, new_httpd, chance):
+        self.redis, self.chance = redis, chance
+        self.a, self.b, self.disk, self.steady, self.bare = (
+            new_httpd(), new_httpd(), new_httpd("worker"), new_httpd(), new_httpd())
+        self.restless = [self.a, self.b, self.disk]
+        self.hubs = [*self.restless, self.steady]
+        self.old_logs = {server.root: b"" for server in (*self.restless, self.bare)}
 
     def start(self):
-        self.tls = {server: server.add_port() for server in (self.a, self.b)}
-        for server in self.servers:
-            self.clock = getattr(self, "clock", None) or Clock(server.root)
+        self.clock = Clock(self.a.root)
+        self.tls = {server: server.add_port() for server in (self.a, self.b, self.steady, self.bare)}
+        for server in self.hubs:
             server.env.setdefault("LD_PRELOAD", self.clock.library)
             server.env["SOAK_CLOCK"] = self.clock.path
         shared = hub(f"MercureTransport {self.redis.url} lease=5", HISTORY, CONTROL, "MercureSubscriptions On", name="shared")
         kept = hub("MercureDetach Off", HISTORY, path=KEPT, name="kept")
-        for server in (self.a, self.b):
+        alone = hub(HISTORY, CONTROL, "MercureSubscriptions On", name="alone")
+        for server, main in ((self.a, shared), (self.b, shared), (self.steady, alone)):
             server.load("socache_shmcb", "ssl")
-            server.expect_log("MRC03(06|19)", required=False)
-            server.start("Protocols h2 http/1.1\n" + PAGES + shared + kept
-                         + server.vhost("MercureHttp2 On", PAGES, shared, kept, port=self.tls[server], tls=True))
+            if server is not self.steady:
+                server.expect_log("MRC03(06|19)", required=False)
+            server.start("Protocols h2 http/1.1\n" + PAGES + main + kept
+                         + server.vhost("MercureHttp2 On", PAGES, main, kept, port=self.tls[server], tls=True))
+        self.bare.module, self.bare.log_level = None, "info"
+        self.bare.load("socache_shmcb", "ssl")
+        self.bare.start(PAGES + self.bare.vhost(PAGES, port=self.tls[self.bare], tls=True))
         self.disk.start(PAGES + hub(f"MercureStore lmdb {self.disk.path('run/history')} sync=group", HISTORY, CONTROL)
                         + hub("MercureDetach Off", HISTORY, path=KEPT, name="kept"))
         for server in (self.a, self.b):
@@ -75,7 +85,7 @@ class Mix:
 
     def listeners(self):
         """{name: (the path of its hub, the servers of its hub, the listener)}"""
-        a, b, disk = self.a, self.b, self.disk
+        a, b, disk, steady = self.a, self.b, self.disk, self.steady
 
         def on(server, **more):
             return soak.Listener(lambda: server, **more)
@@ -94,31 +104,39 @@ class Mix:
             "on disk": (PATH, (disk,), on(disk)),
             "threaded": (KEPT, (disk,), on(disk, path=KEPT)),
             "comes and goes": (PATH, (disk,), on(disk, stay=1)),
+            "steady": (PATH, (steady,), on(steady, bearer=mine)),
+            "steady tls": (PATH, (steady,), on(steady, tls=True, port=self.tls[steady])),
+            "steady http2": (PATH, (steady,), on(steady, http2=True, port=self.tls[steady])),
+            "steady suspended": (KEPT, (steady,), on(steady, path=KEPT)),
+            "steady, comes and goes": (PATH, (steady,), on(steady, stay=0.5, bearer=mine)),
+            "steady tls, comes and goes": (PATH, (steady,), on(steady, stay=0.5, tls=True, port=self.tls[steady])),
+            "steady http2, comes and goes": (PATH, (steady,), on(steady, stay=0.5, http2=True, port=self.tls[steady])),
         }
 
     def senders(self):
         """{(path, servers of the hub): its senders}"""
         names = (((PATH, (self.a, self.b)), (self.a, self.b)), ((KEPT, (self.a,)), (self.a,)), ((KEPT, (self.b,)), (self.b,)),
-                 ((PATH, (self.disk,)), (self.disk,)), ((KEPT, (self.disk,)), (self.disk,)))
+                 ((PATH, (self.disk,)), (self.disk,)), ((KEPT, (self.disk,)), (self.disk,)),
+                 ((PATH, (self.steady,)), (self.steady,)), ((KEPT, (self.steady,)), (self.steady,)))
         return {key: [soak.Sender(server, f"{at}-{number}", rate=15, path=key[0]) for number, server in enumerate(servers)]
                 for at, (key, servers) in enumerate(names)}
 
     # ---- events ------------------------------------------------------------------------------------
 
     def child_killed(self):
-        server = self.chance.choice(self.servers)
+        server = self.chance.choice(self.restless)
         server.kill_child(self.chance.choice(server.children()))
 
     def clock_set(self):
         self.clock.set(self.chance.randrange(-STEP_MAX, STEP_MAX))
 
-    def log_rotated(self):
-        server = self.chance.choice(self.servers)
-        for name in (server.error_log, server.access_log):
-            os.rename(name, f"{name}.1")
-        server.graceful()
-        with open(f"{server.error_log}.1", "rb") as file:
-            self.old_logs[server.root] += file.read()
+    def logs_rotated(self):
+        for server in (*self.restless, self.bare):
+            for name in (server.error_log, server.access_log):
+                os.rename(name, f"{name}.1")
+            server.graceful()
+            with open(f"{server.error_log}.1", "rb") as file:
+                self.old_logs[server.root] += file.read()
 
     def engine_stopped(self):
         self.redis.freeze()
@@ -132,17 +150,18 @@ class Mix:
         self.redis.ask("CLIENT", "KILL", "TYPE", "normal")
 
     def operator_looks(self):
-        server = self.chance.choice(self.servers)
+        server = self.chance.choice(self.hubs)
         for name in ("stats", "streams"):
             answer = self._call(server, "GET", name)
             assert answer is None or answer.status in (200, 503), answer
 
     def operator_disconnects(self):
-        answer = self._call(self.a, "POST", "disconnect", {"sub": "soak"})
+        server = self.chance.choice((self.a, self.steady))
+        answer = self._call(server, "POST", "disconnect", {"sub": "soak"})
         assert answer is None or answer.status in (202, 503), answer
 
     def operator_revokes(self):
-        server = self.chance.choice(self.servers)
+        server = self.chance.choice(self.hubs)
         answer = self._call(server, "POST", "revoke", {"jti": f"j{self.chance.randrange(1 << 30)}", "ttl": 120})
         assert answer is None or answer.status in (200, 503), answer
         if answer is not None and answer.status == 200:
@@ -156,11 +175,11 @@ class Mix:
         except soak.BROKEN:
             return None
 
-    EVENTS = (child_killed, clock_set, log_rotated, engine_stopped, engine_killed, connections_closed, operator_looks,
+    EVENTS = (child_killed, clock_set, logs_rotated, engine_stopped, engine_killed, connections_closed, operator_looks,
               operator_disconnects, operator_revokes)
 
     def reload_all(self):
-        for server in self.servers:
+        for server in (*self.restless, self.bare):
             server.graceful()
 
 
@@ -183,9 +202,10 @@ def gauges(server, name):
 
 
 def measure(mix, curves):
-    for name, server in zip(("a", "b", "disk"), mix.servers):
+    for name, server in zip(("a", "b", "disk", "steady"), mix.hubs):
         curves.add(name, sample(server.children()))
         curves.add(f"{name}, parent", sample([server.pid]))
+    curves.add("bare, parent", sample([mix.bare.pid]))
 
 
 def test_everything_together(new_httpd, new_redis):
@@ -193,7 +213,7 @@ def test_everything_together(new_httpd, new_redis):
     seconds = soak.setting("SECONDS", 120)
     report = soak.Report("mix", f"seed {seed}, {seconds} s")
     redis = new_redis(appendonly="yes", appendfsync="always")
-    mix = Mix(redis, new_httpd(), new_httpd(), new_httpd("worker"), chance)
+    mix = Mix(redis, new_httpd, chance)
     mix.start()
     curves = Curves()
     listeners, senders, watcher = mix.listeners(), mix.senders(), Watcher(mix.b)
@@ -206,10 +226,10 @@ def test_everything_together(new_httpd, new_redis):
     measure(mix, curves)
     report.line(f"curves: {curves.draw(os.path.join(report.folder, 'mix.png'))}")
     judge_curves(mix, curves, seconds, report)
-    for server in mix.servers:
+    for server in (*mix.hubs, mix.bare):
         server.stop()
         with open(server.error_log, "rb") as file:
-            text = mix.old_logs[server.root] + file.read()
+            text = mix.old_logs.get(server.root, b"") + file.read()
         with open(server.error_log, "wb") as file:
             file.write(text)
 
@@ -256,7 +276,7 @@ def finish(mix, listeners, senders, watcher, report):
     orders = [listener.ids for path, its, listener in listeners.values() if path == PATH and len(its) == 2]
     assert max(soak.moved(one, other) for one in orders for other in orders) == 0
     judge_subscriptions(mix, watcher, report)
-    for server in mix.servers:
+    for server in mix.hubs:
         for name in ("mercure_subscribers_connected", "mercure_streams"):
             wait_until(lambda: not any(gauges(server, name)), what=f"{name} of 0: {gauges(server, name)}")
 
@@ -275,10 +295,14 @@ def judge_subscriptions(mix, watcher, report):
 
 
 def judge_curves(mix, curves, seconds, report):
-    for name in ("a, parent", "b, parent", "disk, parent"):
-        growth = {quantity: curves.growth(quantity, name) for quantity in ("memory KB", "descriptors", "threads")}
-        report.line(f"{name}: growth in an hour " + ", ".join(f"{quantity} {value:+.2%}" for quantity, value in growth.items()))
+    """Neither a parent nor a child that lives long grows, but for what httpd takes for reloads by itself."""
+    for name, base in (("a, parent", "bare, parent"), ("b, parent", "bare, parent"), ("disk, parent", None),
+                       ("steady, parent", None), ("steady", None)):
+        growth = {quantity: curves.growth(quantity, name) - (curves.growth(quantity, base) if base else 0)
+                  for quantity in ("memory KB", "descriptors", "threads")}
+        report.line(f"{name}: growth in an hour" + (f", more than {base}, " if base else " ")
+                    + ", ".join(f"{quantity} {value:+.2%}" for quantity, value in growth.items()))
         if seconds >= LONG_SECONDS:
             assert all(value < 0.01 for value in growth.values()), (name, growth)
-    crashes = [line for server in mix.servers for line in server.crashes()]
+    crashes = [line for server in mix.hubs for line in server.crashes()]
     assert not crashes, crashes

@@ -3,7 +3,7 @@ import os
 import subprocess
 import time
 
-COLOURS = ("#0969da", "#cf222e", "#1a7f37", "#8250df", "#9a6700", "#57606a")
+COLOURS = ("#0969da", "#cf222e", "#1a7f37", "#8250df", "#9a6700", "#57606a", "#bf3989", "#1b7c83", "#000000")
 
 
 def _status(pid):
@@ -52,8 +52,8 @@ class Curves:
         """PATH gets the picture as PNG, or beside it as SVG where chromium cannot draw it."""
         quantities = sorted({quantity for quantity, _ in self.points})
         height = 180 * len(quantities) + 20
-        parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="900" height="{height}" font-family="sans-serif" font-size="11">'
-                 f'<rect width="900" height="{height}" fill="white"/>']
+        parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="1200" height="{height}" font-family="sans-serif" font-size="11">'
+                 f'<rect width="1200" height="{height}" fill="white"/>']
         for number, quantity in enumerate(quantities):
             parts += self._chart(quantity, 180 * number + 20)
         svg = os.path.splitext(path)[0] + ".svg"
@@ -61,7 +61,7 @@ class Curves:
             out.write("\n".join(parts) + "</svg>\n")
         try:
             subprocess.run(["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--screenshot={path}",
-                            f"--window-size=900,{height}", "--hide-scrollbars", f"file://{svg}"],
+                            f"--window-size=1200,{height}", "--hide-scrollbars", f"file://{svg}"],
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120, check=True)
         except (OSError, subprocess.SubprocessError):
             return svg
@@ -73,10 +73,10 @@ class Curves:
         last = max(points[-1][0] for points in lines.values()) or 1
         yield f'<text x="70" y="{top + 4}" font-weight="bold">{quantity}</text>'
         yield f'<text x="62" y="{top + 20}" text-anchor="end">{most}</text><text x="62" y="{top + 150}" text-anchor="end">0</text>'
-        yield f'<text x="880" y="{top + 164}" text-anchor="end">{last / 60:.0f} min</text>'
-        yield f'<path d="M70 {top + 10}V{top + 150}H880" fill="none" stroke="#999"/>'
+        yield f'<text x="1180" y="{top + 164}" text-anchor="end">{last / 60:.0f} min</text>'
+        yield f'<path d="M70 {top + 10}V{top + 150}H1180" fill="none" stroke="#999"/>'
         for at, (name, points) in enumerate(lines.items()):
             colour = COLOURS[at % len(COLOURS)]
-            path = " ".join(f"{70 + seconds / last * 810:.1f},{top + 150 - value / most * 135:.1f}" for seconds, value in points)
+            path = " ".join(f"{70 + seconds / last * 1110:.1f},{top + 150 - value / most * 135:.1f}" for seconds, value in points)
             yield f'<polyline points="{path}" fill="none" stroke="{colour}"/>'
             yield f'<text x="{200 + 110 * at}" y="{top + 4}" fill="{colour}">{name}</text>'
