@@ -20,8 +20,9 @@
 #include "httpd/exchange/response.h"
 #include "httpd/exchange/scoreboard.h"
 
-/* More than the event MPM has threads in all children. */
-#define IDS 0x100000L
+/* With more fields than a client of good will sends, it costs less to sort them than to look for
+ * each one among the others. */
+#define MANY_FIELDS 64
 
 static struct mrc_network *network_of(const conn_rec *c)
 {
@@ -41,16 +42,6 @@ void mrc_secondary_leave(conn_rec *c)
 }
 
 /* ---- the secondary connection -----------------------------------------------------------------*/
-
-/*
- * The number of a secondary connection differs from those of all others that run now: mod_cgid
- * finds scripts by it. The event MPM gives the client's connection the number of its thread, which
- * may have other connections meanwhile.
- */
-static long make_id(const struct mrc_exchange *exchange, const struct mrc_exchange_worker *worker)
-{
-    return ((long)worker->number + 1) * IDS + exchange->origin->c->id % IDS;
-}
 
 /* When httpd looks up the name of an address, it allocates in the pool of the address; another
  * worker may do so at the same time. */
@@ -82,7 +73,7 @@ static conn_rec *create_connection(struct mrc_exchange *exchange, struct mrc_net
     c->current_thread = worker->thread;
     c->keepalive = AP_CONN_UNKNOWN; /* so handlers read what is left of the body */
     c->keepalives = (int)exchange->number;
-    c->id = make_id(exchange, worker);
+    c->id = mrc_scoreboard_connection_id(exchange->origin->sb_child, worker->job);
     ap_set_core_module_config(c->conn_config, exchange->origin->socket);
     mrc_connection_create_secondary(c, network);
     mrc_scoreboard_enter(c, exchange->origin, worker);
