@@ -299,6 +299,15 @@ int mrc_secondary_post_read_request(request_rec *r)
     return serves(r, network->exchange) ? DECLINED : HTTP_MISDIRECTED_REQUEST;
 }
 
+/* mod_remoteip gives all requests of a connection the address that the PROXY protocol has told it,
+ * which is one object, in the connection's pool (see own_addresses()). */
+int mrc_secondary_own_address(request_rec *r)
+{
+    if (network_of(r->connection) && r->useragent_addr != r->connection->client_addr)
+        apr_sockaddr_info_copy(&r->useragent_addr, r->useragent_addr, r->pool);
+    return DECLINED;
+}
+
 void mrc_secondary_insert_filter(request_rec *r)
 {
     struct mrc_network *network = r->main ? NULL : network_of(r->connection);
