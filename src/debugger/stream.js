@@ -1,6 +1,9 @@
 // A stream of events that can send an Authorization header, which EventSource cannot. It reconnects by itself,
 // as EventSource does.
 
+// The type of events that only tell the cursor.
+const POSITION = 'mercure-position';
+
 // Parses text into events (HTML Standard, "Interpreting an event stream").
 export class Parser {
   #rest = '';
@@ -145,7 +148,7 @@ export class Stream {
     const parser = new Parser(
       (event) => {
         if (event.id) this.cursor = event.id;
-        this.on.event(event);
+        if (event.type !== POSITION) this.on.event(event);
       },
       () => this.on.comment());
     this.#isOpen = true;

@@ -21,10 +21,13 @@ void mrc_sse_add_event(struct mrc_buf *buf, const struct mrc_update *update);
 void mrc_sse_add_comment(struct mrc_buf *buf);
 
 /*
- * Appends an event that only sets the last event id of the client to ID, which holds no line ends.
- * Browsers dispatch no event for it; other clients may.
+ * Appends an event that sets the last event id of the client to POSITION, which holds no line ends.
+ * Its data is empty, and its type is one that no page listens to. Without data, Chromium alone
+ * would keep the id; Firefox and WebKit would not, although the standard says so.
  */
-void mrc_sse_add_id(struct mrc_buf *buf, struct mrc_bytes id);
+#define MRC_SSE_POSITION_TYPE "mercure-position"
+
+void mrc_sse_add_position(struct mrc_buf *buf, struct mrc_bytes position);
 
 /* Appends an event that only sets the time after which the client reconnects. */
 void mrc_sse_add_retry(struct mrc_buf *buf, unsigned retry_ms);

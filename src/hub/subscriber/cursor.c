@@ -128,6 +128,6 @@ bool mrc_cursor_add_position(struct mrc_hub *hub, uint64_t number, int64_t now_u
          mrc_hub_random(hub, nonce, sizeof(nonce)) != APR_SUCCESS ||
          !mrc_position_write(key, nonce, &position, text)))
         return false;
-    mrc_sse_add_id(out, mrc_bytes_of(text));
+    mrc_sse_add_position(out, mrc_bytes_of(text));
     return true;
 }

@@ -26,7 +26,7 @@ class Event:
 class Parser:
     """
     Bytes in (any cut), events out: `events`, `comments`, `retry` (ms), `last_event_id`. `positions`: the ids of
-    blocks without data.
+    the hub's own events that only set the last event id.
     """
 
     def __init__(self):
@@ -67,9 +67,9 @@ class Parser:
         if line == "":
             if self._id is not None:
                 self.last_event_id = self._id
-                if not self._data:
-                    self.positions.append(self._id)
-            if self._data:
+            if self._name == "mercure-position" and self._data == [""]:
+                self.positions.append(self._id)
+            elif self._data:
                 self.events.append(Event("\n".join(self._data), self._name or "message",
                                          self._id, self.last_event_id))
             self._reset()

@@ -689,6 +689,8 @@ static void open_live_with_positions(void)
     stream->is_listening = true; /* as the feed does */
 }
 
+#define POSITION(id) "event: mercure-position\nid: " id "\ndata: \n\n"
+
 /* Ticks with NEXT at NOW + SECONDS, and returns the id that the client gets. */
 static const char *tick_id(struct mrc_event *heartbeat, uint64_t next, int seconds)
 {
@@ -698,9 +700,9 @@ static const char *tick_id(struct mrc_event *heartbeat, uint64_t next, int secon
     ck_assert(mrc_stream_tick(stream, heartbeat, next, NOW + seconds * SECOND));
     ck_assert_int_eq(mrc_stream_work(stream, NOW + seconds * SECOND), MRC_STREAM_IDLE);
     mrc_buf_add_char(&fake.out, '\0');
-    if (sscanf(mrc_buf_bytes(&fake.out).ptr, "id: %99s\n\n", id) != 1)
+    if (sscanf(mrc_buf_bytes(&fake.out).ptr, POSITION("%99s"), id) != 1)
         return mrc_buf_bytes(&fake.out).ptr;
-    ck_assert_uint_eq(mrc_buf_bytes(&fake.out).len, strlen(id) + sizeof("id: \n\n"));
+    ck_assert_uint_eq(mrc_buf_bytes(&fake.out).len, strlen(id) + sizeof(POSITION("")));
     return id;
 }
 
