@@ -37,6 +37,8 @@ int __real_madvise(void *at, size_t size, int advice);
 int __wrap_madvise(void *at, size_t size, int advice);
 DIR *__real_opendir(const char *name);
 DIR *__wrap_opendir(const char *name);
+/* Visible, because libaprutil calls them, too. */
+#pragma GCC visibility push(default)
 apr_status_t __real_apr_mmap_create(apr_mmap_t **map, apr_file_t *file, apr_off_t offset,
                                     apr_size_t size, apr_int32_t flags, apr_pool_t *pool);
 apr_status_t __wrap_apr_mmap_create(apr_mmap_t **map, apr_file_t *file, apr_off_t offset,
@@ -45,6 +47,7 @@ apr_status_t __real_apr_thread_create(apr_thread_t **thread, apr_threadattr_t *a
                                       apr_thread_start_t run, void *data, apr_pool_t *pool);
 apr_status_t __wrap_apr_thread_create(apr_thread_t **thread, apr_threadattr_t *attr,
                                       apr_thread_start_t run, void *data, apr_pool_t *pool);
+#pragma GCC visibility pop
 
 static bool call_fails(int err)
 {

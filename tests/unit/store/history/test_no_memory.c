@@ -15,7 +15,9 @@
 static bool pools_fail;
 
 void *__real_apr_palloc(apr_pool_t *from, apr_size_t size);
+#pragma GCC visibility push(default) /* as in failing_calls.h */
 void *__wrap_apr_palloc(apr_pool_t *from, apr_size_t size);
+#pragma GCC visibility pop
 
 /* As APR does it: a pool may have a function that ends the process. */
 void *__wrap_apr_palloc(apr_pool_t *from, apr_size_t size)
