@@ -12,6 +12,8 @@
 #include "hub/transport/machines.h"
 #include "hub/transport/member.h"
 #include "hub/transport/query.h"
+#include "hub/transport/respond.h"
+#include "hub/transport/transport.h"
 #include "hub_unit.h"
 #include "store/base/status.h"
 #include "store/engine/entry.h"
@@ -368,6 +370,44 @@ START_TEST(questions)
 }
 END_TEST
 
+/* ---- threads ----------------------------------------------------------------------------------*/
+
+static bool respond(void *ctx, struct mrc_hub *of, struct mrc_bytes question,
+                    struct mrc_buf *ret_answer)
+{
+    return false;
+}
+
+static bool start_links(void)
+{
+    static const struct mrc_responder responder = {respond, NULL};
+    long left = fail_later(), before = alloc_bytes;
+    struct mrc_hub *const hubs[] = {hub, NULL};
+    struct mrc_transport *started = NULL;
+    apr_status_t status;
+    apr_pool_t *own;
+
+    ck_assert_int_eq(apr_pool_create(&own, pool), APR_SUCCESS);
+    fail_again(left);
+    status = mrc_transport_start(own, hubs, 1, notify, note_report, NULL, &responder, &started);
+    left = fail_later();
+    ck_assert_int_eq(started == NULL, status != APR_SUCCESS);
+    ck_assert(mrc_transport_stop(started));
+    if (started)
+        alloc_bytes = before; /* the threads have freed it */
+    mrc_hub_set_query(hub, NULL);
+    apr_pool_destroy(own);
+    fail_again(left);
+    return status == APR_SUCCESS;
+}
+
+START_TEST(threads)
+{
+    fail_in_turn_strictly("start", start_links, 2, 0);
+    few_descriptors_in_turn("descriptors", start_links, 2);
+}
+END_TEST
+
 /* ---- parts ------------------------------------------------------------------------------------*/
 
 static bool parse(void)
@@ -417,6 +457,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, a_log);
     tcase_add_test(tcase, questions);
+    tcase_add_test(tcase, threads);
     tcase_add_test(tcase, parts);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
