@@ -77,10 +77,16 @@ void mrc_sse_add_comment(struct mrc_buf *buf)
     mrc_buf_add_str(buf, ":\n");
 }
 
-void mrc_sse_add_position(struct mrc_buf *buf, struct mrc_bytes position)
+void mrc_sse_add_id(struct mrc_buf *buf, struct mrc_bytes id)
 {
-    add_field(buf, "event", mrc_bytes_of(MRC_SSE_POSITION_TYPE));
-    add_field(buf, "id", position);
+    add_field(buf, "id", id);
+    mrc_buf_add_char(buf, '\n');
+}
+
+void mrc_sse_add_id_event(struct mrc_buf *buf, struct mrc_bytes id)
+{
+    add_field(buf, "event", mrc_bytes_of(MRC_SSE_ID_TYPE));
+    add_field(buf, "id", id);
     add_data(buf, mrc_bytes_of(""));
     mrc_buf_add_char(buf, '\n');
 }

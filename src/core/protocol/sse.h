@@ -21,13 +21,18 @@ void mrc_sse_add_event(struct mrc_buf *buf, const struct mrc_update *update);
 void mrc_sse_add_comment(struct mrc_buf *buf);
 
 /*
- * Appends an event that sets the last event id of the client to POSITION, which holds no line ends.
- * Its data is empty, and its type is one that no page listens to. Without data, Chromium alone
- * would keep the id; Firefox and WebKit would not, although the standard says so.
+ * Appends a block that only sets the last event id of the client to ID, which holds no line ends.
+ * By the standard, browsers keep the id and dispatch no event; other clients may dispatch one.
  */
-#define MRC_SSE_POSITION_TYPE "mercure-position"
+void mrc_sse_add_id(struct mrc_buf *buf, struct mrc_bytes id);
 
-void mrc_sse_add_position(struct mrc_buf *buf, struct mrc_bytes position);
+/*
+ * The same for a browser that does not follow the standard in this, and keeps only ids of events
+ * that it dispatches: an event without data, of a type that no page listens to.
+ */
+#define MRC_SSE_ID_TYPE "mercure-position"
+
+void mrc_sse_add_id_event(struct mrc_buf *buf, struct mrc_bytes id);
 
 /* Appends an event that only sets the time after which the client reconnects. */
 void mrc_sse_add_retry(struct mrc_buf *buf, unsigned retry_ms);
