@@ -19,7 +19,7 @@ from env import soak, token
 from env.cluster import PAGES, new_redis, wait_up  # noqa: F401  (new_redis is a fixture)
 from env.curves import Curves, sample
 from env.hub import PATH, hub
-from env.operator import ISSUER, KEY, call
+from env.operator import ISSUER, KEY, bearer, call
 from env.wait import wait_until
 from test_subscriptions import EVENTS, listed
 
@@ -29,7 +29,6 @@ KEPT = "/kept"
 CONTROL = f'MercureControlKey {ISSUER} HS256 "{KEY}"'
 HISTORY = "MercureHistory count=20000 bytes=16M"
 RELOAD_SECONDS = 60
-STEP_MAX = 600
 # A whole run for the bars takes longer than this; in a shorter one, memory has not settled.
 LONG_SECONDS = 3600
 
@@ -51,7 +50,7 @@ class Clock:
 
 class Mix:
     def __init__(self, redis, new_httpd, chance):
-        self.redis, self.chance = redis, chance
+        self.redis, self.chance, self.operator = redis, chance, soak.Token(lambda ttl: bearer(ttl=ttl))
         self.a, self.b, self.disk, self.steady, self.bare = (
             new_httpd(), new_httpd(), new_httpd("worker"), new_httpd(), new_httpd())
         self.restless = [self.a, self.b, self.disk]
@@ -91,11 +90,11 @@ class Mix:
             return soak.Listener(lambda: server, **more)
 
         def mine():
-            return token.subscriber(sub="soak")
+            return soak.Token(lambda ttl: token.subscriber(sub="soak", ttl=ttl))
 
         machines = (a, b)
         return {
-            "detached": (PATH, machines, on(a, bearer=mine)),
+            "detached": (PATH, machines, on(a, bearer=mine())),
             "tls": (PATH, machines, on(a, tls=True, port=self.tls[a])),
             "http2": (PATH, machines, on(b, http2=True, port=self.tls[b])),
             "all in turn": (PATH, machines, soak.Listener(lambda: random.choice(machines), stay=2)),
@@ -104,11 +103,11 @@ class Mix:
             "on disk": (PATH, (disk,), on(disk)),
             "threaded": (KEPT, (disk,), on(disk, path=KEPT)),
             "comes and goes": (PATH, (disk,), on(disk, stay=1)),
-            "steady": (PATH, (steady,), on(steady, bearer=mine)),
+            "steady": (PATH, (steady,), on(steady, bearer=mine())),
             "steady tls": (PATH, (steady,), on(steady, tls=True, port=self.tls[steady])),
             "steady http2": (PATH, (steady,), on(steady, http2=True, port=self.tls[steady])),
             "steady suspended": (KEPT, (steady,), on(steady, path=KEPT)),
-            "steady, comes and goes": (PATH, (steady,), on(steady, stay=0.5, bearer=mine)),
+            "steady, comes and goes": (PATH, (steady,), on(steady, stay=0.5, bearer=mine())),
             "steady tls, comes and goes": (PATH, (steady,), on(steady, stay=0.5, tls=True, port=self.tls[steady])),
             "steady http2, comes and goes": (PATH, (steady,), on(steady, stay=0.5, http2=True, port=self.tls[steady])),
         }
@@ -128,7 +127,7 @@ class Mix:
         server.kill_child(self.chance.choice(server.children()))
 
     def clock_set(self):
-        self.clock.set(self.chance.randrange(-STEP_MAX, STEP_MAX))
+        self.clock.set(self.chance.randrange(-soak.Token.STEP_MAX, soak.Token.STEP_MAX))
 
     def logs_rotated(self):
         for server in (*self.restless, self.bare):
@@ -168,10 +167,9 @@ class Mix:
             answer = self._call(server, "DELETE", f"revocations/{answer.json['id']}")
             assert answer is None or answer.status in (204, 404, 503), answer
 
-    @staticmethod
-    def _call(*args):
+    def _call(self, *args):
         try:
-            return call(*args)
+            return call(*args, authorization=self.operator())
         except soak.BROKEN:
             return None
 
