@@ -32,7 +32,7 @@ static const char *hub_trouble(const struct mrc_hub *hub)
 /* The reason why some hub cannot be used in this child. NULL: all can. */
 static const char *find_trouble(apr_pool_t *pool)
 {
-    const struct mrc_child *child = mrc_this_child_get();
+    struct mrc_child *child = mrc_this_child_get();
     const apr_array_header_t *hubs = mrc_hubs_hubs(ap_server_conf);
     const char *trouble = NULL;
 
