@@ -340,3 +340,30 @@ def test_each_call_fails_in_turn(httpd, monkeypatch, name):
 
     wait_until(is_empty, what="the list of subscriptions empty")
     assert call(httpd, "GET", "revocations", status=200).json["revocations"] == []
+
+
+@pytest.mark.mpm("event")
+def test_child_that_could_not_start_serves_later(httpd, monkeypatch):
+    """Requests for its hub make it try again."""
+    failing = Failing(httpd, monkeypatch)
+    httpd.sizing = ONE_CHILD
+    httpd.expect_log("MRC0217: this child serves no hub, because it could not start its hubs")
+    httpd.expect_log("MRC0241: this child serves its hubs now")
+    httpd.expect_log(r"MRC0\d+", required=False)
+    httpd.start(hub("MercureSubscriptions On"))
+    for calls in range(100):
+        before = httpd.children()
+        failing.after(calls)
+        httpd.kill_child(before[0])
+        wait_until(lambda: len(httpd.children()) == 1 and httpd.children() != before, what="another child")
+        httpd.get("/")  # it is there
+        failing.after(None)
+        if "MRC0217" in httpd.log():
+            break
+    child = httpd.children()
+    wait_until(lambda: httpd.publish(TOPIC, "x", status=None).status == 200, what="the hub served")
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        update = httpd.publish(TOPIC, "y")
+        assert stream.next().id == update.text
+    assert httpd.children() == child
+    httpd.graceful()

@@ -8,6 +8,7 @@
 #include "http_protocol.h"
 
 #include "httpd/answer/answer.h"
+#include "httpd/child/start.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
 #include "httpd/route/claim.h"
@@ -125,8 +126,10 @@ int mrc_health_handler(request_rec *r)
         return mrc_answer_problem(r, HTTP_METHOD_NOT_ALLOWED,
                                   "this page accepts only GET and HEAD");
     }
-    if (!is_live)
+    if (!is_live) {
+        mrc_start_again();
         trouble = find_trouble(r->pool);
+    }
     if (trouble)
         text = apr_psprintf(r->pool, "{\"status\":\"unavailable\",\"reason\":\"%s\"%s}\n", trouble,
                             transport_text(r->pool));
