@@ -164,6 +164,7 @@ static void run_jobs(struct mrc_exchange_workers *workers, struct mrc_exchange_w
     struct mrc_exchange_job *job;
 
     while ((job = take_job(workers))) {
+        worker->job = workers->taken;
         pthread_mutex_unlock(&workers->lock);
         job->run(job, worker);
         pthread_mutex_lock(&workers->lock);
