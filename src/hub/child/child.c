@@ -27,6 +27,7 @@
 struct mrc_child {
     struct mrc_memory *memory;
     pid_t pid;
+    uint64_t generation;
     unsigned slot;
     const struct mrc_hub_spec *const *specs;
     _Atomic(struct mrc_hub *) *hubs; /* NULL: not open (yet) */
@@ -72,11 +73,13 @@ static void fold_child(unsigned slot, pid_t pid, void *ctx)
  * Folds the state of dead children. A child may have died after it stored an update and before it
  * woke the children that have subscribers for it, so this wakes all of them.
  */
-static void reap_dead_children(struct mrc_memory *memory, pid_t pid)
+static void reap_dead_children(const struct mrc_child *child)
 {
+    struct mrc_memory *memory = child->memory;
     struct mrc_memory_hub *hub;
 
-    if (mrc_control_reap(mrc_memory_control(memory), pid, fold_child, memory) == 0)
+    if (mrc_control_reap(mrc_memory_control(memory), child->pid, child->generation, fold_child,
+                         memory) == 0)
         return;
     for (size_t i = 0; (hub = mrc_memory_hub_at(memory, i)); i++) {
         const struct mrc_hub_segment *segment = mrc_memory_hub_segment(hub);
@@ -91,7 +94,7 @@ static void when_woken(void *ctx)
 {
     struct mrc_child *child = ctx;
 
-    reap_dead_children(child->memory, child->pid);
+    reap_dead_children(child);
     mrc_announcer_post_look(child->announcer);
 }
 
@@ -231,7 +234,8 @@ apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
 
     child->memory = memory;
     child->pid = pid;
-    reap_dead_children(memory, pid);
+    child->generation = generation;
+    reap_dead_children(child);
     slot = mrc_control_claim(control, pid, generation);
     if (slot < 0)
         return APR_ENOSPC;
