@@ -25,7 +25,6 @@
 #include "httpd/config/spec.h"
 #include "httpd/htaccess/cache.h"
 #include "httpd/htaccess/lookup.h"
-#include "hub/base/clock.h"
 #include "hub/base/thread.h"
 #include "hub/child/child.h"
 #include "hub/child/jobs.h"
@@ -33,6 +32,7 @@
 #include "hub/keys/keeper.h"
 #include "hub/stream/waiters.h"
 #include "hub/transport/transport.h"
+#include "store/base/clock.h"
 #include "store/memory/memory.h"
 
 APLOG_USE_MODULE(mercure);

@@ -11,7 +11,7 @@
 #include "httpd/htaccess/cache.h"
 #include "httpd/htaccess/parse.h"
 #include "httpd/route/claim.h"
-#include "hub/base/clock.h"
+#include "store/base/clock.h"
 
 APLOG_USE_MODULE(mercure);
 

@@ -7,7 +7,6 @@
 #include "apr_thread_mutex.h"
 #include "apr_time.h"
 
-#include "hub/base/clock.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/numbers.h"
 #include "hub/hub/revocation.h"
@@ -15,6 +14,7 @@
 #include "hub/stream/dispatcher.h"
 #include "hub/stream/loop.h"
 #include "hub/stream/waiters.h"
+#include "store/base/clock.h"
 #include "store/history/history.h"
 #include "store/memory/hub.h"
 #include "store/memory/memory.h"
@@ -32,11 +32,12 @@
 struct mrc_child {
     struct mrc_memory *memory;
     pid_t pid;
+    uint64_t generation;
     unsigned slot;
     const struct mrc_hub_spec *const *specs;
     _Atomic(struct mrc_hub *) *hubs;  /* NULL: not open (yet) */
     _Atomic(struct mrc_hub *) *early; /* those that are opened at the start, for the announcer */
-    _Atomic int64_t *tried_us; /* of these, when one was last opened in vain (hub/base/clock.h) */
+    _Atomic int64_t *tried_us; /* of these, when one was last opened in vain (store/base/clock.h) */
     size_t hubs_count;
     struct mrc_error problem; /* why a hub could not be opened at the start; empty: all were */
     apr_thread_mutex_t *opening;
@@ -78,11 +79,13 @@ static void fold_child(unsigned slot, pid_t pid, void *ctx)
  * Folds the state of dead children. A child may have died after it stored an update and before it
  * woke the children that have subscribers for it, so this wakes all of them.
  */
-static void reap_dead_children(struct mrc_memory *memory, pid_t pid)
+static void reap_dead_children(const struct mrc_child *child)
 {
+    struct mrc_memory *memory = child->memory;
     struct mrc_memory_hub *hub;
 
-    if (mrc_control_reap(mrc_memory_control(memory), pid, fold_child, memory) == 0)
+    if (mrc_control_reap(mrc_memory_control(memory), child->pid, child->generation, fold_child,
+                         memory) == 0)
         return;
     for (size_t i = 0; (hub = mrc_memory_hub_at(memory, i)); i++) {
         const struct mrc_hub_segment *segment = mrc_memory_hub_segment(hub);
@@ -97,7 +100,7 @@ static void when_woken(void *ctx)
 {
     struct mrc_child *child = ctx;
 
-    reap_dead_children(child->memory, child->pid);
+    reap_dead_children(child);
     mrc_announcer_post_look(child->announcer);
 }
 
@@ -253,7 +256,8 @@ apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
 
     child->memory = memory;
     child->pid = pid;
-    reap_dead_children(memory, pid);
+    child->generation = generation;
+    reap_dead_children(child);
     slot = mrc_control_claim(control, pid, generation);
     if (slot < 0)
         return APR_ENOSPC;

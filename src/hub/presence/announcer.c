@@ -4,12 +4,12 @@
 
 #include "apr_thread_proc.h"
 
-#include "hub/base/clock.h"
 #include "hub/base/thread.h"
 #include "hub/hub/hub.h"
 #include "hub/presence/presence.h"
 #include "hub/presence/queue.h"
 #include "hub/presence/reap.h"
+#include "store/base/clock.h"
 #include "store/base/status.h"
 #include "store/regions/link.h"
 #include "store/regions/roster.h"

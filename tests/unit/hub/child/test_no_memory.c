@@ -6,10 +6,10 @@
 #include <poll.h>
 
 #include "failing_calls.h"
-#include "hub/base/clock.h"
 #include "hub/child/child.h"
 #include "hub/presence/presence.h"
 #include "hub_unit.h"
+#include "store/base/clock.h"
 #include "store/memory/memory.h"
 #include "store/regions/roster.h"
 
