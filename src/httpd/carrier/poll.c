@@ -5,9 +5,9 @@
 
 #include "core/base/buf.h"
 #include "httpd/answer/answer.h"
-#include "hub/base/clock.h"
 #include "hub/hub/hub.h"
 #include "hub/subscriber/subscriber.h"
+#include "store/base/clock.h"
 
 /* A poll reads for at most this long: matching may be costly. The next poll continues there. */
 #define POLL_US ((int64_t)500 * 1000)

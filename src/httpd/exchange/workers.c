@@ -8,8 +8,8 @@
 #include "mpm_common.h"
 
 #include "httpd/base/pool.h"
-#include "hub/base/clock.h"
 #include "hub/base/thread.h"
+#include "store/base/clock.h"
 
 /* A thread that has no job for so long ends, except for so many that stay. */
 #define IDLE_S   10
