@@ -32,6 +32,10 @@
 
 #define KEY_BYTES 32
 
+/* The log keeps so much for machines that are behind, however short the history is. */
+#define LOG_COUNT_LEAST 1000
+#define LOG_BYTES_LEAST ((uint64_t)1024 * 1024)
+
 void mrc_member_init(apr_pool_t *pool, struct mrc_member *member, struct mrc_hub *hub,
                      mrc_link_report_fn *report, void *report_ctx)
 {
@@ -408,9 +412,11 @@ void mrc_member_fill_bounds(const struct mrc_member *member, struct mrc_redis_pu
     struct mrc_ring_bounds bounds;
 
     mrc_ring_get_bounds(member->ring, &bounds);
-    publish->bound_count = bounds.off ? 1000 : bounds.count;
-    publish->bound_bytes = bounds.off ? 1024 * 1024 : bounds.bytes;
+    publish->bound_count = bounds.off ? 1 : bounds.count;
+    publish->bound_bytes = bounds.off ? 0 : bounds.bytes;
     publish->bound_age_us = bounds.off ? 0 : bounds.age_us;
+    publish->least_count = LOG_COUNT_LEAST;
+    publish->least_bytes = LOG_BYTES_LEAST;
 }
 
 static bool make_random(uint32_t *ret_generation, char key[2 * KEY_BYTES + 1])

@@ -265,6 +265,53 @@ START_TEST(the_log_is_trimmed_by_count)
 }
 END_TEST
 
+/* Publishes 1000 entries of 1000 bytes within BOUNDS; returns how many the log has. */
+static uint64_t count_kept(struct mrc_redis_publish bounds)
+{
+    join();
+    bounds.generation = 77;
+    bounds.writer = WRITER;
+    bounds.entries = 10;
+    for (bounds.counter = 1; bounds.counter < 1000; bounds.counter += bounds.entries) {
+        mrc_redis_publish_add(redis, &keys, &bounds);
+        for (size_t i = 0; i < bounds.entries; i++)
+            mrc_redis_entry_add(redis, 1000, mrc_bytes_of("blob"), mrc_bytes_of(""));
+        mrc_redis_free_reply(next(MRC_REDIS_W));
+    }
+    return read_after(0).count;
+}
+
+START_TEST(the_log_keeps_the_least_however_short_the_history_is)
+{
+    uint64_t kept = count_kept((struct mrc_redis_publish){.bound_count = 10,
+                                                          .bound_bytes = 1,
+                                                          .bound_age_us = 1,
+                                                          .least_count = 500,
+                                                          .least_bytes = 1 << 30});
+
+    ck_assert_uint_ge(kept, 500);
+    ck_assert_uint_le(kept, 500 + 128);
+}
+END_TEST
+
+START_TEST(the_least_has_a_bound_of_bytes)
+{
+    uint64_t kept = count_kept((struct mrc_redis_publish){
+        .bound_count = 10, .least_count = 1 << 20, .least_bytes = 300 * 1000});
+
+    ck_assert_uint_ge(kept, 300);
+    ck_assert_uint_le(kept, 300 + 66 + 128); /* 64 KB, and pieces of 64 entries */
+}
+END_TEST
+
+START_TEST(a_history_that_is_longer_than_the_least_is_kept)
+{
+    ck_assert_uint_eq(count_kept((struct mrc_redis_publish){
+                          .bound_count = 1000, .least_count = 10, .least_bytes = 1}),
+                      1000);
+}
+END_TEST
+
 START_TEST(an_operation_that_changes_nothing_makes_no_entry)
 {
     struct redisReply *reply;
@@ -474,6 +521,9 @@ int main(void)
     tcase_add_test(tcase, another_generation_is_refused);
     tcase_add_test(tcase, verdicts);
     tcase_add_test(tcase, the_log_is_trimmed_by_count);
+    tcase_add_test(tcase, the_log_keeps_the_least_however_short_the_history_is);
+    tcase_add_test(tcase, the_least_has_a_bound_of_bytes);
+    tcase_add_test(tcase, a_history_that_is_longer_than_the_least_is_kept);
     tcase_add_test(tcase, an_operation_that_changes_nothing_makes_no_entry);
     tcase_add_test(tcase, beats_tell_who_lives);
     tcase_add_test(tcase, a_dead_machine_is_removed_once);
