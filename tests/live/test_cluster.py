@@ -829,6 +829,27 @@ def test_what_a_dead_machine_had_published_is_put_back(cluster, new_redis, new_h
         assert stream.response.header("Mercure-Last-Event-ID") == ids[-1]
 
 
+def test_a_machine_that_redis_has_forgotten_puts_nothing_back_that_is_there(cluster, redis):
+    """Redis forgets the counter of a machine a month after it has seen it last."""
+    a, b = cluster(2)
+    for server in (a, b):
+        server.expect_log("MRC0306")
+    for n in range(5):
+        b.publish(TOPIC, f"number {n}")
+    head = redis.ask("HGETALL", "{mercure:shared}:head")
+    (writer,) = [field for field in head[::2] if field.startswith("w:")]
+    with a.subscribe([("match", TOPIC)]) as stream:
+        redis.ask("HDEL", "{mercure:shared}:head", writer)
+        redis.ask("CLIENT", "KILL", "TYPE", "normal")
+        for server in (a, b):
+            server.wait_log("MRC0306")
+            wait_up(server)
+        b.publish(TOPIC, "number 5")
+        assert read(stream, 1) == ["number 5"]
+    assert redis.ask("XLEN", "{mercure:shared}:log") == 6
+    assert transport(b, "restored_total") == 0
+
+
 @pytest.fixture
 def sentinels(new_redis):
     """A primary with a replica, watched by three Sentinels."""
