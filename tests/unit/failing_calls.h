@@ -20,7 +20,8 @@
 
 /* ---- the calls --------------------------------------------------------------------------------*/
 
-/* Those that end in 64 are the same ones in a system of 32 bits. */
+/* Those that end in 64 are the same ones in a system of 32 bits. Visible, as in failing_alloc.h. */
+#pragma GCC visibility push(default)
 void *__real_mmap(void *at, size_t size, int access, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *at, size_t size, int access, int flags, int fd, off_t offset);
 void *__real_mmap64(void *at, size_t size, int access, int flags, int fd, off64_t offset);
@@ -45,6 +46,7 @@ apr_status_t __real_apr_thread_create(apr_thread_t **thread, apr_threadattr_t *a
                                       apr_thread_start_t run, void *data, apr_pool_t *pool);
 apr_status_t __wrap_apr_thread_create(apr_thread_t **thread, apr_threadattr_t *attr,
                                       apr_thread_start_t run, void *data, apr_pool_t *pool);
+#pragma GCC visibility pop
 
 static bool call_fails(int err)
 {

@@ -14,8 +14,10 @@
 
 static bool pools_fail;
 
+#pragma GCC visibility push(default)
 void *__real_apr_palloc(apr_pool_t *from, apr_size_t size);
 void *__wrap_apr_palloc(apr_pool_t *from, apr_size_t size);
+#pragma GCC visibility pop
 
 /* As APR does it: a pool may have a function that ends the process. */
 void *__wrap_apr_palloc(apr_pool_t *from, apr_size_t size)
