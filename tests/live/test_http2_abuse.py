@@ -443,7 +443,7 @@ def test_memory_of_a_child_is_limited(httpd):
     httpd.wait_log("MRC1304.* more than 134217728 bytes")
     with Http2(port) as other:
         page = other.open("/page.html")  # waits for a thread
-        assert refused()
+        wait_until(refused, what="a request that is refused while another one waits")
         for raw in raws:
             raw.sock.close()
         other.wait(lambda: page.ended, "the page")

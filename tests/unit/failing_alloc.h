@@ -14,6 +14,9 @@
 /* This many allocations of this thread succeed, and then one fails. Negative: none fails. */
 static _Thread_local long alloc_left = -1;
 
+/* How many have failed: in this process, or in all that share the count with it. */
+static _Atomic long own_failures, *alloc_failures = &own_failures;
+
 /*
  * The bytes that this thread has allocated, less those that it has freed. libcheck frees memory
  * from elsewhere, so only the difference before and after a call has a meaning.
@@ -40,7 +43,10 @@ void __wrap_free(void *ptr);
 
 static bool alloc_fails(void)
 {
-    return alloc_left >= 0 && alloc_left-- == 0;
+    if (alloc_left < 0 || alloc_left-- > 0)
+        return false;
+    ++*alloc_failures;
+    return true;
 }
 
 static void *alloc_count(void *ptr)

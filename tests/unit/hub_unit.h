@@ -66,6 +66,7 @@ static inline struct hub_place hub_place_open(uint64_t ring_bytes, const struct 
                 ? (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES, 0)
                 : 0,
         .roster_subscribers = spec->shape.roster_subscribers,
+        .is_controlled = spec->shape.is_controlled,
         .has_link = spec->transport != NULL,
     };
 

@@ -4,6 +4,8 @@
 #ifndef MRC_TESTS_UNIT_H
 #define MRC_TESTS_UNIT_H
 
+#include <stdlib.h>
+
 #include <check.h>
 
 #include "core/base/bytes.h"
@@ -22,6 +24,25 @@ static inline int unit_run(Suite *suite)
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);
     return failed ? 1 : 0;
+}
+
+/*
+ * The number of instructions between two at which a process dies: USUAL, or MRC_CRASH_STRIDE; 1
+ * tests every one. Under a sanitizer, the same work has many more instructions.
+ */
+static inline unsigned unit_crash_stride(unsigned usual)
+{
+    const char *env = getenv("MRC_CRASH_STRIDE");
+    unsigned stride = env && *env ? (unsigned)strtoul(env, NULL, 10) : usual;
+
+#ifdef __SANITIZE_ADDRESS__
+    stride *= 7;
+#endif
+#ifdef __SANITIZE_THREAD__
+    stride *= 37;
+#endif
+    ck_assert_uint_gt(stride, 0);
+    return stride;
 }
 
 /* Fails unless the view BYTES holds exactly the terminated string STR. */

@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 
+#include "core/base/json_check.h"
 #include "core/base/json_scan.h"
 
 /* The largest double, which replaces larger numbers. */
@@ -9,6 +10,9 @@
 
 /* Integers of fewer characters fit into 64 bits. */
 #define WHOLE_MIN_CHARS 19
+
+/* A double holds integers of so many characters, though not exactly. */
+#define REAL_MAX_CHARS 308
 
 /* The parser is recursive, so the depth is checked before it runs. */
 static bool too_deep(struct mrc_bytes text)
@@ -80,7 +84,9 @@ static void add_number(struct mrc_buf *buf, struct mrc_bytes number, bool is_who
         return;
     if (is_whole)
         mrc_buf_add_str(buf, ".0");
-    if (mrc_buf_error(buf) || !is_too_large((struct mrc_bytes){buf->ptr + start, buf->len - start}))
+    /* Without memory, the parser may miss the point. */
+    if (mrc_buf_error(buf) || (is_whole && number.len <= REAL_MAX_CHARS) ||
+        !is_too_large((struct mrc_bytes){buf->ptr + start, buf->len - start}))
         return;
     buf->len = start;
     mrc_buf_add_str(buf, number.ptr[0] == '-' ? "-" LARGEST : LARGEST);
@@ -135,9 +141,13 @@ static enum mrc_err parse_large(struct mrc_bytes text, size_t flags, struct mrc_
     err = mrc_buf_error(&buf);
     if (!err)
         value = json_loadb(buf.ptr, buf.len, flags, &parsed);
+    if (value)
+        err = mrc_json_check(mrc_buf_bytes(&buf), value);
     mrc_buf_free(&buf);
-    if (err || (!value && is_no_memory(&parsed)))
+    if (err || (!value && is_no_memory(&parsed))) {
+        json_decref(value);
         return MRC_ENOMEM;
+    }
     if (!value)
         return mrc_error_set(error, MRC_EINVAL, "not valid JSON: %s", complaint(&parsed));
     *ret_value = value;
@@ -155,6 +165,10 @@ static enum mrc_err parse(struct mrc_bytes text, size_t flags, bool has_places,
         return mrc_error_set(error, MRC_ELIMIT, "JSON with more than %d levels",
                              MRC_JSON_MAX_DEPTH);
     value = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | flags, &parsed);
+    if (value && mrc_json_check(text, value)) {
+        json_decref(value);
+        return MRC_ENOMEM;
+    }
     if (value) {
         *ret_value = value;
         return MRC_OK;

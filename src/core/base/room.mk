@@ -5,6 +5,7 @@ libmrccore_la_SOURCES += \
 	%D%/err.c %D%/err.h \
 	%D%/interned.c %D%/interned.h \
 	%D%/json.c %D%/json.h \
+	%D%/json_check.c %D%/json_check.h \
 	%D%/json_pick.c %D%/json_pick.h \
 	%D%/json_scan.c %D%/json_scan.h \
 	%D%/percent.c %D%/percent.h \
@@ -21,5 +22,6 @@ unit_tests += \
 	tests/unit/core/base/test_siphash \
 	tests/unit/core/base/test_utf8
 tests_unit_core_base_test_interned_LDFLAGS = $(LINK_FAILING_ALLOC)
+tests_unit_core_base_test_json_LDFLAGS = $(LINK_FAILING_CALLS)
 
 EXTRA_DIST += %D%/README.md

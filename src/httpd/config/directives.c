@@ -630,7 +630,7 @@ static unsigned forbidden_places(enum mrc_scope scope)
     case MRC_SCOPE_SERVER:
         return GLOBAL_ONLY;
     case MRC_SCOPE_HOST:
-        return NOT_IN_DIR_CONTEXT | NOT_IN_LIMIT;
+        return NOT_IN_DIR_CONTEXT;
     default:
         return NOT_IN_DIRECTORY | NOT_IN_PROXY;
     }

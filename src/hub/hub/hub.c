@@ -93,7 +93,7 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     hub->activity = mrc_activity_create(pool, hub->numbers, mrc_hub_segment_busiest(segment));
     hub->patterns = mrc_patterns_create(pool, hub->numbers, &spec->limits);
     hub->interests = mrc_hub_interests_create(pool, segment, notify, slot);
-    if (hub->interests && open_revoked(pool, hub)) {
+    if (hub->patterns && hub->interests && open_revoked(pool, hub)) {
         mrc_history_set_describe(hub->history, mrc_hub_interests_describe, hub->interests);
         return hub;
     }

@@ -182,12 +182,13 @@ struct mrc_patterns *mrc_patterns_create(apr_pool_t *pool, struct mrc_numbers *n
 {
     struct mrc_patterns *patterns = apr_pcalloc(pool, sizeof(*patterns));
 
+    if (apr_generate_random_bytes((unsigned char *)patterns->key, sizeof(patterns->key)))
+        return NULL;
     patterns->numbers = numbers;
     patterns->limits = limits;
     patterns->bucket_count = FIRST_BUCKETS;
     patterns->buckets = patterns->first_buckets;
     apr_pool_cleanup_register(pool, patterns, free_buckets, apr_pool_cleanup_null);
-    apr_generate_random_bytes((unsigned char *)patterns->key, sizeof(patterns->key));
     pthread_mutex_init(&patterns->mutex, NULL);
     return patterns;
 }

@@ -30,7 +30,7 @@ struct mrc_patterns;
 #define MRC_PATTERNS_SUBSCRIPTION_BYTES ((size_t)1 << 20)
 
 /* The table for this child. The struct lives in POOL, its patterns as long as the process; the
- * other arguments must outlive it. */
+ * other arguments must outlive it. NULL: the system has no random bytes. */
 struct mrc_patterns *mrc_patterns_create(apr_pool_t *pool, struct mrc_numbers *numbers,
                                          const struct mrc_hub_limits *limits);
 

@@ -68,31 +68,35 @@ static apr_status_t store_in_engine(struct mrc_hub *hub, const struct mrc_revoca
     return status;
 }
 
-/* Copies the data of the entry ID of LIST to OPERATION, which forgets it in the engine. False: the
- * list does not have it, or there is no memory. */
-static bool find_operation(const struct mrc_revocations *list, const unsigned char *id,
-                           struct mrc_buf *operation)
+/* Copies the data of the entry ID of LIST to OPERATION, which forgets it in the engine.
+ * APR_NOTFOUND: the list does not have it. */
+static apr_status_t find_operation(const struct mrc_revocations *list, const unsigned char *id,
+                                   struct mrc_buf *operation)
 {
     struct mrc_revocation entry;
+    apr_status_t status = APR_NOTFOUND;
     struct mrc_buf copy;
     size_t at = 0;
 
     mrc_buf_init(&copy, SIZE_MAX);
     mrc_revocations_copy(list, &copy);
-    while (operation->len == 0 && mrc_revocations_next(mrc_buf_bytes(&copy), &at, &entry)) {
+    if (mrc_buf_error(&copy))
+        status = APR_ENOMEM;
+    while (status == APR_NOTFOUND && mrc_revocations_next(mrc_buf_bytes(&copy), &at, &entry)) {
         if (memcmp(entry.id, id, sizeof(entry.id)) != 0)
             continue;
         mrc_buf_add_char(operation, 'l');
         mrc_buf_add_bytes(operation, entry.data);
+        status = mrc_buf_error(operation) ? APR_ENOMEM : APR_SUCCESS;
     }
     mrc_buf_free(&copy);
-    return operation->len > 0 && !mrc_buf_error(operation);
+    return status;
 }
 
 static apr_status_t lift_in_engine(struct mrc_hub *hub, const unsigned char *id, int64_t now_us)
 {
     struct mrc_order order = mrc_order_init(MRC_ORDER_LIFT);
-    apr_status_t status = APR_NOTFOUND;
+    apr_status_t status;
     struct mrc_buf operation, payload;
     char text[MRC_UPDATE_ID_BYTES];
 
@@ -101,9 +105,9 @@ static apr_status_t lift_in_engine(struct mrc_hub *hub, const unsigned char *id,
     mrc_update_id_make(id, text);
     order.id = mrc_bytes_of(text);
     mrc_order_encode(&order, &payload);
-    if (mrc_buf_error(&payload))
-        status = APR_ENOMEM;
-    else if (find_operation(mrc_hub_revocations(hub), id, &operation))
+    status = mrc_buf_error(&payload) ? APR_ENOMEM
+                                     : find_operation(mrc_hub_revocations(hub), id, &operation);
+    if (status == APR_SUCCESS)
         status =
             mrc_hub_order_with(hub, mrc_buf_bytes(&payload), mrc_buf_bytes(&operation), now_us);
     mrc_buf_free(&operation);

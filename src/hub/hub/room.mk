@@ -19,7 +19,8 @@ unit_tests += \
 	tests/unit/hub/hub/test_patterns
 tests_unit_hub_hub_test_interests_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mrc_history_head \
 	-Wl,--wrap=mrc_history_newest -Wl,--wrap=mrc_interests_unset
-tests_unit_hub_hub_test_no_memory_LDFLAGS = $(LINK_FAILING_CALLS)
+tests_unit_hub_hub_test_no_memory_LDFLAGS = $(LINK_FAILING_CALLS) -Wl,--wrap=apr_generate_random_bytes \
+	-Wl,--wrap=mrc_history_append_control
 tests_unit_hub_hub_test_patterns_LDFLAGS = $(LINK_FAILING_ALLOC)
 
 EXTRA_DIST += %D%/README.md

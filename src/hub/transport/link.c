@@ -913,6 +913,18 @@ static apr_status_t close_epoll(void *data)
     return APR_SUCCESS;
 }
 
+static apr_status_t open_epoll(apr_pool_t *pool, struct mrc_link_thread *link)
+{
+    link->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (link->epoll_fd < 0)
+        return errno;
+    apr_pool_cleanup_register(pool, link, close_epoll, apr_pool_cleanup_null);
+    return watch(link, link->wake.fd, EPOLLIN, WATCHED_WAKE) &&
+                   watch(link, mrc_notify_bell_fd(link->notify), EPOLLIN | EPOLLET, WATCHED_BELL)
+               ? APR_SUCCESS
+               : errno;
+}
+
 static bool has_operators(struct mrc_hub *const *hubs, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -951,20 +963,15 @@ apr_status_t mrc_link_thread_start(apr_pool_t *pool, struct mrc_hub *const *hubs
     link->lookups = mrc_lookups_create(); /* the thread frees it */
     if (!link->lookups)
         return APR_ENOMEM;
-    link->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (link->epoll_fd < 0)
-        return errno;
-    apr_pool_cleanup_register(pool, link, close_epoll, apr_pool_cleanup_null);
-    if (!watch(link, link->wake.fd, EPOLLIN, WATCHED_WAKE) ||
-        !watch(link, mrc_notify_bell_fd(notify), EPOLLIN | EPOLLET, WATCHED_BELL))
-        return errno;
-    if (responder && has_operators(hubs, count))
+    status = open_epoll(pool, link);
+    if (status == APR_SUCCESS && responder && has_operators(hubs, count))
         status = mrc_respond_start(pool, responder, &link->respond);
     if (status == APR_SUCCESS)
         status = mrc_thread_start(pool, run, link, &link->thread);
     if (status != APR_SUCCESS) {
         mrc_respond_post_stop(link->respond);
         mrc_respond_join(link->respond, mrc_clock_us() + 1000 * MS);
+        mrc_lookups_free(link->lookups);
     }
     if (status == APR_SUCCESS)
         *ret_link = link;

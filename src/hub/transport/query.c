@@ -22,9 +22,11 @@
 /* A connection that is not used for so long is closed. */
 #define REST_US ((int64_t)60 * 1000 * 1000)
 
+/* NOLINTBEGIN(misc-redundant-expression): the same number in two rooms */
 _Static_assert(MRC_QUERY_NONCE_MAX == MRC_ASKS_NONCE_MAX &&
                    MRC_QUERY_ANSWER_MAX == MRC_ASKS_ANSWER_MAX,
                "whoever asks knows the limits");
+/* NOLINTEND(misc-redundant-expression) */
 
 struct mrc_query_line {
     pthread_mutex_t lock; /* of everything below */

@@ -69,27 +69,6 @@ apr_status_t mrc_documents_create(apr_pool_t *pool, const struct mrc_document_sp
     return APR_SUCCESS;
 }
 
-void mrc_documents_carry(const struct mrc_documents *from, struct mrc_documents *to)
-{
-    struct mrc_buf buf;
-    uint64_t unused;
-
-    mrc_buf_init(&buf, MRC_DOCUMENT_MAX_BYTES);
-    for (size_t i = 0; i < to->count; i++) {
-        for (size_t k = 0; mrc_documents_generation(to, i) == 0 && k < from->count; k++) {
-            if (strcmp(to->names[i], from->names[k]) != 0)
-                continue;
-            mrc_buf_reset(&buf);
-            if (mrc_documents_read(from, k, &buf, &unused))
-                mrc_documents_write(to, i, mrc_buf_bytes(&buf));
-            break;
-        }
-    }
-    if (buf.ptr)
-        explicit_bzero(buf.ptr, buf.cap);
-    mrc_buf_free(&buf);
-}
-
 void mrc_documents_close(struct mrc_documents *documents)
 {
     if (!documents || !documents->base)
@@ -189,11 +168,20 @@ void mrc_documents_resign(const struct mrc_documents *documents)
     mrc_lock_release(&documents->header->leader);
 }
 
-bool mrc_documents_write(const struct mrc_documents *documents, size_t i, struct mrc_bytes content)
+/* Makes the other copy of document I, which has LEN bytes, its current version. */
+static void publish(const struct mrc_documents *documents, size_t i, uint64_t len)
 {
     struct mrc_document *document = &documents->documents[i];
     uint64_t next = mrc_documents_generation(documents, i) + 1;
-    _Atomic uint64_t *copy = copy_of(documents, i, next);
+
+    atomic_store_explicit(&document->bytes[next % 2], len, memory_order_release);
+    atomic_store_explicit(&document->generation, next, memory_order_release);
+    mrc_documents_wake(documents);
+}
+
+bool mrc_documents_write(const struct mrc_documents *documents, size_t i, struct mrc_bytes content)
+{
+    _Atomic uint64_t *copy = copy_of(documents, i, mrc_documents_generation(documents, i) + 1);
 
     if (content.len > MRC_DOCUMENT_MAX_BYTES)
         return false;
@@ -206,10 +194,49 @@ bool mrc_documents_write(const struct mrc_documents *documents, size_t i, struct
         memcpy(&word, content.ptr + at, rest < sizeof(word) ? rest : sizeof(word));
         atomic_store_explicit(&copy[at / sizeof(uint64_t)], word, memory_order_release);
     }
-    atomic_store_explicit(&document->bytes[next % 2], content.len, memory_order_release);
-    atomic_store_explicit(&document->generation, next, memory_order_release);
-    mrc_documents_wake(documents);
+    publish(documents, i, content.len);
     return true;
+}
+
+/* ---- the parent -------------------------------------------------------------------------------*/
+
+/* Copies document K of FROM, whose leader may be writing, to document I of TO, which has no version
+ * and no other user. */
+static void carry(const struct mrc_documents *from, size_t k, const struct mrc_documents *to,
+                  size_t i)
+{
+    _Atomic uint64_t *copy = copy_of(to, i, 1);
+
+    for (int tries = 0; tries < READ_TRIES; tries++) {
+        uint64_t generation = mrc_documents_generation(from, k);
+        const _Atomic uint64_t *words = copy_of(from, k, generation);
+        uint64_t len =
+            atomic_load_explicit(&from->documents[k].bytes[generation % 2], memory_order_acquire);
+
+        if (generation == 0)
+            return;
+        if (len > MRC_DOCUMENT_MAX_BYTES) /* only while it is being overwritten */
+            continue;
+        for (size_t at = 0; at < len; at += sizeof(uint64_t))
+            atomic_store_explicit(
+                &copy[at / sizeof(uint64_t)],
+                atomic_load_explicit(&words[at / sizeof(uint64_t)], memory_order_acquire),
+                memory_order_relaxed);
+        if (mrc_documents_generation(from, k) != generation)
+            continue;
+        publish(to, i, len);
+        return;
+    }
+}
+
+void mrc_documents_carry(const struct mrc_documents *from, struct mrc_documents *to)
+{
+    for (size_t i = 0; i < to->count; i++) {
+        for (size_t k = 0; mrc_documents_generation(to, i) == 0 && k < from->count; k++) {
+            if (strcmp(to->names[i], from->names[k]) == 0)
+                carry(from, k, to, i);
+        }
+    }
 }
 
 struct mrc_document_state mrc_documents_state(const struct mrc_documents *documents, size_t i)

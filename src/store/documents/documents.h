@@ -37,7 +37,7 @@ apr_status_t mrc_documents_create(apr_pool_t *pool, const struct mrc_document_sp
                                   struct mrc_error *error, struct mrc_documents **ret_documents);
 
 /* Copies the version of a document in FROM to the document of the same name in TO, if that has
- * none. */
+ * none. Needs no memory, without which a JWK Set would be away until it is fetched again. */
 void mrc_documents_carry(const struct mrc_documents *from, struct mrc_documents *to);
 
 /* Unmaps, in this process. Accepts NULL. */

@@ -127,6 +127,16 @@ struct draft {
     bool is_full;
 };
 
+/* Under the lock: the entries, which nobody changes. Memory for a copy might be missing when an
+ * entry must be taken back. */
+static struct mrc_bytes view(const struct mrc_revocations *revocations)
+{
+    uint64_t generation = mrc_revocations_generation(revocations);
+
+    return (struct mrc_bytes){(const char *)(uintptr_t)revocations->half[generation & 1],
+                              words_of(revocations, generation) * 8};
+}
+
 static void put_entry(struct draft *draft, const struct mrc_revocation *entry)
 {
     uint64_t data_words = (entry->data.len + 7) / 8;
@@ -161,18 +171,15 @@ static apr_status_t change(struct mrc_revocations *revocations, const unsigned c
                            const struct mrc_revocation *entry, int64_t now_us, bool *ret_found)
 {
     struct mrc_revocations_header *header = revocations->header;
+    uint64_t generation = mrc_revocations_generation(revocations);
     struct mrc_revocation old;
-    struct draft draft = {.pages = revocations->pages};
-    apr_status_t status;
-    uint64_t generation;
-    struct mrc_buf buf;
+    struct draft draft = {.half = revocations->half[(generation + 1) & 1],
+                          .pages = revocations->pages};
+    struct mrc_bytes entries = view(revocations);
     size_t at = 0;
 
     *ret_found = false;
-    mrc_buf_init(&buf, SIZE_MAX);
-    generation = mrc_revocations_copy(revocations, &buf);
-    draft.half = revocations->half[(generation + 1) & 1];
-    while (!mrc_buf_error(&buf) && mrc_revocations_next(mrc_buf_bytes(&buf), &at, &old)) {
+    while (mrc_revocations_next(entries, &at, &old)) {
         bool is_it = memcmp(old.id, id, sizeof(old.id)) == 0;
 
         *ret_found = *ret_found || is_it;
@@ -181,13 +188,11 @@ static apr_status_t change(struct mrc_revocations *revocations, const unsigned c
     }
     if (entry)
         put_entry(&draft, entry);
-    if (!mrc_buf_error(&buf) && !draft.is_full) {
-        atomic_store(&header->words[(generation + 1) & 1], draft.words);
-        atomic_store(&header->generation, generation + 1);
-    }
-    status = mrc_buf_error(&buf) ? APR_ENOMEM : draft.is_full ? APR_ENOSPC : APR_SUCCESS;
-    mrc_buf_free(&buf);
-    return status;
+    if (draft.is_full)
+        return APR_ENOSPC;
+    atomic_store(&header->words[(generation + 1) & 1], draft.words);
+    atomic_store(&header->generation, generation + 1);
+    return APR_SUCCESS;
 }
 
 /* A writer that died has left nothing to repair. */
@@ -240,18 +245,12 @@ apr_status_t mrc_revocations_carry(struct mrc_revocations *from, struct mrc_revo
 {
     apr_status_t status = lock(from);
     struct mrc_revocation entry;
-    struct mrc_buf buf;
     size_t at = 0;
 
     if (status)
         return status;
-    mrc_buf_init(&buf, SIZE_MAX);
-    mrc_revocations_copy(from, &buf);
-    if (mrc_buf_error(&buf))
-        status = APR_ENOMEM;
-    while (!status && mrc_revocations_next(mrc_buf_bytes(&buf), &at, &entry))
+    while (!status && mrc_revocations_next(view(from), &at, &entry))
         status = mrc_revocations_add(to, &entry, INT64_MIN);
-    mrc_buf_free(&buf);
     if (status)
         mrc_revocations_release(from);
     else

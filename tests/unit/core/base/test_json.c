@@ -1,6 +1,9 @@
+#include <stdlib.h>
+
 #include "core/base/json.h"
 #include "core/base/json_pick.h"
 #include "core/base/json_scan.h"
+#include "failing_calls.h"
 #include "unit.h"
 
 static const struct mrc_json_pick inner[] = {{.name = "b"}, {.name = "type"}, {.name = NULL}};
@@ -249,6 +252,54 @@ START_TEST(agrees_with_the_parser)
 }
 END_TEST
 
+/* Strings, names and numbers for which the parser needs more memory than it begins with. */
+#define LONG_TEXTS                                                                                 \
+    "{\"a name of more than sixteen "                                                              \
+    "characters\":\"https://example.com/a/topic/of/many/characters\","                             \
+    "\"b\":[1767225600123456789,-1234567890.12345678901234,123456789012345678901234567890,"        \
+    "\"with \\\"escapes\\\", \\u00e9 and \\ud83d\\ude00, and a "                                   \
+    "line\\n\",true,null,0,-0,1.5,\"\"]}"
+
+static json_t *want;
+
+static bool parse_long_texts(void)
+{
+    json_t *got = NULL;
+    enum mrc_err err = mrc_json_parse(mrc_bytes_of(LONG_TEXTS), NULL, &got);
+    long left = fail_later();
+
+    ck_assert_int_eq(got == NULL, err != MRC_OK);
+    ck_assert(!got || json_equal(got, want));
+    json_decref(got);
+    fail_again(left);
+    return got != NULL;
+}
+
+static bool pick_long_texts(void)
+{
+    static const struct mrc_json_pick all[] = {
+        {.name = "a name of more than sixteen characters"}, {.name = "b"}, {.name = NULL}};
+    json_t *got = NULL;
+    enum mrc_err err = mrc_json_pick(mrc_bytes_of(LONG_TEXTS), all, NULL, &got);
+    long left = fail_later();
+
+    ck_assert_int_eq(got == NULL, err != MRC_OK);
+    ck_assert(!got || json_equal(got, want));
+    json_decref(got);
+    fail_again(left);
+    return got != NULL;
+}
+
+START_TEST(no_character_is_missing_without_memory)
+{
+    json_set_alloc_funcs(malloc, free); /* those of this program */
+    ck_assert_int_eq(mrc_json_parse(mrc_bytes_of(LONG_TEXTS), NULL, &want), MRC_OK);
+    fail_in_turn("parse", parse_long_texts, 30);
+    fail_in_turn("pick", pick_long_texts, 30);
+    json_decref(want);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("json");
@@ -259,6 +310,7 @@ int main(void)
     tcase_add_test(tcase, members_that_are_used_are_strict);
     tcase_add_test(tcase, the_whole_text_must_be_json);
     tcase_add_test(tcase, agrees_with_the_parser);
+    tcase_add_test(tcase, no_character_is_missing_without_memory);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

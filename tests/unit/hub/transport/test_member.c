@@ -220,22 +220,6 @@ static int die_after(void (*work)(void), unsigned steps)
     return 1;
 }
 
-static unsigned stride(unsigned steps)
-{
-    const char *env = getenv("MRC_CRASH_STRIDE");
-
-    if (env && *env)
-        steps = (unsigned)strtoul(env, NULL, 10);
-#ifdef __SANITIZE_ADDRESS__
-    steps *= 7;
-#endif
-#ifdef __SANITIZE_THREAD__
-    steps *= 37;
-#endif
-    ck_assert_uint_gt(steps, 0);
-    return steps;
-}
-
 static void take_two(void)
 {
     struct mrc_member member = lead();
@@ -262,7 +246,7 @@ static uint64_t newest_number(void)
 
 START_TEST(a_leader_dies_while_it_takes_entries)
 {
-    unsigned step = stride(251), steps = (unsigned)getpid() % step;
+    unsigned step = unit_crash_stride(251), steps = (unsigned)getpid() % step;
     uint64_t last = 0;
     int killed = 1;
 
@@ -318,7 +302,7 @@ START_TEST(a_leader_dies_while_it_learns_that_others_have_removed_the_machine)
     const struct mrc_roster_entry subscription = {.match = mrc_bytes_of("topic")};
     struct mrc_roster *roster = mrc_hub_roster(place.hub);
     struct mrc_roster_entry entry = {.type = 0};
-    unsigned step = stride(11);
+    unsigned step = unit_crash_stride(11);
     int killed = 1;
     uint32_t id;
 

@@ -1,6 +1,7 @@
 /*
  * A machine follows the log of the engine with each allocation failing in turn: what it could not
- * take comes again, so that its ring has every update once, and its list every subscription.
+ * take comes again, so that its ring has every update once, and its list every subscription. What
+ * threads ask the engine is answered, or they learn that it is not.
  */
 #include "core/base/buf.h"
 #include "core/protocol/update.h"
@@ -10,7 +11,11 @@
 #include "hub/transport/listed.h"
 #include "hub/transport/machines.h"
 #include "hub/transport/member.h"
+#include "hub/transport/query.h"
+#include "hub/transport/respond.h"
+#include "hub/transport/transport.h"
 #include "hub_unit.h"
+#include "store/base/status.h"
 #include "store/engine/entry.h"
 #include "store/engine/lookup.h"
 #include "store/engine/redis_unit.h"
@@ -86,6 +91,7 @@ static void set_up(void)
 static void tear_down(void)
 {
     mrc_redis_close(redis);
+    redis = NULL;
     mrc_hub_close(hub);
     mrc_hub_segment_close(segment);
     mrc_notify_close(notify);
@@ -240,6 +246,168 @@ START_TEST(a_log)
 }
 END_TEST
 
+/* ---- questions --------------------------------------------------------------------------------*/
+
+static struct mrc_query *query;
+
+/* Begins with a new connection, so that making it fails, too. */
+static void open_query(apr_pool_t **ret_pool)
+{
+    struct mrc_query_line *line;
+
+    ck_assert_int_eq(apr_pool_create(ret_pool, pool), APR_SUCCESS);
+    line = mrc_query_line_create(*ret_pool);
+    ck_assert_ptr_nonnull(line);
+    mrc_query_create(*ret_pool, line, hub);
+    query = mrc_hub_get_query(hub);
+}
+
+/* RUN, and whatever has failed, RUN once more. */
+static bool run_with_query(bool (*run)(void))
+{
+    long left = fail_later();
+    apr_pool_t *own;
+    bool is_done;
+
+    open_query(&own);
+    fail_again(left);
+    is_done = run();
+    left = fail_later();
+    ck_assert(is_done || run());
+    mrc_hub_set_query(hub, NULL);
+    apr_pool_destroy(own);
+    fail_again(left);
+    return is_done;
+}
+
+static bool is_good(apr_status_t status)
+{
+    ck_assert(!status || status == MRC_STATUS_UNREACHABLE || status == APR_ENOMEM);
+    return status == APR_SUCCESS;
+}
+
+static bool run_ask(void)
+{
+    const char *name = mrc_query_own_name(query);
+    struct mrc_buf answer;
+    bool is_done;
+
+    mrc_buf_init(&answer, SIZE_MAX);
+    is_done = is_good(mrc_query_ask(query, "*", "ab", mrc_bytes_of("question"))) &&
+              is_good(mrc_query_answer(query, "ab", mrc_bytes_of("a long answer of a machine"))) &&
+              is_good(mrc_query_get_answer(query, name, "ab", &answer)) && !mrc_buf_error(&answer);
+    if (is_done)
+        ck_assert_bytes_eq(mrc_buf_bytes(&answer), "a long answer of a machine");
+    mrc_buf_free(&answer);
+    return is_done;
+}
+
+static bool ask(void)
+{
+    return run_with_query(run_ask);
+}
+
+static bool count_member(void *ctx, struct mrc_bytes member)
+{
+    ck_assert_bytes_eq(member, "member");
+    (*(unsigned *)ctx)++;
+    return true;
+}
+
+/* The machines and the subscriptions of one of them. */
+static bool run_list(void)
+{
+    long left = fail_later();
+    const struct mrc_bytes none = {"", 0};
+    apr_array_header_t *names = apr_array_make(pool, 2, sizeof(const char *));
+    unsigned members = 0;
+    apr_status_t status;
+    size_t count = 7;
+
+    fail_again(left);
+    if (!is_good(mrc_query_machines(query, pool, names)))
+        return false;
+    ck_assert_int_eq(names->nelts, 0); /* none has reported itself */
+    status = mrc_query_subscriptions(query, "m2.1", none, none, count_member, &members, &count);
+    ck_assert_uint_eq(count, status ? 7 : 0);
+    ck_assert_uint_eq(members, 0);
+    return is_good(status);
+}
+
+static bool list(void)
+{
+    return run_with_query(run_list);
+}
+
+/* The subscriptions of a machine that another one has removed already: none is left. */
+static bool run_reap(void)
+{
+    const struct mrc_query_dead dead = {"m2.1", "1"};
+    const struct mrc_bytes members[] = {mrc_bytes_of("a"), mrc_bytes_of("b")};
+    const struct mrc_record ends[] = {{.payload = mrc_bytes_of("an end"), .id = mrc_bytes_of("e")},
+                                      {.payload = {"", 0}}};
+    uint64_t left = 7;
+    apr_status_t status = mrc_query_reap(query, &dead, members, ends, 2, &left);
+
+    ck_assert_uint_eq(left, status ? 7 : 0);
+    return is_good(status);
+}
+
+static bool reap(void)
+{
+    return run_with_query(run_reap);
+}
+
+START_TEST(questions)
+{
+    open_redis();
+    ck_assert(mrc_member_lead(&member) && mrc_member_join(&member, redis, 1, &error));
+    ck_assert(mrc_hub_transport_is_up(hub));
+    fail_in_turn("ask", ask, 2);
+    fail_in_turn("list", list, 2);
+    fail_in_turn("reap", reap, 2);
+    mrc_member_resign(&member);
+}
+END_TEST
+
+/* ---- threads ----------------------------------------------------------------------------------*/
+
+static bool respond(void *ctx, struct mrc_hub *of, struct mrc_bytes question,
+                    struct mrc_buf *ret_answer)
+{
+    return false;
+}
+
+static bool start_links(void)
+{
+    static const struct mrc_responder responder = {respond, NULL};
+    long left = fail_later(), before = alloc_bytes;
+    struct mrc_hub *const hubs[] = {hub, NULL};
+    struct mrc_transport *started = NULL;
+    apr_status_t status;
+    apr_pool_t *own;
+
+    ck_assert_int_eq(apr_pool_create(&own, pool), APR_SUCCESS);
+    fail_again(left);
+    status = mrc_transport_start(own, hubs, 1, notify, note_report, NULL, &responder, &started);
+    left = fail_later();
+    ck_assert_int_eq(started == NULL, status != APR_SUCCESS);
+    ck_assert(mrc_transport_stop(started));
+    if (started)
+        alloc_bytes = before; /* the threads have freed it */
+    mrc_hub_set_query(hub, NULL);
+    apr_pool_destroy(own);
+    fail_again(left);
+    return status == APR_SUCCESS;
+}
+
+START_TEST(threads)
+{
+    fail_in_turn_strictly("start", start_links, 2, 0);
+    few_descriptors_in_turn("descriptors", start_links, 2);
+}
+END_TEST
+
 /* ---- parts ------------------------------------------------------------------------------------*/
 
 static bool parse(void)
@@ -288,6 +456,8 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, a_log);
+    tcase_add_test(tcase, questions);
+    tcase_add_test(tcase, threads);
     tcase_add_test(tcase, parts);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

@@ -456,24 +456,9 @@ static uint64_t judge(int slot, uint64_t before, unsigned steps)
     return mrc_link_counter(shared_link);
 }
 
-static unsigned stride(void)
-{
-    const char *env = getenv("MRC_CRASH_STRIDE");
-    unsigned steps = env && *env ? (unsigned)strtoul(env, NULL, 10) : 2003;
-
-#ifdef __SANITIZE_ADDRESS__
-    steps *= 7;
-#endif
-#ifdef __SANITIZE_THREAD__
-    steps *= 37;
-#endif
-    ck_assert_uint_gt(steps, 0);
-    return steps;
-}
-
 START_TEST(a_leader_dies_at_every_instruction)
 {
-    unsigned step = stride(), steps = (unsigned)getpid() % step;
+    unsigned step = unit_crash_stride(2003), steps = (unsigned)getpid() % step;
     uint64_t before = 0;
     int killed = 1;
 

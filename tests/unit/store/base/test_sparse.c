@@ -158,17 +158,18 @@ END_TEST
 
 struct taker {
     struct place *place;
-    uint64_t from;
+    unsigned number; /* below 4 */
 };
 
 static void *take_all(void *data)
 {
     const struct taker *taker = data;
 
-    for (uint64_t at = taker->from; at + 10000 < taker->place->bytes; at += 4096) {
+    for (uint64_t at = (taker->number + 2) * UINT64_C(4096); at + 10000 < taker->place->bytes;
+         at += 4096) {
         ck_assert_int_eq(mrc_sparse_take(taker->place->pages, taker->place->base + at, 10000),
                          APR_SUCCESS);
-        taker->place->base[at + 9999] = 'x';
+        taker->place->base[at + 9996 + taker->number] = 'x'; /* no other thread writes there */
     }
     return NULL;
 }
@@ -181,8 +182,8 @@ START_TEST(simultaneous_callers_count_once)
     int status;
     pid_t pid = fork();
 
-    for (int i = 0; i < 4; i++) {
-        takers[i] = (struct taker){&place, (uint64_t)(i + 2) * 4096};
+    for (unsigned i = 0; i < 4; i++) {
+        takers[i] = (struct taker){&place, i};
         pthread_create(&threads[i], NULL, take_all, &takers[i]);
     }
     for (int i = 0; i < 4; i++)

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <sys/wait.h>
 
+#include "failing_alloc.h"
 #include "store/documents/layout.h"
 #include "store_unit.h"
 
@@ -102,6 +103,19 @@ START_TEST(a_reload_keeps_versions)
     assert_holds(new, 1, 1, "b2");
     assert_holds(new, 2, 1, "fresh");
     assert_holds(old, 0, 1, "first");
+}
+END_TEST
+
+START_TEST(a_reload_without_memory_keeps_versions)
+{
+    apr_pool_t *pool = store_pool();
+    struct mrc_documents *old = make(pool, pair, 2), *new = make(pool, pair + 1, 1);
+
+    mrc_documents_write(old, 1, mrc_bytes_of("keys of b"));
+    alloc_left = 0;
+    mrc_documents_carry(old, new);
+    alloc_left = -1;
+    assert_holds(new, 0, 1, "keys of b");
 }
 END_TEST
 
@@ -229,6 +243,7 @@ int main(void)
     tcase_add_test(tcase, has_versions);
     tcase_add_test(tcase, refuses_one_byte_too_many);
     tcase_add_test(tcase, a_reload_keeps_versions);
+    tcase_add_test(tcase, a_reload_without_memory_keeps_versions);
     tcase_add_test(tcase, a_dead_leader_is_replaced);
     tcase_add_test(tcase, counts_requests_and_attempts);
     tcase_add_test(tcase, a_text_is_logged_once);

@@ -526,7 +526,7 @@ END_TEST
 static int claim_many(struct mrc_memory *memory)
 {
     struct mrc_memory_hub *hubs[8];
-    char name[20];
+    char name[32];
     size_t place;
 
     for (int i = 0; i < 8; i++)
@@ -648,7 +648,7 @@ START_TEST(a_reload_gives_idle_hubs_to_other_sites)
     struct mrc_memory *memory = open_memory(dir);
     size_t places[8], place, moved = 8, other;
     struct mrc_hub_segment *hub;
-    char name[20], moved_name[20], other_name[20];
+    char name[32], moved_name[20], other_name[20];
     struct child child;
 
     for (int i = 0; i < 8; i++)

@@ -760,7 +760,7 @@ START_TEST(a_full_disk_is_an_error_of_one_publication)
     /* There is no room for the first pages of a hub. */
     shapes[0] = shape("c", 10000);
     for (int i = 0; i < 16; i++) {
-        char name[10];
+        char name[20];
         int fd;
 
         snprintf(name, sizeof(name), "fill-%d", i);

@@ -254,9 +254,7 @@ static void judge(struct mrc_link *link, unsigned steps)
 
 START_TEST(a_leader_dies_at_every_instruction)
 {
-    const char *env = getenv("MRC_CRASH_STRIDE");
-    unsigned step = env && *env ? (unsigned)strtoul(env, NULL, 10) : 13;
-    unsigned steps = (unsigned)getpid() % step;
+    unsigned step = unit_crash_stride(13), steps = (unsigned)getpid() % step;
     int killed = 1;
 
     for (; killed == 1; steps += step) {
@@ -343,12 +341,9 @@ START_TEST(a_leader_dies_while_it_moves)
         work_fn *work;
         void (*judge)(const struct mrc_link_position *got, unsigned steps);
     } moves[] = {{go_back, judge_going_back}, {begin_anew, judge_beginning}};
-    unsigned step = 1;
+    unsigned step = unit_crash_stride(1);
     int killed = 1;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    step = 23;
-#endif
     for (unsigned steps = 0; killed == 1; steps += step) {
         struct mrc_link *link = make();
         struct mrc_link_position got;

@@ -530,25 +530,10 @@ static void judge(unsigned steps)
     ck_assert_uint_eq(listed(), 1);
 }
 
-static unsigned stride(void)
-{
-    const char *env = getenv("MRC_CRASH_STRIDE");
-    unsigned steps = env && *env ? (unsigned)strtoul(env, NULL, 10) : 61;
-
-#ifdef __SANITIZE_ADDRESS__
-    steps *= 7;
-#endif
-#ifdef __SANITIZE_THREAD__
-    steps *= 37;
-#endif
-    ck_assert_uint_gt(steps, 0);
-    return steps;
-}
-
 /* Lets processes die in WORK, one after the other. PREPARED: the victim has an entry already. */
 static void die_everywhere(void (*work)(void), bool prepared)
 {
-    unsigned step = stride(), steps = (unsigned)getpid() % step;
+    unsigned step = unit_crash_stride(61), steps = (unsigned)getpid() % step;
     uint32_t other = add(1, 100, 0, 'o', false);
     int killed = 1;
 

@@ -258,19 +258,9 @@ START_TEST(dies_at_every_instruction)
 {
     apr_pool_t *pool = store_pool();
     const struct mrc_ring_bounds bounds = {.count = 0};
-    const char *env = getenv("MRC_CRASH_STRIDE");
-    unsigned stride = env && *env ? (unsigned)strtoul(env, NULL, 10) : 61;
-    unsigned steps;
+    unsigned stride = unit_crash_stride(61), steps = (unsigned)getpid() % stride;
     int killed = 1;
 
-#ifdef __SANITIZE_ADDRESS__
-    stride *= 7; /* an append has many more instructions */
-#endif
-#ifdef __SANITIZE_THREAD__
-    stride *= 37;
-#endif
-    ck_assert_uint_gt(stride, 0);
-    steps = (unsigned)getpid() % stride;
     crash.region = store_shared(mrc_ring_region_bytes(CAPACITY));
     crash.index = store_shared(mrc_ring_index_bytes(BUCKETS));
     open_file();
