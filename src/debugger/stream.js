@@ -1,12 +1,16 @@
 // A stream of events that can send an Authorization header, which EventSource cannot. It reconnects by itself,
 // as EventSource does.
 
+// The type of events that only tell the cursor, to browsers whose EventSource keeps no other ids.
+const POSITION = 'mercure-position';
+
 // Parses text into events (HTML Standard, "Interpreting an event stream").
 export class Parser {
   #rest = '';
   #first = true;
   #fields = {data: [], type: ''};
   lastId = '';
+  keptId = ''; // the same up to the last whole block
   retry = null;
 
   constructor(onEvent, onComment) {
@@ -46,6 +50,7 @@ export class Parser {
   #dispatch() {
     const {data, type} = this.#fields;
     this.#fields = {data: [], type: ''};
+    this.keptId = this.lastId;
     if (data.length) this.onEvent({id: this.lastId, type: type || 'message', data: data.join('\n')});
   }
 }
@@ -145,7 +150,7 @@ export class Stream {
     const parser = new Parser(
       (event) => {
         if (event.id) this.cursor = event.id;
-        this.on.event(event);
+        if (event.type !== POSITION) this.on.event(event);
       },
       () => this.on.comment());
     this.#isOpen = true;
@@ -155,6 +160,7 @@ export class Stream {
       if (done) break;
       this.on.bytes(value.length);
       parser.feed(decoder.decode(value, {stream: true}));
+      if (parser.keptId) this.cursor = parser.keptId;
     }
     if (!this.#stopped) this.on.note('The hub ended the stream; reconnecting with the last event id.');
     return parser.retry;

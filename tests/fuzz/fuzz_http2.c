@@ -32,7 +32,7 @@
 #include "httpd/http2/input.h"
 #include "httpd/http2/output.h"
 #include "httpd/http2/session.h"
-#include "hub/base/clock.h"
+#include "store/base/clock.h"
 
 #define JOBS_MAX    512
 #define STREAMS_MAX 128 /* of the model */

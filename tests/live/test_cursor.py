@@ -87,6 +87,21 @@ def test_a_stream_begins_with_its_position(httpd, tls):
     assert head.header("Mercure-Last-Event-ID") == position
 
 
+@pytest.mark.mpm("event")
+@pytest.mark.parametrize("agent,is_event", [
+    ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", True),
+    ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Safari/605.1.15", True),
+    ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36", False),
+], ids=["firefox", "webkit", "chromium"])
+def test_browsers_that_keep_only_ids_of_events_get_positions_as_events(httpd, agent, is_event):
+    """At the beginning of a stream, and in place of heartbeats."""
+    httpd.start(hub("MercureHeartbeat 1"))
+    with httpd.subscribe([("match", TOPIC)], BROWSER | {"User-Agent": agent}) as stream:
+        for _ in range(2):
+            next_position(stream)
+        assert stream.parser.position_events == 2 * is_event and not stream.parser.events
+
+
 @pytest.mark.sanitize
 @each_carrier
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])

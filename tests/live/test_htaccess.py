@@ -8,6 +8,7 @@ import os
 import random
 import re
 import shutil
+import subprocess
 import threading
 import time
 
@@ -324,6 +325,73 @@ def test_site_on_a_file_system_that_hangs(httpd, sites):
             assert len(file_system.waiting) == 1
         assert first.read_response().status == 500
     sites.key("a")
+    sites.wait("a", 200)
+
+
+@contextlib.contextmanager
+def few_descriptors(pid, free):
+    """Process PID has only FREE descriptors left meanwhile."""
+    def limit(soft):
+        subprocess.run(["prlimit", "--pid", str(pid), f"--nofile={soft}:"], check=True,
+                       **({"user": "www-data", "group": "www-data"} if os.getuid() == 0 else {}))
+
+    used = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+    limit(min(set(range(len(used) + 1)) - used) + free)
+    try:
+        yield
+    finally:
+        limit(1000)
+
+
+@pytest.mark.skipif(not shutil.which("prlimit"), reason="no prlimit")
+@pytest.mark.parametrize("free", (0, 1), ids=("file", "key file"))
+def test_lack_of_descriptors_passes(httpd, sites, free):
+    """A file that has changed and cannot be read now is no mistake: 503, until it can. A file that has not changed counts."""
+    sites.write("a", KEYS["a"], file="secret")
+    sites.write("a", f"MercureKey {token.ISSUER} HS256 file:secret\n")
+    sites.key("b")
+    httpd.sizing = ONE_CHILD
+    httpd.start("MaxKeepAliveRequests 0\n" + sites.config())
+    child, = httpd.children()
+
+    def publish(name, key, conn):
+        headers = {"Authorization": f"Bearer {sites.token(name, KEYS[key])}",
+                   "Content-Type": "application/x-www-form-urlencoded"}
+        return conn.request("POST", PATH, headers, "topic=x&data=y", host=f"{name}.example")
+
+    def is_settled():  # a file that has just changed is read again
+        changed = os.stat(sites.path("b", "htdocs/.htaccess")).st_ctime
+        return sites.publish("b") == 200 and time.time() > changed + 3
+
+    httpd.expect_log("MRC0503: the hub .* cannot be read: Too many open files")
+    wait_until(is_settled, what="the file of the other site read for good")
+    with contextlib.ExitStack() as stack:
+        # No new connection can come then, and an answer of 503 ends one.
+        first, second, third = (stack.enter_context(httpd.connect()) for _ in range(3))
+        for conn in (first, second, third):
+            assert publish("a", "a", conn).status == 200
+        with few_descriptors(child, free):
+            sites.write("a", KEYS["b"], file="secret")
+            answer = wait_until(lambda: (answer := publish("a", "a", first)).status != 200 and answer,
+                                what="the change noticed")
+            assert answer.status == 503 and answer.header("Retry-After"), answer
+            assert publish("a", "b", second).status == 503
+            assert publish("b", "b", third).status == 200
+    assert sites.publish("a", key=KEYS["b"]) == 200 and sites.publish("a") == 401
+
+
+def test_file_that_becomes_readable_without_a_change(httpd, sites):
+    """A key file behind a link, until the folder itself is moved there."""
+    sites.write("a", KEYS["a"], file="moved/secret")
+    os.symlink("moved", sites.path("a", "keys"))
+    sites.write("a", f"MercureKey {token.ISSUER} HS256 file:keys/secret\n")
+    httpd.expect_log("MRC0501: .*a symbolic link leads to it")
+    httpd.start(sites.config())
+    changed = os.stat(sites.path("a", "moved/secret")).st_ctime
+    wait_until(lambda: sites.publish("a") == 500 and time.time() > changed + 3, what="the link read for good")
+    os.remove(sites.path("a", "keys"))
+    os.rename(sites.path("a", "moved"), sites.path("a", "keys"))
+    assert os.stat(sites.path("a", "keys/secret")).st_ctime == changed
     sites.wait("a", 200)
 
 

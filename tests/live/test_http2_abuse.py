@@ -137,6 +137,9 @@ FLOODS = {
     "rapid_reset": lambda raw, i: b"".join(
         raw.request(2 * (i * 100 + k) + 1) + frame(RST_STREAM, stream=2 * (i * 100 + k) + 1, payload=struct.pack(">I", 8))
         for k in range(100)),
+    # Nobody has such a method, so the server resets the request.
+    "long_method": lambda raw, i: b"".join(
+        raw.request(stream, method="M" * 101) for stream in range(200 * i + 1, 200 * i + 201, 2)),
     # The fields after the body are no request.
     "rapid_reset_after_trailers": lambda raw, i: b"".join(
         raw.request(stream, method="POST", flags=END_HEADERS) +
@@ -149,7 +152,7 @@ FLOODS = {
 @pytest.mark.parametrize("kind", FLOODS)
 def test_flood(httpd, kind):
     httpd.expect_log("MRC130[12]", required=False)
-    port = start(httpd)
+    port = start(httpd, "LimitRequestLine 100")
     flood(port, FLOODS[kind])
     wait_until(lambda: number(httpd, "BusyWorkers") <= 1, what="idle workers")
 
@@ -168,6 +171,23 @@ def test_field_that_http_does_not_allow(httpd, field):
             raw.read(0.2)
         assert [(kind, payload) for kind, _, stream, payload in raw.frames if stream == 1] == \
             [(RST_STREAM, struct.pack(">I", PROTOCOL_ERROR))]
+
+
+@pytest.mark.parametrize("host", [":authority", "host"])
+@pytest.mark.parametrize("path", ["/page.html", "http://localhost/page.html", "@localhost/page.html", ":80/page.html",
+                                  "page.html", "*"])
+def test_scheme_that_is_not_http(httpd, host, path):
+    """Of such a request, nghttp2 does not check the path."""
+    port = start(httpd)
+    with Raw(port) as raw:
+        block = sorted([(":method", "GET"), (":path", path), (":scheme", "ftp"), (host, "localhost")])
+        raw.send(frame(HEADERS, END_STREAM | END_HEADERS, 1, raw.encoder.encode(block)))
+        end = time.monotonic() + DEADLINE
+        while not any(stream == 1 for *_, stream, _ in raw.frames):
+            assert time.monotonic() < end and not raw.closed
+            raw.read(0.2)
+        fields = next(payload for kind, _, stream, payload in raw.frames if (kind, stream) == (HEADERS, 1))
+        assert dict(hpack.Decoder().decode(fields))[":status"] == "400"
 
 
 def test_requests_that_are_reset_before_a_thread_is_free(httpd):
@@ -448,6 +468,29 @@ def test_memory_of_a_child_is_limited(httpd):
             raw.sock.close()
         other.wait(lambda: page.ended, "the page")
         assert not page.reset and page.body == b"page"
+
+
+def anonymous_mb(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("RssAnon")) / 1024
+
+
+def test_field_that_comes_many_times(httpd):
+    """600 fields of one byte each on the wire become one of 60 KB, and no more than that is copied."""
+    httpd.sizing = ONE_CHILD
+    port = start(httpd, "LimitRequestFieldSize 65536", timeout=300)
+    with Raw(port) as raw, Http2(port) as other:
+        assert other.request("/page.html").body == b"page"
+        child, = httpd.children()
+        before = anonymous_mb(child)
+        fields = [("expect", "100-continue"), *[("x-field", "v" * 100)] * 500, *[("cookie", "c" * 100)] * 80]
+        for stream in range(1, 41, 2):
+            raw.send(raw.request(stream, method="POST", flags=END_HEADERS, extra=fields))
+        end = time.monotonic() + DEADLINE
+        while sum(kind == HEADERS for kind, *_ in raw.frames) < 20:  # 100: a thread waits for the body
+            assert time.monotonic() < end and not raw.closed
+            raw.read(0.2)
+        assert anonymous_mb(child) - before < 40
 
 
 @pytest.mark.parametrize("count,status", [(9, "200"), (10, "431")])

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from env import firefox
+from env import firefox, webkit
 from env.hub import PATH, hub
 from env.token import publisher
 from env.wait import DEADLINE, wait_until
@@ -20,7 +20,8 @@ def start(httpd, tls=True, *directives):
     httpd.write("htdocs/index.html", "<!doctype html><link rel=icon href='data:,'><title>page</title>\n")
     port = httpd.add_port()
     httpd.start("Protocols h2 h2c http/1.1\nDirectoryIndex index.html\n" + STATUS + httpd.vhost(
-        "MercureHttp2 On", f"DocumentRoot {httpd.docroot}", hub(*directives), port=port, tls=tls))
+        "MercureHttp2 On", f"DocumentRoot {httpd.docroot}", 'CustomLog logs/requests.log "%q %{Last-Event-ID}i"', hub(*directives),
+        port=port, tls=tls))
     return port
 
 
@@ -44,9 +45,15 @@ window.source.onmessage = ({data}) => window.events.push(data);
 """
 
 
-@pytest.mark.skipif(not firefox.PROGRAM, reason="Debian's firefox-esr is not installed")
+BROWSERS = [
+    pytest.param(firefox.Firefox, marks=pytest.mark.skipif(not firefox.PROGRAM, reason="Debian's firefox-esr is not installed")),
+    pytest.param(webkit.WebKit, marks=pytest.mark.skipif(not webkit.PROGRAM, reason="webkit2gtk-driver or xvfb is not installed")),
+]
+
+
 @pytest.mark.soak
-def test_tabs_of_firefox(httpd):
+@pytest.mark.parametrize("program", BROWSERS, ids=["firefox", "webkit"])
+def test_tabs_of_other_browsers(httpd, program):
     port = start(httpd)
     base, sent, begun = f"https://localhost:{port}/", [], {}
 
@@ -57,22 +64,36 @@ def test_tabs_of_firefox(httpd):
     def are_complete(browser):
         return all(browser.run(tab, "return window.events;") == sent[first:] for tab, first in begun.items())
 
-    with firefox.Firefox(httpd.path("firefox")) as browser:
+    def listen(browser, tab):
+        browser.run(tab, LISTEN, f"https://localhost:{port}{PATH}?match={TOPIC}")
+        begun[tab] = len(sent)
+
+    with program(httpd.path("browser")) as browser:
         for count in (1, 8, 30):
             while len(begun) < count:
-                tab = browser.open(base)
-                browser.run(tab, LISTEN, f"https://localhost:{port}{PATH}?match={TOPIC}")
-                begun[tab] = len(sent)
+                listen(browser, browser.open(base))
             wait_until(lambda: all(browser.run(tab, "return window.opens;") == 1 for tab in begun), what=f"{count} open streams")
             assert {browser.run(tab, "return performance.getEntriesByType('navigation')[0].nextHopProtocol;")
                     for tab in begun} == {"h2"}
             for i in range(5):
                 publish(f"{count}/{i}")
             wait_until(lambda: are_complete(browser), what=f"the updates in {count} tabs")
+        # A stream that has had no event: only its position tells the hub where it resumes.
+        browser.run(list(begun)[1], "window.quiet = new EventSource(arguments[0]);", f"https://localhost:{port}{PATH}?match=quiet")
+        wait_subscribers(httpd, 31)
         httpd.graceful()
         publish("after the reload")
         wait_until(lambda: are_complete(browser), what="the update after the reload")
+        wait_subscribers(httpd, 31)
+        for tab in list(begun)[::3]:
+            browser.load(tab, base)
+            listen(browser, tab)
+            wait_until(lambda: browser.run(tab, "return window.opens;") == 1, what="the stream of a page that was loaded again")
+        wait_subscribers(httpd, 31)
+        publish("after pages were loaded again")
+        wait_until(lambda: are_complete(browser), what="the last update")
     wait_subscribers(httpd, 0)
+    wait_until(lambda: any(line.startswith("?match=quiet #") for line in httpd.lines("logs/requests.log")), what="the position")
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["h2c", "h2"])

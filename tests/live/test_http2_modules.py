@@ -284,13 +284,16 @@ def test_name_of_the_client_certificate_as_user(httpd):
 
 
 @pytest.mark.skipif("MERCURE_LD_PRELOAD" in os.environ, reason="a sanitizer is preloaded")
-def test_requests_look_up_names_at_the_same_time(httpd, monkeypatch):
-    """Each has an address of its own, in whose memory APR keeps the name."""
+@pytest.mark.parametrize("proxy", [b"", b"PROXY TCP4 192.0.2.7 192.0.2.1 1234 80\r\n", b"PROXY UNKNOWN 192.0.2.7 192.0.2.1 1234 80\r\n"],
+                         ids=["direct", "proxy", "proxy_without_address"])
+def test_requests_look_up_names_at_the_same_time(httpd, monkeypatch, proxy):
+    """Each has an address of its own, in whose memory APR keeps the name; that of the PROXY protocol is one for all."""
     library = httpd.path("names.so")
     subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", library, f"{HERE}/env/names.c"], check=True)
     monkeypatch.setenv("MERCURE_LD_PRELOAD", library)
-    port = start(httpd, "HostnameLookups On", 'Header set X-Name "expr=%{REMOTE_HOST}"')
-    with Http2(port) as conn:
+    port = start(httpd, "HostnameLookups On", 'Header set X-Name "expr=%{REMOTE_HOST}"',
+                 *["RemoteIPProxyProtocol On"][:len(proxy)], modules=("remoteip",))
+    with Http2(port, opening=proxy) as conn:
         pages = conn.open_all(2, "/page.html")
         conn.wait(lambda: all(page.ended for page in pages), "the answers")
         assert [page.headers["x-name"] for page in pages] == ["own.example"] * 2

@@ -543,7 +543,10 @@ def test_hub_starts_serves_and_ends_cleanly(env, folder, command, signum):
         status, _, stderr = launch({**env, "MERCURE_LISTEN_ADDR": f"127.0.0.1:{other}"})
         assert status == 2 and "mercure-hub: MERCURE_DATA_DIR: " in stderr, stderr
         release_port(other)
-        assert http.request(port, "GET", "/index.html").text == "hello"
+        page = http.request(port, "GET", "/index.html")
+        assert page.text == "hello" and page.header("Upgrade") is None
+        with Http2(port) as conn:  # as a proxy that ends TLS may do
+            assert conn.request("/index.html").body == b"hello"
         assert http.request(port, "PUT", HUB).status == 405
         assert http.request(port, "GET", f"{HUB}/debug/").status == 200
         for path in ("/health", "/health/ready", "/healthz", "/healthz/live"):

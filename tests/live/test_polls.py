@@ -50,6 +50,14 @@ def full_server(httpd, mpm):
         stream.close()
 
 
+def test_a_browser_that_keeps_only_ids_of_events_polls(full):
+    httpd = full()
+    for agent, is_event in (("Gecko/20100101 Firefox/140.0", True), ("curl/8", False)):
+        with httpd.subscribe([("match", TOPIC)], BROWSER | {"User-Agent": agent}) as stream:
+            assert stream.wait_end() and stream.parser.positions == ["earliest"]
+            assert stream.parser.position_events == is_event and not stream.parser.events
+
+
 @pytest.mark.sanitize
 @pytest.mark.parametrize("cursor", ["", "MercureCursor Off"], ids=["auto", "off"])
 def test_a_refused_stream_is_a_poll(full, mpm, cursor):

@@ -174,6 +174,10 @@ END
     if [ -n "$tls" ]; then
         echo 'SSLSessionCache none'
         echo 'Protocols h2 http/1.1'
+    else
+        # For proxies that end TLS and speak HTTP/2 to the hub. In this order, httpd does not announce an upgrade,
+        # which some proxies pass on to browsers.
+        echo 'Protocols http/1.1 h2c'
     fi
     if [ "$(id -u)" = 0 ]; then
         cat <<END

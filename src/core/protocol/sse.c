@@ -83,6 +83,14 @@ void mrc_sse_add_id(struct mrc_buf *buf, struct mrc_bytes id)
     mrc_buf_add_char(buf, '\n');
 }
 
+void mrc_sse_add_id_event(struct mrc_buf *buf, struct mrc_bytes id)
+{
+    add_field(buf, "event", mrc_bytes_of(MRC_SSE_ID_TYPE));
+    add_field(buf, "id", id);
+    add_data(buf, mrc_bytes_of(""));
+    mrc_buf_add_char(buf, '\n');
+}
+
 void mrc_sse_add_retry(struct mrc_buf *buf, unsigned retry_ms)
 {
     mrc_buf_printf(buf, "retry: %u\n\n", retry_ms);

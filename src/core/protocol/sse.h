@@ -21,10 +21,18 @@ void mrc_sse_add_event(struct mrc_buf *buf, const struct mrc_update *update);
 void mrc_sse_add_comment(struct mrc_buf *buf);
 
 /*
- * Appends an event that only sets the last event id of the client to ID, which holds no line ends.
- * Browsers dispatch no event for it; other clients may.
+ * Appends a block that only sets the last event id of the client to ID, which holds no line ends.
+ * By the standard, browsers keep the id and dispatch no event; other clients may dispatch one.
  */
 void mrc_sse_add_id(struct mrc_buf *buf, struct mrc_bytes id);
+
+/*
+ * The same for a browser that does not follow the standard in this, and keeps only ids of events
+ * that it dispatches: an event without data, of a type that no page listens to.
+ */
+#define MRC_SSE_ID_TYPE "mercure-position"
+
+void mrc_sse_add_id_event(struct mrc_buf *buf, struct mrc_bytes id);
 
 /* Appends an event that only sets the time after which the client reconnects. */
 void mrc_sse_add_retry(struct mrc_buf *buf, unsigned retry_ms);

@@ -372,14 +372,20 @@ int mrc_authorize_again(request_rec *r, const struct mrc_claim *claim, enum mrc_
     const char *subject = mrc_token_get_subject(*token);
     struct mrc_quote issuer_quote, subject_quote;
 
-    if (hub && role == MRC_ROLE_PUBLISHER && !mrc_revocation_wait(hub)) {
+    /* A hub that is opened a moment later may have revoked the token. */
+    if (!hub) {
+        mrc_token_unref(*token);
+        *token = NULL;
+        return mrc_answer_later(r, "this server process does not serve the hub now: try again");
+    }
+    if (role == MRC_ROLE_PUBLISHER && !mrc_revocation_wait(hub)) {
         mrc_token_unref(*token);
         *token = NULL;
         return mrc_answer_later(r,
                                 "this server does not know yet which tokens are revoked, because "
                                 "it has no connection with its Redis server: try again");
     }
-    if (!hub || !mrc_revocation_has(hub, *token, apr_time_now()))
+    if (!mrc_revocation_has(hub, *token, apr_time_now()))
         return DECLINED;
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
                   "MRC0605: hub %s refuses a token: issuer %s, sub %s: an operator has revoked it",

@@ -23,7 +23,6 @@
 #include "httpd/tls/socket_bio.h"
 #include "httpd/tls/ssl.h"
 #include "httpd/tls/takeover.h"
-#include "hub/base/clock.h"
 #include "hub/base/event.h"
 #include "hub/base/heap.h"
 #include "hub/base/prefetch.h"
@@ -34,6 +33,7 @@
 #include "hub/stream/dispatcher.h"
 #include "hub/stream/stream.h"
 #include "hub/subscriber/subscriber.h"
+#include "store/base/clock.h"
 
 APLOG_USE_MODULE(mercure);
 

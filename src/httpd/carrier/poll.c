@@ -5,9 +5,9 @@
 
 #include "core/base/buf.h"
 #include "httpd/answer/answer.h"
-#include "hub/base/clock.h"
 #include "hub/hub/hub.h"
 #include "hub/subscriber/subscriber.h"
+#include "store/base/clock.h"
 
 /* A poll reads for at most this long: matching may be costly. The next poll continues there. */
 #define POLL_US ((int64_t)500 * 1000)
@@ -62,14 +62,14 @@ int mrc_poll_answer(request_rec *r, struct mrc_subscriber *subscriber, const cha
     return status;
 }
 
-void mrc_poll_add_newest(request_rec *r, struct mrc_hub *hub)
+void mrc_poll_add_newest(request_rec *r, struct mrc_hub *hub, bool as_event)
 {
     struct mrc_buf events;
 
     if (!mrc_answer_is_stream(r))
         return;
     mrc_buf_init(&events, SIZE_MAX);
-    mrc_subscriber_add_newest_position(hub, apr_time_now(), &events);
+    mrc_subscriber_add_newest_position(hub, apr_time_now(), as_event, &events);
     send_events(r, &events);
     mrc_buf_free(&events);
 }

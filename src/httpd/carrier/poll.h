@@ -16,6 +16,8 @@
 #ifndef MRC_HTTPD_CARRIER_POLL_H
 #define MRC_HTTPD_CARRIER_POLL_H
 
+#include <stdbool.h>
+
 #include "httpd.h"
 
 struct mrc_hub;
@@ -30,8 +32,9 @@ int mrc_poll_answer(request_rec *r, struct mrc_subscriber *subscriber, const cha
 
 /*
  * After mrc_answer_later(): if the answer is a stream, adds the newest position of HUB, for a
- * client without a cursor whose subscription is not known.
+ * client without a cursor whose subscription is not known. AS_EVENT: in the form of
+ * mrc_sse_add_id_event() (core/protocol/sse.h).
  */
-void mrc_poll_add_newest(request_rec *r, struct mrc_hub *hub);
+void mrc_poll_add_newest(request_rec *r, struct mrc_hub *hub, bool as_event);
 
 #endif

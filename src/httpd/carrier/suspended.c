@@ -25,7 +25,6 @@
 #include "httpd/log/hooks.h"
 #include "httpd/log/record.h"
 #include "httpd/log/stream_end.h"
-#include "hub/base/clock.h"
 #include "hub/base/event.h"
 #include "hub/base/prefetch.h"
 #include "hub/child/child.h"
@@ -35,6 +34,7 @@
 #include "hub/stream/dispatcher.h"
 #include "hub/stream/stream.h"
 #include "hub/subscriber/subscriber.h"
+#include "store/base/clock.h"
 
 /* After this time since the hand-over, the worker has certainly finished with the connection. */
 #define WORKER_DONE_US ((int64_t)1000 * 1000)

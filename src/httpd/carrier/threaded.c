@@ -23,7 +23,6 @@
 #include "httpd/carrier/stream_head.h"
 #include "httpd/child/this_child.h"
 #include "httpd/log/stream_end.h"
-#include "hub/base/clock.h"
 #include "hub/child/child.h"
 #include "hub/control/order.h"
 #include "hub/control/orders.h"
@@ -33,6 +32,7 @@
 #include "hub/stream/stream.h"
 #include "hub/stream/waiters.h"
 #include "hub/subscriber/subscriber.h"
+#include "store/base/clock.h"
 #include "store/base/status.h"
 #include "store/ring/ring.h"
 

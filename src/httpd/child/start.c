@@ -1,10 +1,14 @@
 #include "httpd/child/start.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <unistd.h>
 
 #include "ap_mpm.h"
+#include "apr_allocator.h"
 #include "apr_general.h"
+#include "apr_thread_mutex.h"
 #include "http_config.h"
 #include "http_log.h"
 #include "http_main.h"
@@ -12,6 +16,7 @@
 #include "core/base/interned.h"
 #include "core/token/cache.h"
 #include "httpd/base/module.h"
+#include "httpd/base/pool.h"
 #include "httpd/child/keys.h"
 #include "httpd/child/links.h"
 #include "httpd/child/this_child.h"
@@ -20,18 +25,34 @@
 #include "httpd/config/spec.h"
 #include "httpd/htaccess/cache.h"
 #include "httpd/htaccess/lookup.h"
+#include "hub/base/thread.h"
 #include "hub/child/child.h"
 #include "hub/child/jobs.h"
 #include "hub/hub/hub.h"
 #include "hub/keys/keeper.h"
 #include "hub/stream/waiters.h"
 #include "hub/transport/transport.h"
+#include "store/base/clock.h"
 #include "store/memory/memory.h"
 
 APLOG_USE_MODULE(mercure);
 
 /* The number of verified access tokens in the cache of a child. */
 #define TOKENS_MAX 10000
+
+/* The pause between two attempts to start, and between two reports of a failure. */
+#define RETRY_US  ((int64_t)1000 * 1000)
+#define REPORT_US ((int64_t)60 * 1000 * 1000)
+
+struct mrc_start {
+    server_rec *main_server;
+    struct mrc_memory *memory;
+    struct mrc_this_child *state;
+    _Atomic int64_t tried_us; /* when the last attempt began */
+    pthread_mutex_t lock;     /* of an attempt, and of what is below */
+    int64_t reported_us;      /* 0: never */
+    bool is_over;             /* there will be no more attempts */
+};
 
 void mrc_start_leave_at_once(void)
 {
@@ -42,6 +63,14 @@ void mrc_start_leave_at_once(void)
     _exit(0);
 }
 
+/* No request has begun to start the child, or will. */
+static void end_attempts(struct mrc_start *start)
+{
+    pthread_mutex_lock(&start->lock);
+    start->is_over = true;
+    pthread_mutex_unlock(&start->lock);
+}
+
 static apr_status_t stop_child(void *data)
 {
     const struct mrc_this_child *state = data;
@@ -49,6 +78,9 @@ static apr_status_t stop_child(void *data)
 
     if (state->pid != getpid())
         return APR_SUCCESS; /* forked: the child goes on, and has the threads */
+    end_attempts(state->start);
+    if (!atomic_load(&state->is_started))
+        return APR_SUCCESS;
     mrc_waiter_close(state->forked_waiter);
     have_ended = mrc_keeper_stop(state->keeper);
     have_ended &= mrc_child_stop(state->child);
@@ -144,52 +176,152 @@ static apr_status_t start_parts(apr_pool_t *pchild, server_rec *main_server,
     return status;
 }
 
-/* Undoes start_parts(), which failed with STATUS. */
-static void give_up(server_rec *main_server, struct mrc_memory *memory,
-                    struct mrc_this_child *state, apr_status_t status)
+static void report_failure(struct mrc_start *start, apr_status_t status)
 {
+    int64_t now_us = mrc_clock_us();
+
+    if (start->reported_us && now_us - start->reported_us < REPORT_US)
+        return;
+    start->reported_us = now_us;
+    if (status == APR_ENOSPC)
+        ap_log_error(
+            APLOG_MARK, APLOG_ERR, 0, start->main_server,
+            "MRC0216: this child serves no hub, because all %u slots for children are taken: too "
+            "many old children have not ended yet",
+            mrc_control_nslots(mrc_memory_control(start->memory)));
+    else
+        ap_log_error(APLOG_MARK, APLOG_ERR, status, start->main_server,
+                     "MRC0217: this child serves no hub, because it could not start its hubs");
+}
+
+/* Undoes start_parts(), which failed with STATUS. */
+static void give_up(struct mrc_start *start, apr_status_t status)
+{
+    struct mrc_this_child *state = start->state;
+    bool have_ended = true;
+
     if (state->child)
-        mrc_child_stop(state->child);
-    mrc_transport_stop(state->transport);
-    mrc_keeper_stop(state->keeper);
-    mrc_jobs_stop(state->jobs);
+        have_ended &= mrc_child_stop(state->child);
+    have_ended &= mrc_transport_stop(state->transport);
+    have_ended &= mrc_keeper_stop(state->keeper);
+    have_ended &= mrc_jobs_stop(state->jobs);
     mrc_token_cache_free(state->tokens);
     mrc_interned_table_free(state->log_texts);
     mrc_htaccess_cache_free(state->htaccess);
-    if (status == APR_ENOSPC)
-        ap_log_error(
-            APLOG_MARK, APLOG_ERR, 0, main_server,
-            "MRC0216: this child serves no hub, because all %u slots for children are taken: too "
-            "many old children have not ended yet",
-            mrc_control_nslots(mrc_memory_control(memory)));
-    else
-        ap_log_error(APLOG_MARK, APLOG_ERR, status, main_server,
-                     "MRC0217: this child serves no hub, because it could not start its hubs");
+    state->child = NULL;
+    state->transport = NULL;
+    state->keeper = NULL;
+    state->keyring = NULL;
+    state->jobs = NULL;
+    state->tokens = NULL;
+    state->log_texts = NULL;
+    state->htaccess = NULL;
+    start->is_over |= !have_ended; /* a thread still uses the memory of this attempt */
+    report_failure(start, status);
+}
+
+/* Starts the child, with the memory of POOL. */
+static void attempt(struct mrc_start *start, apr_pool_t *pool)
+{
+    const struct mrc_child_watch watch = {
+        .on_open = watch_hub,
+        .on_problem = report_problem,
+        .ctx = (void *)(uintptr_t)mrc_hubs_hubs(start->main_server),
+    };
+    struct mrc_this_child *state = start->state;
+    apr_status_t status;
+
+    atomic_store(&start->tried_us, mrc_clock_us());
+    status = start_parts(pool, start->main_server, start->memory, state);
+    if (status != APR_SUCCESS) {
+        give_up(start, status);
+        return;
+    }
+    if (mrc_child_problem(state->child))
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, start->main_server,
+                     "MRC0215: this child does not serve a hub whose history cannot be opened: %s",
+                     mrc_child_problem(state->child));
+    mrc_child_watch(state->child, &watch);
+    atomic_store(&state->is_started, true);
 }
 
 void mrc_start_child(apr_pool_t *pchild, server_rec *main_server, struct mrc_memory *memory,
                      struct mrc_this_child *state)
 {
-    const struct mrc_child_watch watch = {
-        .on_open = watch_hub,
-        .on_problem = report_problem,
-        .ctx = (void *)(uintptr_t)mrc_hubs_hubs(main_server),
-    };
-    apr_status_t status;
+    struct mrc_start *start = apr_pcalloc(pchild, sizeof(*start));
 
+    start->main_server = main_server;
+    start->memory = memory;
+    start->state = state;
+    pthread_mutex_init(&start->lock, NULL);
+    state->start = start;
     state->pid = getpid();
     state->sizing = mrc_sizing_compute();
-    status = start_parts(pchild, main_server, memory, state);
-    if (status != APR_SUCCESS) {
-        give_up(main_server, memory, state, status);
-        return;
-    }
-    if (mrc_child_problem(state->child))
-        ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
-                     "MRC0215: this child does not serve a hub whose history cannot be opened: %s",
-                     mrc_child_problem(state->child));
-    mrc_child_watch(state->child, &watch);
     mrc_this_child_set(state);
+    attempt(start, pchild);
     apr_pool_cleanup_register(pchild, NULL, forget_child, apr_pool_cleanup_null);
     apr_pool_pre_cleanup_register(pchild, state, stop_child);
+}
+
+/* ---- later ------------------------------------------------------------------------------------*/
+
+/* The child's own pool belongs to its main thread. NULL: out of memory. */
+static apr_pool_t *make_pool(void)
+{
+    apr_allocator_t *allocator;
+    apr_thread_mutex_t *mutex;
+    apr_pool_t *pool;
+
+    if (apr_allocator_create(&allocator) != APR_SUCCESS)
+        return NULL;
+    if (mrc_pool_create(&pool, allocator) != APR_SUCCESS) {
+        apr_allocator_destroy(allocator);
+        return NULL;
+    }
+    apr_allocator_owner_set(allocator, pool);
+    apr_pool_tag(pool, "mercure_child");
+    if (apr_thread_mutex_create(&mutex, APR_THREAD_MUTEX_DEFAULT, pool) == APR_SUCCESS) {
+        apr_allocator_mutex_set(allocator, mutex);
+        return pool;
+    }
+    apr_pool_destroy(pool);
+    return NULL;
+}
+
+static void try_again(struct mrc_start *start)
+{
+    apr_pool_t *pool = make_pool();
+
+    if (!pool)
+        return;
+    attempt(start, pool);
+    if (atomic_load(&start->state->is_started))
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, start->main_server,
+                     "MRC0241: this child serves its hubs now");
+    else if (!start->is_over)
+        apr_pool_destroy(pool);
+}
+
+/* Whether the caller may try now: one thread after each pause. */
+static bool is_due(struct mrc_start *start)
+{
+    int64_t before_us = atomic_load(&start->tried_us), now_us = mrc_clock_us();
+
+    return now_us - before_us >= RETRY_US &&
+           atomic_compare_exchange_strong(&start->tried_us, &before_us, now_us);
+}
+
+void mrc_start_again(void)
+{
+    struct mrc_start *start = mrc_this_child_start();
+    sigset_t mask;
+
+    if (!start || mrc_this_child_get() || start->state->pid != getpid() || !is_due(start))
+        return;
+    mrc_thread_hold_signals(&mask); /* the end of the child waits for the lock */
+    pthread_mutex_lock(&start->lock);
+    if (!start->is_over && !mrc_this_child_get() && mrc_this_child_is_current())
+        try_again(start);
+    pthread_mutex_unlock(&start->lock);
+    mrc_thread_let_signals(&mask);
 }

@@ -19,6 +19,13 @@ struct mrc_this_child;
 void mrc_start_child(apr_pool_t *pchild, server_rec *main_server, struct mrc_memory *memory,
                      struct mrc_this_child *state);
 
+/*
+ * If this child serves no hub, because it could not start: tries once more, unless it has been
+ * tried within the last second. It then serves all but HTTP/2, which it leaves to mod_http2. Any
+ * thread of httpd, for a request that needs a hub.
+ */
+void mrc_start_again(void);
+
 /* Ends a child one of whose threads has not ended, and so uses what the cleanups that follow would
  * free. Does not return. */
 void mrc_start_leave_at_once(void);

@@ -8,7 +8,7 @@
 #include "hub/child/child.h"
 #include "hub/hub/hub.h"
 
-/* NULL: this process serves no hub. */
+/* NULL: this process has no hubs. */
 static struct mrc_this_child *this_child;
 
 void mrc_this_child_set(struct mrc_this_child *state)
@@ -16,20 +16,31 @@ void mrc_this_child_set(struct mrc_this_child *state)
     this_child = state;
 }
 
+struct mrc_start *mrc_this_child_start(void)
+{
+    return this_child ? this_child->start : NULL;
+}
+
+/* NULL: this process serves no hub. */
+static const struct mrc_this_child *started(void)
+{
+    return this_child && atomic_load(&this_child->is_started) ? this_child : NULL;
+}
+
 struct mrc_child *mrc_this_child_get(void)
 {
-    return this_child ? this_child->child : NULL;
+    return started() ? this_child->child : NULL;
 }
 
 bool mrc_this_child_is_forked(void)
 {
     /* Each request asks several times, and getpid() is a system call. */
-    return this_child && this_child->forked_waiter && this_child->pid != getpid();
+    return started() && this_child->forked_waiter && this_child->pid != getpid();
 }
 
 struct mrc_hub *mrc_this_child_hub(int index)
 {
-    struct mrc_hub *hub = this_child ? mrc_child_hub(this_child->child, (size_t)index) : NULL;
+    struct mrc_hub *hub = started() ? mrc_child_hub(this_child->child, (size_t)index) : NULL;
 
     /* No announcer reads the queue there. */
     if (hub && mrc_this_child_is_forked())
@@ -44,14 +55,19 @@ struct mrc_waiter *mrc_this_child_forked_waiter(void)
 
 bool mrc_this_child_is_serving(void)
 {
-    int generation = 0;
-    int state = AP_MPMQ_RUNNING;
-
-    if (!this_child || mrc_child_is_draining(this_child->child))
+    if (!started() || mrc_child_is_draining(this_child->child))
         return false;
     /* The child of a forked process has ended. */
     if (mrc_this_child_is_forked() && getppid() != this_child->pid)
         return false;
+    return mrc_this_child_is_current();
+}
+
+bool mrc_this_child_is_current(void)
+{
+    int generation = 0;
+    int state = AP_MPMQ_RUNNING;
+
     /* In a graceful restart, prefork only changes the generation and calls no hook in its children.
      */
     ap_mpm_query(AP_MPMQ_GENERATION, &generation);
@@ -62,17 +78,17 @@ bool mrc_this_child_is_serving(void)
 
 struct mrc_keyring *mrc_this_child_keyring(void)
 {
-    return this_child ? this_child->keyring : NULL;
+    return started() ? this_child->keyring : NULL;
 }
 
 struct mrc_token_cache *mrc_this_child_tokens(void)
 {
-    return this_child ? this_child->tokens : NULL;
+    return started() ? this_child->tokens : NULL;
 }
 
 struct mrc_htaccess_cache *mrc_this_child_htaccess(void)
 {
-    return this_child ? this_child->htaccess : NULL;
+    return started() ? this_child->htaccess : NULL;
 }
 
 struct mrc_keeper *mrc_this_child_keeper(void)

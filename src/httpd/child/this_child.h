@@ -2,12 +2,13 @@
  * The state of this child process: the only writable variable of the module, and its accessors.
  *
  * The child_init hook sets the state once, before the child serves a request; any thread reads it
- * afterwards. A process without a state serves no hub: it is the parent, or a child whose hubs
- * could not start.
+ * afterwards. A process without a state serves no hub, and neither does a child that could not
+ * start: it may start later (start.h), and serves from then on.
  */
 #ifndef MRC_HTTPD_CHILD_THIS_CHILD_H
 #define MRC_HTTPD_CHILD_THIS_CHILD_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -27,12 +28,15 @@ struct mrc_keeper;
 struct mrc_keyring;
 struct mrc_log_fields;
 struct mrc_mod_http2;
+struct mrc_start;
 struct mrc_waiter;
 struct mrc_token_cache;
 struct mrc_transport;
 
-/* Lives in the child's pool, and so does everything it points to. */
+/* Lives in the child's pool, and what it points to lives as long. */
 struct mrc_this_child {
+    atomic_bool is_started;  /* set last; until then, only the one that starts it reads the rest */
+    struct mrc_start *start; /* for attempts after one that has failed */
     pid_t pid;               /* of the process that called child_init */
     struct mrc_child *child; /* the hubs and their dispatchers */
     struct mrc_token_cache *tokens;
@@ -53,8 +57,12 @@ struct mrc_this_child {
     struct mrc_http2_child *http2; /* NULL: no virtual host speaks HTTP/2 through this module */
 };
 
-/* Sets the state of this process: once, and NULL before its memory is freed. */
+/* Sets the state of this process: once, before other threads run, and NULL before its memory is
+ * freed. */
 void mrc_this_child_set(struct mrc_this_child *state);
+
+/* How to start this process again; NULL: it has no state. */
+struct mrc_start *mrc_this_child_start(void);
 
 /* The hubs and dispatchers of this process; NULL if it serves no hub. */
 struct mrc_child *mrc_this_child_get(void);
@@ -74,6 +82,9 @@ struct mrc_waiter *mrc_this_child_forked_waiter(void);
 
 /* Whether this process still serves; false as soon as the MPM wants it to end. */
 bool mrc_this_child_is_serving(void);
+
+/* Whether the MPM does not want processes of this generation to end. */
+bool mrc_this_child_is_current(void);
 
 /* The keys in use, and the cache of verified tokens; NULL if this process serves no hub. */
 struct mrc_keyring *mrc_this_child_keyring(void);

@@ -140,9 +140,13 @@ static const char *load_key(cmd_parms *cmd, const char *issuer, const char *algs
         error = site->read_key(site->ctx, source + 5, &content);
     else
         content = mrc_bytes_of(source);
-    return error ? error
-                 : mrc_key_sources_load_loose(cmd->pool, issuer, algs, content, flags,
-                                              site->number++, ret_row);
+    if (!error)
+        error = mrc_key_sources_load_loose(cmd->pool, issuer, algs, content, flags, site->number++,
+                                           ret_row);
+    if (error || *ret_row)
+        return error;
+    site->lacks_memory = true;
+    return mrc_strerror(MRC_ENOMEM);
 }
 
 static const char *set_key(cmd_parms *cmd, const struct mrc_directive *row,

@@ -6,6 +6,8 @@
 #ifndef MRC_HTTPD_CONFIG_DIRECTIVES_H
 #define MRC_HTTPD_CONFIG_DIRECTIVES_H
 
+#include <stdbool.h>
+
 #include "httpd.h"
 
 #include "http_config.h"
@@ -25,6 +27,7 @@ struct mrc_directives_site {
     void *ctx;
     uint64_t number;    /* of the next key; no other key of the child has it */
     unsigned keys_left; /* that the file may have */
+    bool lacks_memory;  /* set if there was none for a key: the file may have no mistake */
 };
 
 /* Sets what the directives that are read into POOL use; NULL: the file is read. */

@@ -402,6 +402,7 @@ const char *mrc_key_sources_load_loose(apr_pool_t *pool, const char *issuer, con
     struct mrc_keyset *keys = NULL;
     struct mrc_key_row *row;
     const char *problem;
+    enum mrc_err err;
     mrc_alg_set set;
 
     if (issuer && !*issuer)
@@ -411,8 +412,10 @@ const char *mrc_key_sources_load_loose(apr_pool_t *pool, const char *issuer, con
     problem = check_kinds(pool, set);
     if (problem)
         return problem;
-    if (mrc_keyset_parse(content, set, flags, &error, &keys) != MRC_OK)
-        return apr_pstrdup(pool, error.text);
+    err = mrc_keyset_parse(content, set, flags, &error, &keys);
+    *ret_row = NULL;
+    if (err)
+        return err == MRC_ENOMEM ? NULL : apr_pstrdup(pool, error.text);
     apr_pool_cleanup_register(pool, keys, free_keys, apr_pool_cleanup_null);
     row = apr_palloc(pool, sizeof(*row));
     *row = (struct mrc_key_row){

@@ -43,7 +43,8 @@ const char *mrc_key_sources_load(apr_pool_t *pconf, const char *issuer, const ch
 
 /*
  * Makes a row that belongs to no catalogue from CONTENT, for a site's .htaccess file. It lives in
- * POOL. NUMBER tells its keys from all others of the child. Any thread.
+ * POOL. NUMBER tells its keys from all others of the child. Without memory RET_ROW gets NULL. Any
+ * thread.
  */
 const char *mrc_key_sources_load_loose(apr_pool_t *pool, const char *issuer, const char *algs,
                                        struct mrc_bytes content, unsigned flags, uint64_t number,

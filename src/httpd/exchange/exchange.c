@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "hub/base/clock.h"
+#include "store/base/clock.h"
 
 /* A worker waits while so many bytes of its response are not sent, until so few are left. */
 #define OUT_BYTES_HIGH ((size_t)256 * 1024)

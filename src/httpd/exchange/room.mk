@@ -14,7 +14,7 @@ mod_mercure_la_SOURCES += \
 # The module is no library, so the tests compile the units themselves.
 unit_tests += tests/unit/httpd/exchange/test_fields tests/unit/httpd/exchange/test_queue \
 	tests/unit/httpd/exchange/test_priority_field tests/unit/httpd/exchange/test_workers \
-	tests/unit/httpd/exchange/test_exchange
+	tests/unit/httpd/exchange/test_exchange tests/unit/httpd/exchange/test_scoreboard
 tests_unit_httpd_exchange_test_exchange_SOURCES = \
 	tests/unit/httpd/exchange/test_exchange.c %D%/exchange.c %D%/fields.c %D%/queue.c
 tests_unit_httpd_exchange_test_exchange_LDFLAGS = $(LINK_FAILING_ALLOC)
@@ -22,6 +22,9 @@ tests_unit_httpd_exchange_test_fields_SOURCES = tests/unit/httpd/exchange/test_f
 tests_unit_httpd_exchange_test_priority_field_SOURCES = \
 	tests/unit/httpd/exchange/test_priority_field.c %D%/priority_field.c
 tests_unit_httpd_exchange_test_queue_SOURCES = tests/unit/httpd/exchange/test_queue.c %D%/queue.c
+tests_unit_httpd_exchange_test_scoreboard_SOURCES = \
+	tests/unit/httpd/exchange/test_scoreboard.c %D%/scoreboard.c
+tests_unit_httpd_exchange_test_scoreboard_CPPFLAGS = $(AM_CPPFLAGS) $(HTTPD_CPPFLAGS)
 tests_unit_httpd_exchange_test_workers_SOURCES = tests/unit/httpd/exchange/test_workers.c %D%/workers.c \
 	src/httpd/base/pool.c
 tests_unit_httpd_exchange_test_workers_CPPFLAGS = $(AM_CPPFLAGS) $(HTTPD_CPPFLAGS)

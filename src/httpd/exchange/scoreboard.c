@@ -1,5 +1,6 @@
 #include "httpd/exchange/scoreboard.h"
 
+#include <limits.h>
 #include <unistd.h>
 
 #include "ap_mpm.h"
@@ -76,6 +77,23 @@ void mrc_scoreboard_enter(conn_rec *c, const struct mrc_exchange_origin *origin,
         worker->leave = leave;
     }
     c->sbh = handle;
+}
+
+/*
+ * The event MPM numbers a client's connection after the thread that has accepted it, of all threads
+ * that the server may have. The jobs of all children take turns with the numbers above those; where
+ * a long has 32 bits, they begin again when none is left.
+ */
+long mrc_scoreboard_connection_id(int child, unsigned job)
+{
+    int children = 1, threads = 1;
+    unsigned long first, jobs;
+
+    ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &children);
+    ap_mpm_query(AP_MPMQ_HARD_LIMIT_THREADS, &threads);
+    first = (unsigned long)children * (unsigned long)threads;
+    jobs = ((unsigned long)LONG_MAX - first) / (unsigned long)children;
+    return (long)(first + job % jobs * (unsigned long)children + (unsigned long)child);
 }
 
 void mrc_scoreboard_show(request_rec *r)

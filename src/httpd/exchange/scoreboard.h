@@ -24,6 +24,12 @@ void mrc_scoreboard_note_origin(struct mrc_exchange_origin *origin, conn_rec *c)
 void mrc_scoreboard_enter(conn_rec *c, const struct mrc_exchange_origin *origin,
                           struct mrc_exchange_worker *worker);
 
+/*
+ * The number of the secondary connection of the job JOB (workers.h) of a child in the slot CHILD.
+ * It differs from those of all other connections of the server: mod_cgid finds scripts by it.
+ */
+long mrc_scoreboard_connection_id(int child, unsigned job);
+
 /* Shows R, whose fields were read. In the thread that handles it. */
 void mrc_scoreboard_show(request_rec *r);
 

@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 #include <string.h>
+#include <sys/uio.h>
 
 #include "apr_strings.h"
 #include "http_config.h"
@@ -20,8 +21,9 @@
 #include "httpd/exchange/response.h"
 #include "httpd/exchange/scoreboard.h"
 
-/* More than the event MPM has threads in all children. */
-#define IDS 0x100000L
+/* With more fields than a client of good will sends, it costs less to sort them than to look for
+ * each one among the others. */
+#define MANY_FIELDS 64
 
 static struct mrc_network *network_of(const conn_rec *c)
 {
@@ -41,16 +43,6 @@ void mrc_secondary_leave(conn_rec *c)
 }
 
 /* ---- the secondary connection -----------------------------------------------------------------*/
-
-/*
- * The number of a secondary connection differs from those of all others that run now: mod_cgid
- * finds scripts by it. The event MPM gives the client's connection the number of its thread, which
- * may have other connections meanwhile.
- */
-static long make_id(const struct mrc_exchange *exchange, const struct mrc_exchange_worker *worker)
-{
-    return ((long)worker->number + 1) * IDS + exchange->origin->c->id % IDS;
-}
 
 /* When httpd looks up the name of an address, it allocates in the pool of the address; another
  * worker may do so at the same time. */
@@ -82,7 +74,7 @@ static conn_rec *create_connection(struct mrc_exchange *exchange, struct mrc_net
     c->current_thread = worker->thread;
     c->keepalive = AP_CONN_UNKNOWN; /* so handlers read what is left of the body */
     c->keepalives = (int)exchange->number;
-    c->id = make_id(exchange, worker);
+    c->id = mrc_scoreboard_connection_id(exchange->origin->sb_child, worker->job);
     ap_set_core_module_config(c->conn_config, exchange->origin->socket);
     mrc_connection_create_secondary(c, network);
     mrc_scoreboard_enter(c, exchange->origin, worker);
@@ -110,26 +102,41 @@ static void take_pseudo(struct pseudo *pseudo, const char *name, const char *val
         pseudo->scheme = value;
 }
 
-/*
- * Adds a field: fields with the same name become one. The parts of a cookie come as several fields
- * (RFC 9113, 8.2.3). False: the field is too long then. Without that limit, a client could let the
- * server copy much more than it sends.
- */
-static bool take_field(request_rec *r, const char *name, const char *value)
-{
-    const char *before = apr_table_get(r->headers_in, name);
-    bool is_cookie = !strcmp(name, "cookie");
+/* The fields of a request while they are taken. All that belongs together is joined at once: a
+ * client names a field many times with a few bytes. */
+struct taking {
+    struct pseudo pseudo;
+    apr_array_header_t *cookie; /* of struct iovec: its parts (RFC 9113, 8.2.3); NULL: none */
+    bool may_have_doubles;      /* fields with the same name, which become one */
+};
 
-    if (!before) {
-        apr_table_setn(r->headers_in, name, value);
-        return true;
-    }
-    if (strlen(name) + strlen(before) + 2 + strlen(value) + 2 >
-        (size_t)r->connection->base_server->limit_req_fieldsize)
-        return false;
-    apr_table_setn(r->headers_in, name,
-                   apr_pstrcat(r->pool, before, is_cookie ? "; " : ", ", value, NULL));
-    return true;
+static void take_cookie(request_rec *r, struct taking *taking, const char *value)
+{
+    if (!taking->cookie)
+        taking->cookie = apr_array_make(r->pool, 8, sizeof(struct iovec));
+    else
+        APR_ARRAY_PUSH(taking->cookie, struct iovec) = (struct iovec){(void *)"; ", 2};
+    APR_ARRAY_PUSH(taking->cookie, struct iovec) = (struct iovec){(void *)value, strlen(value)};
+}
+
+static void take_field(request_rec *r, struct taking *taking, const char *name, const char *value)
+{
+    taking->may_have_doubles = taking->may_have_doubles ||
+                               apr_table_elts(r->headers_in)->nelts > MANY_FIELDS ||
+                               apr_table_get(r->headers_in, name);
+    apr_table_addn(r->headers_in, name, value);
+}
+
+static void join_fields(request_rec *r, const struct taking *taking)
+{
+    const apr_array_header_t *cookie = taking->cookie;
+
+    if (taking->may_have_doubles)
+        apr_table_compress(r->headers_in, APR_OVERLAP_TABLES_MERGE);
+    if (cookie)
+        apr_table_setn(r->headers_in, "cookie",
+                       apr_pstrcatv(r->pool, (const struct iovec *)cookie->elts,
+                                    (apr_size_t)cookie->nelts, NULL));
 }
 
 /* The pseudo field replaces Host, which should be the same (RFC 9113, 8.3.1). */
@@ -166,36 +173,41 @@ static int check_fields(const request_rec *r)
 
 static struct pseudo take_fields(request_rec *r, struct mrc_exchange *exchange)
 {
-    struct pseudo pseudo = {.method = NULL};
+    struct taking taking = {.cookie = NULL};
     const char *name, *value;
     size_t at = 0;
 
     while (mrc_exchange_fields_next(&exchange->request, &at, &name, &value)) {
         if (*name == ':')
-            take_pseudo(&pseudo, name, value);
-        else if (!take_field(r, name, value) && !exchange->refused)
-            exchange->refused = HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+            take_pseudo(&taking.pseudo, name, value);
+        else if (!strcmp(name, "cookie"))
+            take_cookie(r, &taking, value);
+        else
+            take_field(r, &taking, name, value);
     }
+    join_fields(r, &taking);
     if (!exchange->refused)
         exchange->refused = check_fields(r);
-    take_host(r, pseudo.authority);
+    take_host(r, taking.pseudo.authority);
     if (exchange->has_body && !exchange->has_length)
         apr_table_setn(r->headers_in, "Transfer-Encoding", "chunked");
     else if (!exchange->has_length && apr_table_get(r->headers_in, "Content-Type"))
         apr_table_setn(r->headers_in, "Content-Length", "0");
-    return pseudo;
+    return taking.pseudo;
 }
 
-/* The request line; a foreign scheme makes it absolute, so that httpd refuses it. */
+/* The request line; a foreign scheme, whose paths nghttp2 does not check, makes it absolute, so
+ * that httpd refuses it. */
 static const char *request_line(request_rec *r, const struct pseudo *pseudo)
 {
     const char *method = pseudo->method ? pseudo->method : "GET";
     const char *path = pseudo->path ? pseudo->path : "/";
+    const char *host = apr_table_get(r->headers_in, "Host");
 
-    if (pseudo->scheme && pseudo->authority && ap_cstr_casecmp(pseudo->scheme, "http") != 0 &&
+    if (pseudo->scheme && ap_cstr_casecmp(pseudo->scheme, "http") != 0 &&
         ap_cstr_casecmp(pseudo->scheme, "https") != 0)
         return apr_psprintf(r->pool, "%s %s://%s%s HTTP/2.0", method, pseudo->scheme,
-                            pseudo->authority, path);
+                            host ? host : "", path);
     return apr_psprintf(r->pool, "%s %s HTTP/2.0", method, path);
 }
 
@@ -306,6 +318,15 @@ int mrc_secondary_post_read_request(request_rec *r)
         return DECLINED;
     mrc_response_replace(r, network);
     return serves(r, network->exchange) ? DECLINED : HTTP_MISDIRECTED_REQUEST;
+}
+
+/* mod_remoteip gives all requests of a connection the address that the PROXY protocol has told it,
+ * which is one object, in the connection's pool (see own_addresses()). */
+int mrc_secondary_own_address(request_rec *r)
+{
+    if (network_of(r->connection) && r->useragent_addr != r->connection->client_addr)
+        apr_sockaddr_info_copy(&r->useragent_addr, r->useragent_addr, r->pool);
+    return DECLINED;
 }
 
 void mrc_secondary_insert_filter(request_rec *r)

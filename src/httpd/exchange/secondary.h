@@ -30,6 +30,10 @@ void mrc_secondary_leave(conn_rec *c);
  * its virtual host does not have this HTTP/2. */
 int mrc_secondary_post_read_request(request_rec *r);
 
+/* post_read_request, after mod_remoteip: gives R an address of the client that no other request of
+ * the connection has. */
+int mrc_secondary_own_address(request_rec *r);
+
 /* insert_filter and insert_error_filter, after all other modules. */
 void mrc_secondary_insert_filter(request_rec *r);
 

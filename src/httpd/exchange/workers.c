@@ -8,8 +8,8 @@
 #include "mpm_common.h"
 
 #include "httpd/base/pool.h"
-#include "hub/base/clock.h"
 #include "hub/base/thread.h"
+#include "store/base/clock.h"
 
 /* A thread that has no job for so long ends, except for so many that stay. */
 #define IDLE_S   10
@@ -164,6 +164,7 @@ static void run_jobs(struct mrc_exchange_workers *workers, struct mrc_exchange_w
     struct mrc_exchange_job *job;
 
     while ((job = take_job(workers))) {
+        worker->job = workers->taken;
         pthread_mutex_unlock(&workers->lock);
         job->run(job, worker);
         pthread_mutex_lock(&workers->lock);

@@ -22,6 +22,7 @@ struct mrc_exchange_worker {
     apr_pool_t *pool; /* empty; the job clears it when it has used it */
     apr_thread_t *thread;
     unsigned number;        /* of the thread, from 0 */
+    unsigned job;           /* the number of its job, of all that there have been */
     int sb_child, sb_place; /* in the scoreboard (scoreboard.h) */
     void (*leave)(
         struct mrc_exchange_worker *worker); /* for the end of the thread; NULL: nothing */

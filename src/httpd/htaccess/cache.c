@@ -8,7 +8,8 @@
 #include "core/base/bytes.h"
 #include "core/base/siphash.h"
 
-#define BUCKETS 4096
+#define BUCKETS   4096
+#define REPORT_US ((int64_t)60 * 1000 * 1000)
 
 /* A reading and the number of its holders, of which the cache is one. */
 struct mrc_htaccess_hold {
@@ -26,9 +27,10 @@ struct entry {
 };
 
 struct mrc_htaccess_cache {
-    pthread_mutex_t lock; /* of everything below, except for numbers; held for a few instructions,
+    pthread_mutex_t lock; /* of everything below that is not atomic; held for a few instructions,
                            * or a sweep */
     _Atomic uint64_t numbers;
+    _Atomic int64_t reported_us; /* 0: never */
     size_t count, max;
     int64_t swept_us;
     mrc_htaccess_free_fn *free_fn;
@@ -50,6 +52,14 @@ struct mrc_htaccess_cache *mrc_htaccess_cache_create(size_t max, mrc_htaccess_fr
 uint64_t mrc_htaccess_cache_number(struct mrc_htaccess_cache *cache, uint64_t count)
 {
     return atomic_fetch_add(&cache->numbers, count) | UINT64_C(1) << 63;
+}
+
+bool mrc_htaccess_cache_should_report(struct mrc_htaccess_cache *cache, int64_t now_us)
+{
+    int64_t before_us = atomic_load(&cache->reported_us);
+
+    return (!before_us || now_us - before_us >= REPORT_US) &&
+           atomic_compare_exchange_strong(&cache->reported_us, &before_us, now_us);
 }
 
 void *mrc_htaccess_hold_reading(const struct mrc_htaccess_hold *hold)
@@ -166,7 +176,7 @@ static struct mrc_htaccess_hold *renew(struct mrc_htaccess_cache *cache, struct 
     pthread_mutex_lock(&cache->lock);
     entry->is_being_read = false;
     entry->checked_us = now_us;
-    if (fresh && fresh != last) {
+    if (fresh != last) {
         mrc_htaccess_cache_give_back(entry->last);
         entry->last = hold_again(fresh);
     }

@@ -3,7 +3,8 @@
  *
  * A reading is checked again at most once a second, and forgotten after ten minutes without use.
  * One thread reads a file; others use the last reading meanwhile, or learn that there is none yet.
- * So a file system that hangs holds one thread for each site. Any thread.
+ * So a file system that hangs holds one thread for each site. A file that cannot be read now has no
+ * reading: the next caller tries again. Any thread.
  */
 #ifndef MRC_HTTPD_HTACCESS_CACHE_H
 #define MRC_HTTPD_HTACCESS_CACHE_H
@@ -23,7 +24,7 @@ struct mrc_htaccess_cache;
 
 /*
  * Reads, or checks OLD (NULL: there is none). Returns OLD if it is still valid, or a new reading;
- * NULL: out of memory.
+ * NULL: OLD is out of date, and nothing can be read now.
  */
 typedef void *mrc_htaccess_read_fn(void *ctx, void *old);
 
@@ -41,14 +42,18 @@ void mrc_htaccess_cache_free(struct mrc_htaccess_cache *cache);
  * the keyring. */
 uint64_t mrc_htaccess_cache_number(struct mrc_htaccess_cache *cache, uint64_t count);
 
+/* Whether to report at NOW_US of the monotonic clock that a file cannot be read now: once a minute.
+ */
+bool mrc_htaccess_cache_should_report(struct mrc_htaccess_cache *cache, int64_t now_us);
+
 /* A reading that a caller holds. */
 struct mrc_htaccess_hold;
 void *mrc_htaccess_hold_reading(const struct mrc_htaccess_hold *hold);
 
 /*
  * Takes the reading of KEY at NOW_US of the monotonic clock. READ is called with CTX if there is
- * none or it is due to be checked. NULL: another thread reads it for the first time, or there is no
- * memory.
+ * none or it is due to be checked. NULL: another thread reads it for the first time, or READ has
+ * none, or there is no memory.
  */
 struct mrc_htaccess_hold *mrc_htaccess_cache_take(struct mrc_htaccess_cache *cache, const char *key,
                                                   mrc_htaccess_read_fn *read, void *ctx,

@@ -38,6 +38,13 @@ struct mrc_file_stamp mrc_htaccess_file_look(const char *path)
     return lstat(path, &st) == 0 ? stamp_of(&st) : (struct mrc_file_stamp){0};
 }
 
+/* openat2() also fails with EAGAIN, while directories are renamed. */
+bool mrc_htaccess_file_is_passing(apr_status_t status)
+{
+    return status == EMFILE || status == ENFILE || status == ENOMEM || status == EAGAIN ||
+           status == EINTR;
+}
+
 static apr_status_t fail(struct mrc_error *error, apr_status_t status)
 {
     char reason[120];

@@ -33,6 +33,10 @@ struct mrc_htaccess_found {
     uid_t owner;
 };
 
+/* Whether a file that was not read because of STATUS may be readable in a moment, although it does
+ * not change: this process lacks memory or descriptors. */
+bool mrc_htaccess_file_is_passing(apr_status_t status);
+
 /*
  * The stamp of PATH itself, even if it is a link. Every field is 0 if PATH does not exist or cannot
  * be examined.

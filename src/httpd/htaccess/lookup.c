@@ -11,7 +11,7 @@
 #include "httpd/htaccess/cache.h"
 #include "httpd/htaccess/parse.h"
 #include "httpd/route/claim.h"
-#include "hub/base/clock.h"
+#include "store/base/clock.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -101,11 +101,18 @@ static void *read_site(void *ctx, void *old)
     const struct looking *looking = ctx;
     const struct mrc_htaccess_reading *before = old;
     struct mrc_htaccess_reading *reading;
+    struct mrc_error error = {""};
 
     if (before && mrc_htaccess_is_valid(before))
         return old;
     reading = mrc_htaccess_parse(
-        looking->place, mrc_htaccess_cache_number(looking->cache, MRC_HTACCESS_PARSE_KEYS_MAX));
+        looking->place, mrc_htaccess_cache_number(looking->cache, MRC_HTACCESS_PARSE_KEYS_MAX),
+        &error);
+    if (!reading && mrc_htaccess_cache_should_report(looking->cache, mrc_clock_us()))
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, looking->r,
+                      "MRC0503: the hub %s answers 503, because this child cannot read a file of "
+                      "its site now: %s",
+                      looking->claim->location->hub->label, error.text);
     if (reading && reading->error &&
         !(before && before->error && !strcmp(before->error, reading->error)))
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, looking->r,

@@ -19,9 +19,18 @@
 struct parsing {
     const struct mrc_htaccess_place *place;
     struct mrc_htaccess_reading *reading;
-    uid_t owner;           /* of the .htaccess file */
-    struct mrc_bytes rest; /* of its content */
+    uid_t owner;             /* of the .htaccess file */
+    struct mrc_bytes rest;   /* of its content */
+    struct mrc_error *error; /* why nothing can be read now */
+    bool cannot_now;
 };
+
+static void fail_now(struct parsing *parsing, const char *path, const char *reason)
+{
+    if (!parsing->cannot_now)
+        mrc_error_set(parsing->error, MRC_ENOMEM, "%.120s cannot be read: %.80s", path, reason);
+    parsing->cannot_now = true;
+}
 
 /*
  * STAMP is from before the file was read. A file that was changed just before may change again
@@ -88,6 +97,10 @@ static const char *read_key(void *ctx, const char *name, struct mrc_bytes *ret_c
                                           &stamp);
     if (path)
         watch(parsing->reading, path, &stamp);
+    if (mrc_htaccess_file_is_passing(status))
+        fail_now(parsing, name, error.text);
+    if (status)
+        parsing->reading->is_unread = true;
     if (!status)
         *ret_content =
             (struct mrc_bytes){mrc_buf_bytes(&buf).len ? apr_pmemdup(pool, mrc_buf_bytes(&buf).ptr,
@@ -195,8 +208,11 @@ static apr_status_t read_file(struct parsing *parsing, const char *path)
         reading->error = mrc_htaccess_file_check(parsing->rest, &line, &error)
                              ? execute(parsing, path)
                              : apr_psprintf(reading->pool, "%s:%u: %s", path, line, error.text);
+    } else if (mrc_htaccess_file_is_passing(status)) {
+        fail_now(parsing, path, error.text);
     } else if (!APR_STATUS_IS_ENOENT(status)) {
         reading->error = apr_psprintf(reading->pool, "%s cannot be read: %s", path, error.text);
+        reading->is_unread = true;
     }
     if (buf.ptr)
         OPENSSL_cleanse(buf.ptr, buf.cap);
@@ -205,10 +221,10 @@ static apr_status_t read_file(struct parsing *parsing, const char *path)
 }
 
 struct mrc_htaccess_reading *mrc_htaccess_parse(const struct mrc_htaccess_place *place,
-                                                uint64_t number)
+                                                uint64_t number, struct mrc_error *error)
 {
     struct mrc_htaccess_reading *reading;
-    struct parsing parsing = {.place = place};
+    struct parsing parsing = {.place = place, .error = error};
     struct mrc_directives_site site = {.read_key = read_key,
                                        .ctx = &parsing,
                                        .number = number,
@@ -217,8 +233,10 @@ struct mrc_htaccess_reading *mrc_htaccess_parse(const struct mrc_htaccess_place 
     apr_pool_t *pool;
 
     /* Readings are made and freed by any thread, so none has a parent. */
-    if (mrc_pool_create_unmanaged(&pool) != APR_SUCCESS)
+    if (mrc_pool_create_unmanaged(&pool) != APR_SUCCESS) {
+        fail_now(&parsing, place->dir, mrc_strerror(MRC_ENOMEM));
         return NULL;
+    }
     apr_pool_tag(pool, "mercure_htaccess");
     reading = apr_pcalloc(pool, sizeof(*reading));
     reading->pool = pool;
@@ -233,6 +251,12 @@ struct mrc_htaccess_reading *mrc_htaccess_parse(const struct mrc_htaccess_place 
             break;
     }
     mrc_directives_set_site(pool, NULL);
+    if (site.lacks_memory)
+        fail_now(&parsing, place->dir, mrc_strerror(MRC_ENOMEM));
+    if (parsing.cannot_now) {
+        mrc_htaccess_free(reading);
+        return NULL;
+    }
     return reading;
 }
 
@@ -246,7 +270,7 @@ bool mrc_htaccess_is_valid(const struct mrc_htaccess_reading *reading)
         if (watch->is_young || !mrc_file_stamp_eq(&watch->stamp, &now))
             return false;
     }
-    return true;
+    return !reading->is_unread;
 }
 
 void mrc_htaccess_free(void *reading)

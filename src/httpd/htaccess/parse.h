@@ -13,6 +13,7 @@
 
 #include "httpd.h"
 
+#include "core/base/err.h"
 #include "store/base/file.h"
 
 struct mrc_settings;
@@ -41,15 +42,18 @@ struct mrc_htaccess_reading {
     apr_pool_t *pool;
     const struct mrc_settings *settings; /* of this level only; NULL: there is no file */
     const char *error;                   /* a mistake, with file and line; NULL: none */
+    bool is_unread;                      /* a file could not be read, and may be readable without a
+                                          * change of its own */
     apr_array_header_t *watches;         /* of struct mrc_htaccess_watch */
 };
 
 /*
  * Reads the file of PLACE. NUMBER is the first of MRC_HTACCESS_PARSE_KEYS_MAX numbers for the keys,
- * which no other keys of this child have. NULL: out of memory.
+ * which no other keys of this child have. NULL: the file, or a key file, cannot be read now, and
+ * ERROR says why: this process lacks memory or descriptors.
  */
 struct mrc_htaccess_reading *mrc_htaccess_parse(const struct mrc_htaccess_place *place,
-                                                uint64_t number);
+                                                uint64_t number, struct mrc_error *error);
 
 /* Whether no file of READING has changed, nor can have. */
 bool mrc_htaccess_is_valid(const struct mrc_htaccess_reading *reading);

@@ -10,6 +10,7 @@ unit_tests += \
 	tests/unit/httpd/htaccess/test_file
 tests_unit_httpd_htaccess_test_cache_LDFLAGS = $(LINK_FAILING_CALLS)
 tests_unit_httpd_htaccess_test_cache_SOURCES = tests/unit/httpd/htaccess/test_cache.c %D%/cache.c
+tests_unit_httpd_htaccess_test_file_LDFLAGS = $(LINK_FAILING_CALLS)
 tests_unit_httpd_htaccess_test_file_SOURCES = tests/unit/httpd/htaccess/test_file.c %D%/file.c
 
 EXTRA_DIST += %D%/README.md

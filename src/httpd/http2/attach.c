@@ -20,7 +20,6 @@
 #include "httpd/http2/stream.h"
 #include "httpd/log/record.h"
 #include "httpd/log/stream_end.h"
-#include "hub/base/clock.h"
 #include "hub/base/event.h"
 #include "hub/child/child.h"
 #include "hub/child/jobs.h"
@@ -28,6 +27,7 @@
 #include "hub/stream/loop.h"
 #include "hub/stream/stream.h"
 #include "hub/subscriber/subscriber.h"
+#include "store/base/clock.h"
 
 #define FIRST_BYTES_MAX 256
 

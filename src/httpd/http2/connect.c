@@ -24,6 +24,7 @@
 #include "httpd/http2/transport.h"
 #include "httpd/tls/socket_bio.h"
 #include "httpd/tls/takeover.h"
+#include "store/base/clock.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -123,11 +124,11 @@ static apr_size_t look(conn_rec *c, apr_read_type_e block, char ret_bytes[PREFAC
     return len;
 }
 
-/* Waits until more comes from the client of C, but not longer than UNTIL. */
-static bool wait_for_more(conn_rec *c, apr_time_t until)
+/* Waits until more comes from the client of C, but not longer than UNTIL_US. */
+static bool wait_for_more(conn_rec *c, int64_t until_us)
 {
     apr_socket_t *socket = ap_get_conn_socket(c);
-    apr_interval_time_t timeout, left = until - apr_time_now();
+    apr_interval_time_t timeout, left = until_us - mrc_clock_us();
     apr_status_t status;
 
     if (left <= 0)
@@ -144,12 +145,12 @@ static bool sends_preface(conn_rec *c)
 {
     char bytes[PREFACE_BYTES];
     apr_size_t before = 0, len = look(c, APR_BLOCK_READ, bytes);
-    apr_time_t until = apr_time_now() + PREFACE_TIME;
+    int64_t until_us = mrc_clock_us() + PREFACE_TIME;
 
     /* A part of the preface: each time there must be more of it. A look does not wait for that. */
     while (len > before && len < PREFACE_BYTES && !memcmp(bytes, preface, len)) {
         before = len;
-        if (!wait_for_more(c, until))
+        if (!wait_for_more(c, until_us))
             return false;
         len = look(c, APR_NONBLOCK_READ, bytes);
     }

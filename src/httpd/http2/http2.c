@@ -46,6 +46,7 @@ void mrc_http2_register(void)
 {
     static const char *const before_us[] = {"mod_ssl.c", "mod_reqtimeout.c", NULL};
     static const char *const after_us[] = {"mod_http2.c", NULL};
+    static const char *const after_remoteip[] = {"mod_remoteip.c", NULL};
 
     mrc_secondary_register();
     ap_hook_post_config(mrc_http2_functions_post_config, NULL, NULL, APR_HOOK_REALLY_FIRST);
@@ -55,6 +56,7 @@ void mrc_http2_register(void)
     ap_hook_process_connection(mrc_http2_connect_process, before_us, after_us, APR_HOOK_MIDDLE);
     ap_hook_suspend_connection(mrc_http2_connect_suspend, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_post_read_request(mrc_secondary_post_read_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_post_read_request(mrc_secondary_own_address, after_remoteip, NULL, APR_HOOK_FIRST);
     ap_hook_insert_filter(mrc_secondary_insert_filter, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_insert_error_filter(mrc_secondary_insert_filter, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_fixups(mrc_secondary_fixups, NULL, NULL, APR_HOOK_MIDDLE);

@@ -16,7 +16,7 @@
 #include "httpd/http2/priority.h"
 #include "httpd/http2/session.h"
 #include "httpd/http2/stream.h"
-#include "hub/base/clock.h"
+#include "store/base/clock.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -238,8 +238,10 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
         return 0;
     fields = is_trailer ? &exchange->trailers : &exchange->request;
     status = check_field(data, fields, name, name_len, value_len);
-    if (status < 0)
+    if (status < 0) {
+        pay(data, MRC_HTTP2_COST_RESET); /* such a reset is not counted when it is sent */
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
     if (status && is_trailer)
         return 0; /* a trailer more or less */
     if (status) {

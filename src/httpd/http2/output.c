@@ -18,7 +18,7 @@
 #include "httpd/http2/priority.h"
 #include "httpd/http2/session.h"
 #include "httpd/http2/stream.h"
-#include "hub/base/clock.h"
+#include "store/base/clock.h"
 
 APLOG_USE_MODULE(mercure);
 

@@ -18,11 +18,11 @@
 #include "httpd/http2/output.h"
 #include "httpd/http2/session.h"
 #include "httpd/http2/stream.h"
-#include "hub/base/clock.h"
 #include "hub/child/child.h"
 #include "hub/child/jobs.h"
 #include "hub/stream/dispatcher.h"
 #include "hub/stream/loop.h"
+#include "store/base/clock.h"
 
 APLOG_USE_MODULE(mercure);
 

@@ -8,7 +8,7 @@
 
 #include "httpd/http2/child.h"
 #include "httpd/http2/stream.h"
-#include "hub/base/clock.h"
+#include "store/base/clock.h"
 
 /* The window of the connection; each stream has that of the protocol, 65,535 bytes. */
 #define WINDOW_BYTES (1024 * 1024)

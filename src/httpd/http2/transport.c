@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "hub/base/clock.h"
+#include "store/base/clock.h"
 
 /*
  * The kernel takes at most this many bytes that it cannot send yet. With more, an event would wait

@@ -53,14 +53,18 @@ static apr_status_t publish(request_rec *r, const struct mrc_location *location,
         mrc_publish_limits(location->hub, r->connection->base_server);
     struct mrc_error error = {""};
     struct mrc_update update = {0};
+    enum mrc_err err = fill(
+        from, &limits, apr_psprintf(r->pool, "%" APR_INT64_T_FMT, from->retry_ms), &update, &error);
     apr_status_t status = APR_EINVAL;
 
-    if (fill(from, &limits, apr_psprintf(r->pool, "%" APR_INT64_T_FMT, from->retry_ms), &update,
-             &error) == MRC_OK) {
+    if (!err) {
         status = mrc_publisher_publish(r, location, &update, 1, ret_why);
+    } else if (err == MRC_ENOMEM) {
+        status = APR_ENOMEM;
+        *ret_why = mrc_strerror(err);
     } else {
         mrc_publisher_count_malformed(location);
-        *ret_why = apr_pstrdup(r->pool, error.text[0] ? error.text : "out of memory");
+        *ret_why = apr_pstrdup(r->pool, error.text);
     }
     if (!status && ret_id)
         *ret_id = apr_pstrmemdup(r->pool, update.id.ptr, update.id.len);

@@ -67,7 +67,8 @@ static void take_update(struct taking *taking, struct mrc_bytes value)
 
     if (!err)
         return;
-    mrc_publisher_count_malformed(taking->location);
+    if (err != MRC_ENOMEM)
+        mrc_publisher_count_malformed(taking->location);
     ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, taking->r,
                   "MRC0801: a field " FIELD " of this response is not published to the hub %s: %s",
                   taking->location->hub->label, error.text[0] ? error.text : mrc_strerror(err));

@@ -9,10 +9,10 @@
 #include "httpd/config/hubs.h"
 #include "httpd/publish/publication.h"
 #include "httpd/sites/sites.h"
-#include "hub/base/clock.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/numbers.h"
 #include "hub/hub/rate.h"
+#include "store/base/clock.h"
 
 static void count_refusal(struct mrc_hub *hub, enum mrc_refusal refusal)
 {

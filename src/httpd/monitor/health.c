@@ -8,6 +8,7 @@
 #include "http_protocol.h"
 
 #include "httpd/answer/answer.h"
+#include "httpd/child/start.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
 #include "httpd/route/claim.h"
@@ -32,7 +33,7 @@ static const char *hub_trouble(const struct mrc_hub *hub)
 /* The reason why some hub cannot be used in this child. NULL: all can. */
 static const char *find_trouble(apr_pool_t *pool)
 {
-    const struct mrc_child *child = mrc_this_child_get();
+    struct mrc_child *child = mrc_this_child_get();
     const apr_array_header_t *hubs = mrc_hubs_hubs(ap_server_conf);
     const char *trouble = NULL;
 
@@ -125,8 +126,10 @@ int mrc_health_handler(request_rec *r)
         return mrc_answer_problem(r, HTTP_METHOD_NOT_ALLOWED,
                                   "this page accepts only GET and HEAD");
     }
-    if (!is_live)
+    if (!is_live) {
+        mrc_start_again();
         trouble = find_trouble(r->pool);
+    }
     if (trouble)
         text = apr_psprintf(r->pool, "{\"status\":\"unavailable\",\"reason\":\"%s\"%s}\n", trouble,
                             transport_text(r->pool));

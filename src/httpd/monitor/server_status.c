@@ -38,7 +38,7 @@ struct views {
     size_t count;
 };
 
-static struct views view_hubs(request_rec *r, const struct mrc_child *child,
+static struct views view_hubs(request_rec *r, struct mrc_child *child,
                               const apr_array_header_t *hubs)
 {
     struct views views = {.count = (size_t)hubs->nelts};

@@ -21,9 +21,9 @@
 #include "httpd/operator/streams.h"
 #include "httpd/route/claim.h"
 #include "httpd/route/paths.h"
-#include "hub/base/clock.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/rate.h"
+#include "store/base/clock.h"
 
 APLOG_USE_MODULE(mercure);
 

@@ -19,7 +19,8 @@ static void add_last_id(struct mrc_page *page, uint64_t next)
         page->next = next;
         mrc_buf_init(&raw, SIZE_MAX);
         mrc_buf_reset(&page->id);
-        if (mrc_hub_last_id(page->hub, next, apr_time_now(), &raw) == APR_SUCCESS)
+        if (mrc_hub_last_id(page->hub, next, apr_time_now(), &raw) == APR_SUCCESS &&
+            !mrc_buf_error(&raw))
             mrc_json_add_string(&page->id, mrc_buf_bytes(&raw));
         else
             mrc_buf_add_str(&page->id, "null");

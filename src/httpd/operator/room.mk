@@ -16,6 +16,7 @@ mod_mercure_la_SOURCES += \
 
 # This unit does not need httpd. The module is not a library, so the test compiles the unit itself.
 unit_tests += tests/unit/httpd/operator/test_question
+tests_unit_httpd_operator_test_question_LDFLAGS = $(LINK_FAILING_CALLS)
 tests_unit_httpd_operator_test_question_SOURCES = tests/unit/httpd/operator/test_question.c \
 	%D%/question.c
 

@@ -16,8 +16,8 @@
 #include "httpd/operator/machines.h"
 #include "httpd/operator/page.h"
 #include "httpd/operator/question.h"
-#include "hub/base/clock.h"
 #include "hub/control/order.h"
+#include "store/base/clock.h"
 
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX     1000

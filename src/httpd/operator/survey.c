@@ -8,8 +8,8 @@
 #include "apr_time.h"
 
 #include "core/base/buf.h"
-#include "hub/base/clock.h"
 #include "hub/transport/query.h"
+#include "store/base/clock.h"
 
 /* The pauses between two looks for answers. */
 #define PAUSE_MIN_US ((int64_t)1000)

@@ -9,6 +9,7 @@ unit_tests += tests/unit/httpd/publish/test_pace
 tests_unit_httpd_publish_test_pace_SOURCES = tests/unit/httpd/publish/test_pace.c %D%/pace.c
 
 unit_tests += tests/unit/httpd/publish/test_publication
+tests_unit_httpd_publish_test_publication_LDFLAGS = $(LINK_FAILING_CALLS)
 tests_unit_httpd_publish_test_publication_SOURCES = tests/unit/httpd/publish/test_publication.c \
 	%D%/publication.c
 

@@ -1,10 +1,12 @@
 #include "httpd/resource/metadata.h"
 
-#include <jansson.h>
+#include <stdbool.h>
 
-#include "apr_strings.h"
 #include "http_protocol.h"
 
+#include "core/base/buf.h"
+#include "core/base/json.h"
+#include "core/base/utf8.h"
 #include "core/token/grants.h"
 #include "httpd/access/identity.h"
 #include "httpd/answer/answer.h"
@@ -16,52 +18,65 @@
 /* The document changes only with the configuration. */
 #define CACHE_CONTROL "max-age=300"
 
-static json_t *make_list(const apr_array_header_t *texts)
+/* A text that is not UTF-8 is left out, with its member. */
+static void add_text(struct mrc_buf *out, const char *name, const char *text)
 {
-    json_t *list = json_array();
-
-    for (int i = 0; i < texts->nelts; i++)
-        json_array_append_new(list, json_string(APR_ARRAY_IDX(texts, i, const char *)));
-    return list;
+    if (!mrc_utf8_valid(mrc_bytes_of(text)))
+        return;
+    mrc_buf_printf(out, ",\"%s\":", name);
+    mrc_json_add_string(out, mrc_bytes_of(text));
 }
 
-static json_t *describe(const char *resource, const struct mrc_location_settings *settings,
-                        const struct mrc_hub_settings *hub)
+static void add_list(struct mrc_buf *out, const char *name, const apr_array_header_t *texts)
 {
-    json_t *document = json_object();
+    bool is_first = true;
 
-    json_object_set_new(document, "resource", json_string(resource));
+    mrc_buf_printf(out, ",\"%s\":[", name);
+    for (int i = 0; i < texts->nelts; i++) {
+        struct mrc_bytes text = mrc_bytes_of(APR_ARRAY_IDX(texts, i, const char *));
+
+        if (!mrc_utf8_valid(text))
+            continue;
+        if (!is_first)
+            mrc_buf_add_char(out, ',');
+        is_first = false;
+        mrc_json_add_string(out, text);
+    }
+    mrc_buf_add_char(out, ']');
+}
+
+static void describe(struct mrc_buf *out, const char *resource,
+                     const struct mrc_location_settings *settings,
+                     const struct mrc_hub_settings *hub)
+{
+    mrc_buf_add_str(out,
+                    "{\"bearer_methods_supported\":[\"header\"],"
+                    "\"authorization_details_types_supported\":[\"" MRC_GRANTS_DETAIL_TYPE "\"],"
+                    "\"mercure_matcher_types_supported\":[\"exact\",\"urlpattern\"]");
+    add_text(out, "resource", resource);
     if (settings->authorization_servers)
-        json_object_set_new(document, "authorization_servers",
-                            make_list(settings->authorization_servers));
-    json_object_set_new(document, "bearer_methods_supported", json_pack("[s]", "header"));
-    json_object_set_new(document, "authorization_details_types_supported",
-                        json_pack("[s]", MRC_GRANTS_DETAIL_TYPE));
-    json_object_set_new(document, "mercure_cookie", json_string(settings->cookie_name));
-    json_object_set_new(document, "mercure_matcher_types_supported",
-                        json_pack("[s, s]", "exact", "urlpattern"));
+        add_list(out, "authorization_servers", settings->authorization_servers);
+    add_text(out, "mercure_cookie", settings->cookie_name);
     if (hub->subscriptions)
-        json_object_set_new(document, "mercure_subscriptions", json_true());
-    return document;
+        mrc_buf_add_str(out, ",\"mercure_subscriptions\":true");
+    mrc_buf_add_str(out, "}\n");
 }
 
 int mrc_metadata_serve(request_rec *r, const struct mrc_claim *claim)
 {
     const struct mrc_location_settings *settings = mrc_claim_settings(r, claim);
     const apr_array_header_t *names = mrc_identity_audiences(r, claim->location, settings);
-    json_t *document =
-        describe(APR_ARRAY_IDX(names, 0, const char *), settings, mrc_claim_hub_settings(claim));
-    char *dumped = json_dumps(document, JSON_COMPACT);
     int status = mrc_body_discard(r);
+    struct mrc_buf out;
 
-    json_decref(document);
-    if (status == DECLINED && !dumped)
+    mrc_buf_init(&out, SIZE_MAX);
+    describe(&out, APR_ARRAY_IDX(names, 0, const char *), settings, mrc_claim_hub_settings(claim));
+    if (status == DECLINED && mrc_buf_error(&out))
         status = mrc_failure_answer_no_memory(r);
     if (status == DECLINED) {
         apr_table_setn(r->headers_out, "Cache-Control", CACHE_CONTROL);
-        status = mrc_answer_ok(r, "application/json",
-                               mrc_bytes_of(apr_pstrcat(r->pool, dumped, "\n", NULL)));
+        status = mrc_answer_ok(r, "application/json", mrc_buf_bytes(&out));
     }
-    free(dumped);
+    mrc_buf_free(&out);
     return status;
 }

@@ -25,9 +25,9 @@
 #include "httpd/publish/publication.h"
 #include "httpd/publish/stay.h"
 #include "httpd/route/claim.h"
-#include "hub/base/clock.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/rate.h"
+#include "store/base/clock.h"
 #include "store/base/status.h"
 
 APLOG_USE_MODULE(mercure);

@@ -11,6 +11,7 @@
 #include "httpd/answer/body.h"
 #include "httpd/base/module.h"
 #include "httpd/carrier/filters.h"
+#include "httpd/child/start.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
 #include "httpd/htaccess/lookup.h"
@@ -232,7 +233,10 @@ static int serve(request_rec *r, const struct mrc_claim *claim)
     const char *detail = NULL;
     const struct mrc_location_settings *settings;
     const struct resource *resource;
-    int status = mrc_sites_enter(r, claim, &detail);
+    int status;
+
+    mrc_start_again();
+    status = mrc_sites_enter(r, claim, &detail);
 
     if (status == DECLINED)
         status = mrc_htaccess_lookup(r, claim, mrc_this_child_htaccess(), &detail);

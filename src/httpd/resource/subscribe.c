@@ -10,6 +10,7 @@
 #include "core/protocol/update.h"
 #include "core/token/token.h"
 #include "httpd/access/authorize.h"
+#include "httpd/access/browser.h"
 #include "httpd/access/challenge.h"
 #include "httpd/access/client.h"
 #include "httpd/access/identity.h"
@@ -240,6 +241,11 @@ static bool wants_positions(const struct subscribing *subscribing)
            (cursor == MRC_CURSOR_AUTO && mrc_client_is_event_source(subscribing->r));
 }
 
+static bool positions_are_events(const request_rec *r)
+{
+    return mrc_browser_drops_ids(apr_table_get(r->headers_in, "User-Agent"));
+}
+
 /* Opens the subscriber, which takes the matchers and the token over, also on failure. */
 static int open_subscriber(struct subscribing *subscribing)
 {
@@ -248,6 +254,7 @@ static int open_subscriber(struct subscribing *subscribing)
     apr_status_t status;
 
     subscription->wants_positions = wants_positions(subscribing);
+    subscription->positions_are_events = positions_are_events(subscribing->r);
     subscription->client.address = mrc_client_name(subscribing->r);
     subscription->client.token = subscribing->claim->token;
     if (mrc_hub_get_spec(subscribing->hub)->is_controlled)
@@ -388,7 +395,7 @@ static void add_first_cursor(struct subscribing *subscribing)
         mrc_form_parse(mrc_bytes_of(args ? args : ""), max_pairs(subscribing), NULL,
                        &subscribing->query);
     if (!has_cursor(subscribing))
-        mrc_poll_add_newest(subscribing->r, subscribing->hub);
+        mrc_poll_add_newest(subscribing->r, subscribing->hub, positions_are_events(subscribing->r));
 }
 
 int mrc_subscribe(request_rec *r, const struct mrc_claim *claim)

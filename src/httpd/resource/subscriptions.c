@@ -138,6 +138,7 @@ static int add_head(struct reading *reading)
     bool has_slash = location->path[strlen(location->path) - 1] == '/';
     apr_status_t status;
     struct mrc_buf link;
+    const char *field;
     char *id = NULL;
 
     reading->changes = changes_of(reading);
@@ -157,7 +158,10 @@ static int add_head(struct reading *reading)
                            "content-type=\"" CONTENT_TYPE "\"");
     reading->last_event_id = mrc_bytes_of(apr_pstrdup(r->pool, id));
     free(id);
-    apr_table_setn(r->headers_out, "Link", take_text(r, &link));
+    field = take_text(r, &link);
+    if (!field)
+        return mrc_failure_answer_no_memory(r);
+    apr_table_setn(r->headers_out, "Link", field);
     apr_table_setn(r->headers_out, "Cache-Control", CACHE_CONTROL);
     mrc_answer_add_headers(r);
     return DECLINED;

@@ -19,27 +19,34 @@
 
 APLOG_USE_MODULE(mercure);
 
+/* What a client learns that may try again. */
+#define NOT_NOW "this server process does not serve the site's hub now: try again"
+
 /* Whether HOST cannot lead out of the directory of the sites, whatever httpd lets through. */
 static bool is_safe(const char *host)
 {
     return *host && *host != '.' && !strchr(host, '/') && !strstr(host, "..");
 }
 
-/* The document root of the site that R asks for; NULL: there is none. */
-static const char *find_root(request_rec *r, const char *pattern)
+/* Finds the document root of the site that R asks for. APR_NOTFOUND: there is none; APR_ENOMEM. */
+static apr_status_t find_root(request_rec *r, const char *pattern, const char **ret_root)
 {
     char *host = r->hostname ? apr_pstrdup(r->pool, r->hostname) : NULL;
+    apr_status_t status;
     const char *root;
     apr_finfo_t info;
 
     if (!host || !is_safe(host))
-        return NULL;
+        return APR_NOTFOUND;
     ap_str_tolower(host);
-    root = mrc_virtual_root_expand(r->pool, pattern, host, ap_get_server_port(r));
-    return root && apr_stat(&info, root, APR_FINFO_TYPE, r->pool) == APR_SUCCESS &&
-                   info.filetype == APR_DIR
-               ? root
-               : NULL;
+    status = mrc_virtual_root_expand(r->pool, pattern, host, ap_get_server_port(r), &root);
+    if (status == APR_ENOMEM)
+        return status;
+    if (status != APR_SUCCESS || apr_stat(&info, root, APR_FINFO_TYPE, r->pool) != APR_SUCCESS ||
+        info.filetype != APR_DIR)
+        return APR_NOTFOUND;
+    *ret_root = root;
+    return APR_SUCCESS;
 }
 
 /* ROOT, or its hash if it is too long for the name of a site. */
@@ -73,7 +80,7 @@ static struct mrc_hub_conf *find_hub(request_rec *r, const struct mrc_hub_conf *
     size_t count = (size_t)hub->sites->nelts, place;
     apr_status_t status;
 
-    *ret_detail = "this server process does not serve the site's hub now: try again";
+    *ret_detail = NOT_NOW;
     if (!child)
         return NULL;
     status = mrc_child_obtain_site(child, first, count, name_of(r->pool, root), &place);
@@ -93,14 +100,16 @@ const struct mrc_location *mrc_sites_choose(request_rec *r, const struct mrc_loc
 {
     struct mrc_location *chosen;
     struct mrc_hub_conf *hub;
+    apr_status_t found;
 
     *ret_root = NULL;
     if (!location->virtual_root)
         return location;
-    *ret_root = find_root(r, location->virtual_root);
-    if (!*ret_root) {
-        *ret_status = HTTP_NOT_FOUND;
-        *ret_detail = "there is no site of this name here, so it has no hub";
+    found = find_root(r, location->virtual_root, ret_root);
+    if (found != APR_SUCCESS) {
+        *ret_status = found == APR_ENOMEM ? HTTP_SERVICE_UNAVAILABLE : HTTP_NOT_FOUND;
+        *ret_detail =
+            found == APR_ENOMEM ? NOT_NOW : "there is no site of this name here, so it has no hub";
         return NULL;
     }
     hub = find_hub(r, location->hub, *ret_root, ret_detail);

@@ -120,11 +120,11 @@ static const char *add_named(struct mrc_buf *root, const char *pattern, const ch
     return pattern;
 }
 
-const char *mrc_virtual_root_expand(apr_pool_t *pool, const char *pattern, const char *host,
-                                    unsigned port)
+apr_status_t mrc_virtual_root_expand(apr_pool_t *pool, const char *pattern, const char *host,
+                                     unsigned port, const char **ret_root)
 {
+    apr_status_t status = APR_EINVAL;
     struct mrc_buf root;
-    const char *text = NULL;
 
     mrc_buf_init(&root, ROOT_BYTES_MAX);
     while (pattern && *pattern) {
@@ -135,13 +135,16 @@ const char *mrc_virtual_root_expand(apr_pool_t *pool, const char *pattern, const
         if (*pattern)
             pattern = add_named(&root, pattern + 1, host, port);
     }
-    if (pattern && !mrc_buf_error(&root)) {
+    if (mrc_buf_error(&root) == MRC_ENOMEM) {
+        status = APR_ENOMEM;
+    } else if (pattern && !mrc_buf_error(&root)) {
         struct mrc_bytes bytes = mrc_buf_bytes(&root);
 
         while (bytes.len > 1 && bytes.ptr[bytes.len - 1] == '/')
             bytes.len--;
-        text = apr_pstrmemdup(pool, bytes.ptr, bytes.len);
+        *ret_root = apr_pstrmemdup(pool, bytes.ptr, bytes.len);
+        status = APR_SUCCESS;
     }
     mrc_buf_free(&root);
-    return text;
+    return status;
 }

@@ -7,6 +7,7 @@ mod_mercure_la_SOURCES += \
 
 # The module is no library, so the test compiles the unit itself.
 unit_tests += tests/unit/httpd/tls/test_ssl
+tests_unit_httpd_tls_test_ssl_LDFLAGS = $(LINK_FAILING_CALLS)
 tests_unit_httpd_tls_test_ssl_SOURCES = tests/unit/httpd/tls/test_ssl.c %D%/socket_bio.c %D%/ssl.c
 tests_unit_httpd_tls_test_ssl_LDADD = $(LIBSSL_LIBS) $(LDADD)
 

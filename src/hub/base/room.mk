@@ -1,6 +1,5 @@
 libmrchub_la_SOURCES += \
 	%D%/carrier_kind.c %D%/carrier_kind.h \
-	%D%/clock.h \
 	%D%/end.c %D%/end.h \
 	%D%/entropy.c %D%/entropy.h \
 	%D%/event.c %D%/event.h \

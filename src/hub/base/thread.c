@@ -8,7 +8,7 @@
 
 #include "mrc_config.h"
 
-#include "hub/base/clock.h"
+#include "store/base/clock.h"
 
 /* Signals that a thread itself causes by a fault. */
 static const int faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};

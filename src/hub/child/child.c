@@ -1,6 +1,7 @@
 #include "hub/child/child.h"
 
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "apr_allocator.h"
 #include "apr_thread_mutex.h"
@@ -13,6 +14,7 @@
 #include "hub/stream/dispatcher.h"
 #include "hub/stream/loop.h"
 #include "hub/stream/waiters.h"
+#include "store/base/clock.h"
 #include "store/history/history.h"
 #include "store/memory/hub.h"
 #include "store/memory/memory.h"
@@ -24,17 +26,22 @@
 /* So are hubs that a request cannot open. */
 #define PROBLEM_REPORT_US ((int64_t)60 * 1000 * 1000)
 
+/* The pause between two attempts to open a hub that could not be opened at the start. */
+#define RETRY_US ((int64_t)1000 * 1000)
+
 struct mrc_child {
     struct mrc_memory *memory;
     pid_t pid;
+    uint64_t generation;
     unsigned slot;
     const struct mrc_hub_spec *const *specs;
-    _Atomic(struct mrc_hub *) *hubs; /* NULL: not open (yet) */
-    struct mrc_hub **early;          /* those that were opened at the start, for the announcer */
+    _Atomic(struct mrc_hub *) *hubs;  /* NULL: not open (yet) */
+    _Atomic(struct mrc_hub *) *early; /* those that are opened at the start, for the announcer */
+    _Atomic int64_t *tried_us; /* of these, when one was last opened in vain (store/base/clock.h) */
     size_t hubs_count;
     struct mrc_error problem; /* why a hub could not be opened at the start; empty: all were */
     apr_thread_mutex_t *opening;
-    apr_pool_t *hubs_pool; /* of hubs that are opened later; while OPENING is held */
+    apr_pool_t *hubs_pool; /* has those of hubs that are opened later; while OPENING is held */
     _Atomic(struct mrc_memory_hub **) places; /* of each hub; NULL: nobody has asked for them */
     struct mrc_hub_segment *blank;            /* read in place of hubs that are not made */
     struct mrc_child_watch watch;
@@ -43,7 +50,7 @@ struct mrc_child {
     struct mrc_numbers *numbers;   /* of the whole child, in its first hub; NULL: it has no hub */
     struct mrc_waiters *waiters;
     struct mrc_dispatcher *dispatcher;
-    struct mrc_announcer *announcer; /* NULL: no hub has a roster */
+    struct mrc_announcer *announcer; /* NULL: no hub is to have a roster */
     atomic_bool draining;
     atomic_uint threads_held;
     atomic_uint suspended_held;
@@ -72,11 +79,13 @@ static void fold_child(unsigned slot, pid_t pid, void *ctx)
  * Folds the state of dead children. A child may have died after it stored an update and before it
  * woke the children that have subscribers for it, so this wakes all of them.
  */
-static void reap_dead_children(struct mrc_memory *memory, pid_t pid)
+static void reap_dead_children(const struct mrc_child *child)
 {
+    struct mrc_memory *memory = child->memory;
     struct mrc_memory_hub *hub;
 
-    if (mrc_control_reap(mrc_memory_control(memory), pid, fold_child, memory) == 0)
+    if (mrc_control_reap(mrc_memory_control(memory), child->pid, child->generation, fold_child,
+                         memory) == 0)
         return;
     for (size_t i = 0; (hub = mrc_memory_hub_at(memory, i)); i++) {
         const struct mrc_hub_segment *segment = mrc_memory_hub_segment(hub);
@@ -91,7 +100,7 @@ static void when_woken(void *ctx)
 {
     struct mrc_child *child = ctx;
 
-    reap_dead_children(child->memory, child->pid);
+    reap_dead_children(child);
     mrc_announcer_post_look(child->announcer);
 }
 
@@ -115,16 +124,17 @@ static struct mrc_hub *open_hub(apr_pool_t *pool, const struct mrc_child *child,
     struct mrc_hub_segment *segment = make_segment(child, i, problem);
     struct mrc_hub *hub = NULL;
 
-    if (segment)
+    if (segment) {
+        /* They may need memory that stays, even if the hub is not opened now. */
+        mrc_hub_segment_begin_numbers(child->hubs_pool, segment, child->slot);
         hub = mrc_hub_open(pool, segment, mrc_memory_notify(child->memory), child->slot, i,
                            child->specs[i], problem);
+    }
     if (hub && mrc_revocation_load(hub, apr_time_now()) != APR_SUCCESS) {
         mrc_error_set(problem, MRC_EINVAL, "the revoked tokens of the hub cannot be read");
         mrc_hub_close(hub);
         hub = NULL;
     }
-    if (hub)
-        atomic_store(&child->hubs[i], hub);
     return hub;
 }
 
@@ -139,15 +149,20 @@ static bool is_early(const struct mrc_hub_spec *spec)
  * request. */
 static void open_hubs(apr_pool_t *pool, struct mrc_child *child)
 {
-    for (size_t i = 0; i < child->hubs_count; i++)
-        if (is_early(child->specs[i]))
-            child->early[i] = open_hub(pool, child, i, &child->problem);
+    for (size_t i = 0; i < child->hubs_count; i++) {
+        struct mrc_hub *hub =
+            is_early(child->specs[i]) ? open_hub(pool, child, i, &child->problem) : NULL;
+
+        atomic_store(&child->early[i], hub);
+        atomic_store(&child->hubs[i], hub);
+        atomic_store(&child->tried_us[i], mrc_clock_us());
+    }
 }
 
 static void close_hubs(struct mrc_child *child)
 {
     for (size_t i = 0; i < child->hubs_count; i++)
-        mrc_hub_close(child->early[i]);
+        mrc_hub_close(atomic_load(&child->early[i]));
 }
 
 static void open_numbers(apr_pool_t *pool, struct mrc_child *child)
@@ -174,10 +189,20 @@ static apr_status_t open_blank(apr_pool_t *pool, struct mrc_child *child)
                : APR_SUCCESS;
 }
 
+/* Whether a hub is to have its history on the disk, although it may not be open yet. */
 static bool has_durable(const struct mrc_child *child)
 {
     for (size_t i = 0; i < child->hubs_count; i++) {
-        if (child->early[i] && mrc_history_is_durable(mrc_hub_history(child->early[i])))
+        if (child->specs[i]->history_dir)
+            return true;
+    }
+    return false;
+}
+
+static bool has_roster(const struct mrc_child *child)
+{
+    for (size_t i = 0; i < child->hubs_count; i++) {
+        if (child->specs[i]->shape.roster_subscribers)
             return true;
     }
     return false;
@@ -231,7 +256,8 @@ apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
 
     child->memory = memory;
     child->pid = pid;
-    reap_dead_children(memory, pid);
+    child->generation = generation;
+    reap_dead_children(child);
     slot = mrc_control_claim(control, pid, generation);
     if (slot < 0)
         return APR_ENOSPC;
@@ -244,6 +270,7 @@ apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
     child->hubs_count = n;
     child->hubs = apr_pcalloc(pool, sizeof(*child->hubs) * (n + 1));
     child->early = apr_pcalloc(pool, sizeof(*child->early) * (n + 1));
+    child->tried_us = apr_pcalloc(pool, sizeof(*child->tried_us) * (n + 1));
     child->waiters = mrc_waiters_create(pool);
     mrc_notify_drain(mrc_memory_notify(memory), child->slot);
     status = make_pool(pool, child);
@@ -252,7 +279,8 @@ apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
     if (status == APR_SUCCESS) {
         open_numbers(pool, child);
         open_hubs(pool, child);
-        status = mrc_announcer_start(pool, child->early, n, &child->announcer);
+        if (has_roster(child))
+            status = mrc_announcer_start(pool, child->early, n, &child->announcer);
     }
     if (status == APR_SUCCESS) {
         status = start_dispatcher(pool, child, threads);
@@ -306,9 +334,12 @@ bool mrc_child_stop(struct mrc_child *child)
 void mrc_child_watch(struct mrc_child *child, const struct mrc_child_watch *watch)
 {
     child->watch = *watch;
-    for (size_t i = 0; i < child->hubs_count; i++)
-        if (child->early[i])
-            watch->on_open(watch->ctx, child->early[i], i);
+    for (size_t i = 0; i < child->hubs_count; i++) {
+        struct mrc_hub *hub = atomic_load(&child->early[i]);
+
+        if (hub)
+            watch->on_open(watch->ctx, hub, i);
+    }
 }
 
 static void report_problem(struct mrc_child *child, size_t i, const char *why)
@@ -320,6 +351,34 @@ static void report_problem(struct mrc_child *child, size_t i, const char *why)
         child->watch.on_problem(child->watch.ctx, i, why);
 }
 
+/* Opens hub I in a pool of its own, of which nothing stays if it cannot be opened. */
+static struct mrc_hub *open_in_pool(struct mrc_child *child, size_t i, struct mrc_error *problem)
+{
+    struct mrc_hub *hub;
+    apr_pool_t *pool;
+
+    if (apr_pool_create(&pool, child->hubs_pool) != APR_SUCCESS) {
+        mrc_error_set(problem, MRC_ENOMEM, "out of memory");
+        return NULL;
+    }
+    hub = open_hub(pool, child, i, problem);
+    if (!hub)
+        apr_pool_destroy(pool);
+    return hub;
+}
+
+/* Makes HUB, which is hub I, known to all threads. */
+static void add_hub(struct mrc_child *child, size_t i, struct mrc_hub *hub)
+{
+    if (child->watch.on_open)
+        child->watch.on_open(child->watch.ctx, hub, i);
+    if (is_early(child->specs[i])) {
+        mrc_announcer_adopt(child->announcer, hub);
+        atomic_store(&child->early[i], hub);
+    }
+    atomic_store(&child->hubs[i], hub);
+}
+
 /* Opens hub I, unless another thread has just done so. */
 static struct mrc_hub *open_late(struct mrc_child *child, size_t i)
 {
@@ -329,9 +388,9 @@ static struct mrc_hub *open_late(struct mrc_child *child, size_t i)
     apr_thread_mutex_lock(child->opening);
     hub = atomic_load(&child->hubs[i]);
     if (!hub) {
-        hub = open_hub(child->hubs_pool, child, i, &problem);
-        if (hub && child->watch.on_open)
-            child->watch.on_open(child->watch.ctx, hub, i);
+        hub = open_in_pool(child, i, &problem);
+        if (hub)
+            add_hub(child, i, hub);
     }
     apr_thread_mutex_unlock(child->opening);
     if (!hub && problem.text[0])
@@ -339,11 +398,27 @@ static struct mrc_hub *open_late(struct mrc_child *child, size_t i)
     return hub;
 }
 
+/*
+ * Whether the caller may open hub I, which could not be opened at the start: one thread after each
+ * pause. A hub with a transport would need a link, and its links are those of the start. A process
+ * that mpm-itk has forked off the child has no announcer.
+ */
+static bool may_open_again(struct mrc_child *child, size_t i)
+{
+    int64_t before_us = atomic_load(&child->tried_us[i]), now_us = mrc_clock_us();
+
+    return !child->specs[i]->transport && now_us - before_us >= RETRY_US &&
+           child->pid == getpid() && !mrc_child_is_draining(child) &&
+           atomic_compare_exchange_strong(&child->tried_us[i], &before_us, now_us);
+}
+
 struct mrc_hub *mrc_child_hub(struct mrc_child *child, size_t i)
 {
     struct mrc_hub *hub = i < child->hubs_count ? atomic_load(&child->hubs[i]) : NULL;
 
-    return hub || i >= child->hubs_count || is_early(child->specs[i]) ? hub : open_late(child, i);
+    if (hub || i >= child->hubs_count || (is_early(child->specs[i]) && !may_open_again(child, i)))
+        return hub;
+    return open_late(child, i);
 }
 
 /* The places of all hubs, found for the first caller. */
@@ -388,14 +463,16 @@ const char *mrc_child_site_name(struct mrc_child *child, size_t i)
     return hub ? mrc_naming_name_of(hub) : NULL;
 }
 
-struct mrc_hub *mrc_child_view_hub(const struct mrc_child *child, apr_pool_t *pool, size_t i)
+struct mrc_hub *mrc_child_view_hub(struct mrc_child *child, apr_pool_t *pool, size_t i)
 {
     struct mrc_hub *hub = i < child->hubs_count ? atomic_load(&child->hubs[i]) : NULL;
     struct mrc_hub_segment *segment;
     struct mrc_memory_hub *place;
 
-    if (hub || i >= child->hubs_count || is_early(child->specs[i]))
+    if (hub || i >= child->hubs_count)
         return hub;
+    if (is_early(child->specs[i]))
+        return mrc_child_hub(child, i);
     place = mrc_memory_hub_find(child->memory, child->specs[i]->shape.key);
     if (!place)
         return NULL;

@@ -50,12 +50,13 @@ void mrc_child_watch(struct mrc_child *child, const struct mrc_child_watch *watc
 bool mrc_child_stop(struct mrc_child *child);
 
 /* Hub number I, which may be opened now; NULL: it has no shared memory or no history, or there are
- * fewer hubs. Any thread. */
+ * fewer hubs. A hub that could not be opened at the start is tried again at most once a second,
+ * unless it has a transport. Any thread. */
 struct mrc_hub *mrc_child_hub(struct mrc_child *child, size_t i);
 
-/* The same, to read its numbers: if the hub is not open, it is made in POOL, and serves nothing.
- * Nothing of its memory is made. */
-struct mrc_hub *mrc_child_view_hub(const struct mrc_child *child, apr_pool_t *pool, size_t i);
+/* The same, to read its numbers: if the hub was not to be opened at the start and is not open, it
+ * is made in POOL, and serves nothing. Nothing of its memory is made. */
+struct mrc_hub *mrc_child_view_hub(struct mrc_child *child, apr_pool_t *pool, size_t i);
 
 /* Finds the hub of the site NAME among the COUNT hubs from FIRST on, and claims one for it if there
  * is none. APR_ENOSPC: all have other sites; or another error, which is reported. Any thread. */

@@ -1,10 +1,10 @@
 #include "hub/child/inquire.h"
 
 #include "core/base/buf.h"
-#include "hub/base/clock.h"
 #include "hub/child/child.h"
 #include "hub/control/listing.h"
 #include "hub/hub/numbers.h"
+#include "store/base/clock.h"
 #include "store/memory/memory.h"
 
 /* The waits for another operator, and for one child. */

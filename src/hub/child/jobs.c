@@ -2,10 +2,10 @@
 
 #include <stdatomic.h>
 
-#include "hub/base/clock.h"
 #include "hub/base/mailbox.h"
 #include "hub/base/thread.h"
 #include "hub/base/wake.h"
+#include "store/base/clock.h"
 
 /* The wait for the end of the thread. All jobs have run by then, unless one hangs. */
 #define JOIN_US ((int64_t)3000 * 1000)

@@ -2,9 +2,9 @@
 
 #include <pthread.h>
 
-#include "hub/base/clock.h"
 #include "hub/base/thread.h"
 #include "hub/hub/numbers.h"
+#include "store/base/clock.h"
 
 #define SECOND_US     ((int64_t)1000 * 1000)
 #define RATE_MAX_US   (10 * SECOND_US)

@@ -6,10 +6,10 @@
 
 #include "core/base/siphash.h"
 #include "core/topic/matcher.h"
-#include "hub/base/clock.h"
 #include "hub/base/status.h"
 #include "hub/index/cache.h"
 #include "hub/index/candidates.h"
+#include "store/base/clock.h"
 
 #define FIRST_BUCKETS 64
 #define FIRST_LIST    16

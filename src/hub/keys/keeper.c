@@ -7,10 +7,10 @@
 
 #include "core/base/buf.h"
 #include "core/jose/keyset.h"
-#include "hub/base/clock.h"
 #include "hub/base/thread.h"
 #include "hub/base/wake.h"
 #include "hub/keys/keyring.h"
+#include "store/base/clock.h"
 #include "store/base/fetch.h"
 #include "store/base/file.h"
 #include "store/documents/documents.h"

@@ -4,12 +4,12 @@
 
 #include "apr_thread_proc.h"
 
-#include "hub/base/clock.h"
 #include "hub/base/thread.h"
 #include "hub/hub/hub.h"
 #include "hub/presence/presence.h"
 #include "hub/presence/queue.h"
 #include "hub/presence/reap.h"
+#include "store/base/clock.h"
 #include "store/base/status.h"
 #include "store/regions/link.h"
 #include "store/regions/roster.h"
@@ -23,7 +23,7 @@
 struct mrc_announcer {
     apr_thread_t *thread;
     struct mrc_presence_queue *queue;
-    struct mrc_hub *const *hubs;
+    _Atomic(struct mrc_hub *) *hubs;
     size_t hubs_count;
     uint64_t *reaped;      /* of each hub: mrc_link_get_reaped(), as it was last */
     struct mrc_list *todo; /* presences of each hub that have ended; the thread's own */
@@ -56,8 +56,10 @@ static bool announce_own(struct mrc_announcer *announcer)
 static void announce_orphans(const struct mrc_announcer *announcer)
 {
     for (size_t i = 0; i < announcer->hubs_count; i++) {
-        if (announcer->hubs[i])
-            mrc_presence_announce_orphans(announcer->hubs[i]);
+        struct mrc_hub *hub = atomic_load(&announcer->hubs[i]);
+
+        if (hub)
+            mrc_presence_announce_orphans(hub);
     }
 }
 
@@ -67,7 +69,8 @@ static bool was_reaped(struct mrc_announcer *announcer)
     bool result = false;
 
     for (size_t i = 0; i < announcer->hubs_count; i++) {
-        const struct mrc_link *link = announcer->hubs[i] ? mrc_hub_link(announcer->hubs[i]) : NULL;
+        const struct mrc_hub *hub = atomic_load(&announcer->hubs[i]);
+        const struct mrc_link *link = hub ? mrc_hub_link(hub) : NULL;
         uint64_t reaped = link ? mrc_link_get_reaped(link) : 0;
 
         result = result || reaped != announcer->reaped[i];
@@ -85,7 +88,9 @@ static void announce_late(struct mrc_announcer *announcer)
     if (!was_reaped(announcer) && !has_late)
         return;
     for (size_t i = 0; i < announcer->hubs_count; i++) {
-        if (announcer->hubs[i] && mrc_presence_announce_late(announcer->hubs[i]) != APR_SUCCESS)
+        struct mrc_hub *hub = atomic_load(&announcer->hubs[i]);
+
+        if (hub && mrc_presence_announce_late(hub) != APR_SUCCESS)
             has_left = true;
     }
     if (has_left)
@@ -96,8 +101,10 @@ static void announce_late(struct mrc_announcer *announcer)
 static void announce_dead_machines(const struct mrc_announcer *announcer)
 {
     for (size_t i = 0; i < announcer->hubs_count; i++) {
-        if (announcer->hubs[i])
-            mrc_presence_reap(announcer->hubs[i]);
+        struct mrc_hub *hub = atomic_load(&announcer->hubs[i]);
+
+        if (hub)
+            mrc_presence_reap(hub);
     }
 }
 
@@ -127,26 +134,12 @@ static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *arg)
 
 /* ---- from outside -----------------------------------------------------------------------------*/
 
-static bool has_roster(struct mrc_hub *const *hubs, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (hubs[i] && mrc_hub_roster(hubs[i]))
-            return true;
-    }
-    return false;
-}
-
-apr_status_t mrc_announcer_start(apr_pool_t *pool, struct mrc_hub *const *hubs, size_t count,
+apr_status_t mrc_announcer_start(apr_pool_t *pool, _Atomic(struct mrc_hub *) *hubs, size_t count,
                                  struct mrc_announcer **ret_announcer)
 {
-    struct mrc_announcer *announcer;
+    struct mrc_announcer *announcer = apr_pcalloc(pool, sizeof(*announcer));
     apr_status_t status;
 
-    if (!has_roster(hubs, count)) {
-        *ret_announcer = NULL;
-        return APR_SUCCESS;
-    }
-    announcer = apr_pcalloc(pool, sizeof(*announcer));
     announcer->hubs = hubs;
     announcer->hubs_count = count;
     announcer->todo = apr_pcalloc(pool, count * sizeof(*announcer->todo));
@@ -157,8 +150,10 @@ apr_status_t mrc_announcer_start(apr_pool_t *pool, struct mrc_hub *const *hubs, 
         return status;
     mrc_presence_queue_post_look(announcer->queue); /* for what dead children and servers left */
     for (size_t i = 0; i < count; i++) {
-        if (hubs[i])
-            mrc_hub_set_presence_queue(hubs[i], announcer->queue);
+        struct mrc_hub *hub = atomic_load(&hubs[i]);
+
+        if (hub)
+            mrc_announcer_adopt(announcer, hub);
     }
     status = mrc_thread_start(pool, run, announcer, &announcer->thread);
     if (status == APR_SUCCESS)
@@ -166,12 +161,19 @@ apr_status_t mrc_announcer_start(apr_pool_t *pool, struct mrc_hub *const *hubs, 
     return status;
 }
 
+void mrc_announcer_adopt(struct mrc_announcer *announcer, struct mrc_hub *hub)
+{
+    if (announcer)
+        mrc_hub_set_presence_queue(hub, announcer->queue);
+}
+
 void mrc_announcer_post_look(struct mrc_announcer *announcer)
 {
     bool has_orphans = false;
 
     for (size_t i = 0; announcer && i < announcer->hubs_count && !has_orphans; i++) {
-        struct mrc_roster *roster = announcer->hubs[i] ? mrc_hub_roster(announcer->hubs[i]) : NULL;
+        const struct mrc_hub *hub = atomic_load(&announcer->hubs[i]);
+        const struct mrc_roster *roster = hub ? mrc_hub_roster(hub) : NULL;
 
         has_orphans = roster && mrc_roster_has_orphans(roster);
     }

@@ -6,6 +6,7 @@
 #ifndef MRC_HUB_PRESENCE_ANNOUNCER_H
 #define MRC_HUB_PRESENCE_ANNOUNCER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -16,12 +17,14 @@ struct mrc_announcer;
 struct mrc_hub;
 
 /*
- * Starts the thread for COUNT hubs (some may be NULL), and gives them the queue that it reads
- * (queue.h). If no hub has a roster there is no thread, and RET_ANNOUNCER is NULL. The struct lives
- * in POOL.
+ * Starts the thread for COUNT hubs, and gives them the queue that it reads (queue.h). HUBS outlives
+ * it; those that are NULL may be set later, once. The struct lives in POOL.
  */
-apr_status_t mrc_announcer_start(apr_pool_t *pool, struct mrc_hub *const *hubs, size_t count,
+apr_status_t mrc_announcer_start(apr_pool_t *pool, _Atomic(struct mrc_hub *) *hubs, size_t count,
                                  struct mrc_announcer **ret_announcer);
+
+/* Gives HUB, which is opened later, the queue, before it is set. Accepts NULL for the announcer. */
+void mrc_announcer_adopt(struct mrc_announcer *announcer, struct mrc_hub *hub);
 
 /* Makes the announcer look for subscriptions that dead children left, if there are any. Any thread;
  * never blocks. Accepts NULL. */

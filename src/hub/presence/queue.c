@@ -3,10 +3,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "hub/base/clock.h"
 #include "hub/base/mailbox.h"
 #include "hub/base/wake.h"
 #include "hub/hub/hub.h"
+#include "store/base/clock.h"
 
 struct mrc_presence_queue {
     struct mrc_wake wake;

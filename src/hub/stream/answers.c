@@ -9,7 +9,6 @@
 #include "core/protocol/update.h"
 #include "core/token/token.h"
 #include "core/topic/matcher.h"
-#include "hub/base/clock.h"
 #include "hub/control/listing.h"
 #include "hub/hub/hub.h"
 #include "hub/stream/carrier.h"
@@ -17,6 +16,7 @@
 #include "hub/stream/stream.h"
 #include "hub/stream/waiters.h"
 #include "hub/subscriber/subscriber.h"
+#include "store/base/clock.h"
 #include "store/shm/inquiry.h"
 
 /* One turn looks at streams for about so long. */

@@ -1,11 +1,11 @@
 #include "hub/stream/dispatcher.h"
 
-#include "hub/base/clock.h"
 #include "hub/base/thread.h"
 #include "hub/hub/hub.h"
 #include "hub/stream/loop.h"
 #include "hub/stream/waiters.h"
 #include "hub/subscriber/reader.h"
+#include "store/base/clock.h"
 #include "store/shm/notify.h"
 
 /* The wait for the loops. A loop ends much earlier, unless it hangs. */

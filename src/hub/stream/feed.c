@@ -8,7 +8,6 @@
 
 #include "core/protocol/update.h"
 #include "core/topic/topic.h"
-#include "hub/base/clock.h"
 #include "hub/base/event.h"
 #include "hub/hub/activity.h"
 #include "hub/hub/hub.h"
@@ -16,6 +15,7 @@
 #include "hub/index/index.h"
 #include "hub/stream/stream.h"
 #include "hub/subscriber/subscriber.h"
+#include "store/base/clock.h"
 #include "store/base/status.h"
 #include "store/history/history.h"
 #include "store/ring/ring.h"

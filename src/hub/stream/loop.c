@@ -10,7 +10,6 @@
 #include "apr_general.h"
 #include "apr_time.h"
 
-#include "hub/base/clock.h"
 #include "hub/base/event.h"
 #include "hub/base/list.h"
 #include "hub/base/mailbox.h"
@@ -30,6 +29,7 @@
 #include "hub/stream/stream.h"
 #include "hub/subscriber/pages.h"
 #include "hub/subscriber/subscriber.h"
+#include "store/base/clock.h"
 #include "store/ring/ring.h"
 
 #define EPOLL_EVENTS     512

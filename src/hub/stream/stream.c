@@ -6,12 +6,12 @@
 #include "apr_time.h"
 
 #include "core/base/buf.h"
-#include "hub/base/clock.h"
 #include "hub/base/event.h"
 #include "hub/base/prefetch.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/numbers.h"
 #include "hub/subscriber/subscriber.h"
+#include "store/base/clock.h"
 #include "store/base/status.h"
 
 /* A stream writes at most this often before the other streams have their turn. */

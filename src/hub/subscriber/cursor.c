@@ -111,7 +111,7 @@ apr_status_t mrc_cursor_find(struct mrc_history *history, struct mrc_bytes curso
     return status;
 }
 
-bool mrc_cursor_add_position(struct mrc_hub *hub, uint64_t number, int64_t now_us,
+bool mrc_cursor_add_position(struct mrc_hub *hub, uint64_t number, int64_t now_us, bool as_event,
                              struct mrc_buf *out)
 {
     const struct mrc_history *history = mrc_hub_history(hub);
@@ -128,6 +128,9 @@ bool mrc_cursor_add_position(struct mrc_hub *hub, uint64_t number, int64_t now_u
          mrc_hub_random(hub, nonce, sizeof(nonce)) != APR_SUCCESS ||
          !mrc_position_write(key, nonce, &position, text)))
         return false;
-    mrc_sse_add_id(out, mrc_bytes_of(text));
+    if (as_event)
+        mrc_sse_add_id_event(out, mrc_bytes_of(text));
+    else
+        mrc_sse_add_id(out, mrc_bytes_of(text));
     return true;
 }

@@ -4,8 +4,8 @@
 #include "core/token/grants.h"
 #include "core/token/token.h"
 #include "core/topic/matcher.h"
-#include "hub/base/clock.h"
 #include "hub/base/status.h"
+#include "store/base/clock.h"
 
 bool mrc_filter_is_costly(const struct mrc_filter *filter)
 {

@@ -5,10 +5,10 @@
 
 #include "apr_thread_proc.h"
 
-#include "hub/base/clock.h"
 #include "hub/base/mailbox.h"
 #include "hub/base/thread.h"
 #include "hub/base/wake.h"
+#include "store/base/clock.h"
 
 /*
  *              the thread has read it

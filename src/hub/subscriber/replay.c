@@ -4,12 +4,12 @@
 #include <string.h>
 
 #include "core/protocol/update.h"
-#include "hub/base/clock.h"
 #include "hub/base/event.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/numbers.h"
 #include "hub/subscriber/filter.h"
 #include "hub/subscriber/pages.h"
+#include "store/base/clock.h"
 #include "store/base/status.h"
 #include "store/history/history.h"
 

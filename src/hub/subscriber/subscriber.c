@@ -39,6 +39,7 @@ struct mrc_subscriber {
     uint32_t matchers_count;
     bool has_address : 1; /* it follows the matchers */
     bool wants_positions : 1;
+    bool positions_are_events : 1;
     bool has_resumed : 1; /* with a cursor that the history knew */
     uint8_t losses;       /* the low bits of mrc_hub_get_losses() that it has outlived */
     uint8_t gap;          /* the low bits of mrc_hub_get_gap() when it began */
@@ -139,6 +140,7 @@ static struct mrc_subscriber *create(struct mrc_hub *hub, struct mrc_subscriptio
     subscriber->token = subscription->token;
     subscriber->matchers_count = (uint32_t)subscription->matchers_count;
     subscriber->wants_positions = subscription->wants_positions;
+    subscriber->positions_are_events = subscription->positions_are_events;
     memcpy(subscriber->matchers, subscription->matchers, matchers_bytes);
     free(subscription->matchers);
     subscription->matchers = NULL;
@@ -216,7 +218,7 @@ bool mrc_subscriber_add_position(const struct mrc_subscriber *subscriber, uint64
                                  int64_t now_us, struct mrc_buf *out)
 {
     return mrc_cursor_add_position(subscriber->hub, number ? number : subscriber->place.next,
-                                   now_us, out);
+                                   now_us, subscriber->positions_are_events, out);
 }
 
 void mrc_subscriber_add_first_bytes(const struct mrc_subscriber *subscriber, int64_t now_us,
@@ -227,12 +229,13 @@ void mrc_subscriber_add_first_bytes(const struct mrc_subscriber *subscriber, int
         mrc_subscriber_add_position(subscriber, 0, now_us, out);
 }
 
-bool mrc_subscriber_add_newest_position(struct mrc_hub *hub, int64_t now_us, struct mrc_buf *out)
+bool mrc_subscriber_add_newest_position(struct mrc_hub *hub, int64_t now_us, bool as_event,
+                                        struct mrc_buf *out)
 {
     struct mrc_place place;
 
     mrc_history_head(mrc_hub_history(hub), &place);
-    return mrc_cursor_add_position(hub, place.next, now_us, out);
+    return mrc_cursor_add_position(hub, place.next, now_us, as_event, out);
 }
 
 /* Streams that began together end at different times: at 80 to 100 % of the lifetime. */

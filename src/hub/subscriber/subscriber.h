@@ -55,6 +55,7 @@ struct mrc_subscription {
     bool has_cursor;
     struct mrc_bytes cursor;      /* the client's last event id; may be empty */
     const unsigned char *address; /* of the client, of MRC_ORDER_ADDRESS_BYTES; NULL: not kept */
+    bool positions_are_events;    /* all positions come in the form of mrc_sse_add_id_event() */
     bool wants_positions; /* the client gets the position of its stream while it is silent */
 };
 
@@ -104,7 +105,7 @@ struct mrc_bytes mrc_subscriber_last_event_id(const struct mrc_subscriber *subsc
 bool mrc_subscriber_wants_positions(const struct mrc_subscriber *subscriber);
 
 /*
- * Appends an event to OUT that tells the client its position (cursor.h): the client has been given
+ * Appends a block to OUT that tells the client its position (cursor.h): the client has been given
  * everything before record NUMBER of the history. NUMBER 0: everything that mrc_subscriber_take()
  * has given. False: the position is not known, and nothing is appended.
  */
@@ -116,9 +117,10 @@ bool mrc_subscriber_add_position(const struct mrc_subscriber *subscriber, uint64
 void mrc_subscriber_add_first_bytes(const struct mrc_subscriber *subscriber, int64_t now_us,
                                     struct mrc_buf *out);
 
-/* Appends an event to OUT that tells a client the position after the newest update of HUB. False:
- * as above. */
-bool mrc_subscriber_add_newest_position(struct mrc_hub *hub, int64_t now_us, struct mrc_buf *out);
+/* Appends a block to OUT that tells a client the position after the newest update of HUB; AS_EVENT
+ * as in cursor.h. False: as above. */
+bool mrc_subscriber_add_newest_position(struct mrc_hub *hub, int64_t now_us, bool as_event,
+                                        struct mrc_buf *out);
 
 /*
  * The latest end of the stream, which begins at NOW_US: before its token expires, or after a random

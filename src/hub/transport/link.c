@@ -11,7 +11,6 @@
 #include "apr_thread_proc.h"
 #include "apr_time.h"
 
-#include "hub/base/clock.h"
 #include "hub/base/thread.h"
 #include "hub/base/wake.h"
 #include "hub/hub/hub.h"
@@ -20,6 +19,7 @@
 #include "hub/transport/query.h"
 #include "hub/transport/respond.h"
 #include "hub/transport/restore.h"
+#include "store/base/clock.h"
 #include "store/base/status.h"
 #include "store/engine/lookup.h"
 #include "store/regions/hub_segment.h"

@@ -675,7 +675,7 @@ static enum mrc_err read_update(const struct mrc_entry *entry, struct mrc_record
 static bool take_order(struct mrc_member *member, const struct mrc_entry *entry,
                        struct mrc_bytes order, struct mrc_engine_error *error)
 {
-    apr_status_t status = mrc_relay_take(member->hub, order);
+    apr_status_t status = mrc_relay_take(member->hub, order, entry->head.token.time_us);
 
     wake_all(member);
     if (status == APR_EINVAL || status == MRC_STATUS_TOO_LARGE) {

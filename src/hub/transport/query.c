@@ -8,8 +8,8 @@
 #include "apr_strings.h"
 
 #include "core/base/buf.h"
-#include "hub/base/clock.h"
 #include "hub/hub/hub.h"
+#include "store/base/clock.h"
 #include "store/base/record.h"
 #include "store/base/status.h"
 #include "store/engine/asks.h"

@@ -18,6 +18,9 @@
 /* The wait for the lock of the ring: its owner works for microseconds, unless it is stopped. */
 #define RING_WAIT_US ((int64_t)5 * 1000 * 1000)
 
+/* An order that an earlier leader has appended is among so many of the newest. */
+#define ORDERS_BACK 64
+
 /* No engine has more revocations: a list holds fewer (regions/revocations.h). */
 #define ENTRIES_MAX 100000
 
@@ -53,18 +56,39 @@ static apr_status_t note_revocation(const struct mrc_hub *hub, struct mrc_bytes 
     return status == APR_NOTFOUND ? APR_SUCCESS : status;
 }
 
-apr_status_t mrc_relay_take(struct mrc_hub *hub, struct mrc_bytes bytes)
+/*
+ * Whether the ring has the order BYTES of TIME_US. A leader that has appended it may have died
+ * before it could note that, and streams have begun since that the order does not concern. Equal
+ * orders of the same microsecond are one.
+ */
+static bool has_order(const struct mrc_ring *ring, struct mrc_bytes bytes, int64_t time_us)
 {
+    struct mrc_ring_record record = {.buf = NULL};
+    uint64_t mark = mrc_ring_control(ring);
+    bool has_it = false;
+
+    for (int i = 0; mark && i < ORDERS_BACK && !has_it; i++) {
+        uint64_t pos = mark - 1;
+
+        if (mrc_ring_read(ring, &pos, &record) || mrc_ring_control_before(ring, mark, &mark))
+            break;
+        has_it = record.view.time_us == time_us && mrc_bytes_eq(record.view.payload, bytes);
+    }
+    mrc_ring_record_free(&record);
+    return has_it;
+}
+
+apr_status_t mrc_relay_take(struct mrc_hub *hub, struct mrc_bytes bytes, int64_t time_us)
+{
+    struct mrc_ring *ring = mrc_hub_ring(hub);
     struct mrc_order order;
     apr_status_t noted, status = APR_SUCCESS;
-    uint64_t unused;
 
     if (mrc_order_decode(bytes, &order) != MRC_OK)
         return APR_EINVAL;
     noted = note_revocation(hub, bytes); /* before the streams end, so that none comes back */
-    if (order.kind != MRC_ORDER_LIFT)
-        status = mrc_ring_append_control(mrc_hub_ring(hub), bytes, apr_time_now(), RING_WAIT_US,
-                                         &unused);
+    if (order.kind != MRC_ORDER_LIFT && !has_order(ring, bytes, time_us))
+        status = mrc_ring_append_control_as(ring, bytes, time_us, apr_time_now(), RING_WAIT_US);
     return status ? status : noted;
 }
 

@@ -6,11 +6,11 @@
 
 #include "apr_thread_proc.h"
 
-#include "hub/base/clock.h"
 #include "hub/base/thread.h"
 #include "hub/base/wake.h"
 #include "hub/hub/hub.h"
 #include "hub/transport/query.h"
+#include "store/base/clock.h"
 #include "store/engine/asks.h"
 
 /* Questions that wait. */

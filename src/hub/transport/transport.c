@@ -4,9 +4,9 @@
 
 #include "apr_strings.h"
 
-#include "hub/base/clock.h"
 #include "hub/hub/hub.h"
 #include "hub/transport/link.h"
+#include "store/base/clock.h"
 
 /* A link may be connecting, which takes up to the time-out of MercureTransport. */
 #define JOIN_US ((int64_t)3000 * 1000)

@@ -1,4 +1,5 @@
 libmrcstore_la_SOURCES += \
+	%D%/clock.h \
 	%D%/fetch.c %D%/fetch.h \
 	%D%/file.c %D%/file.h \
 	%D%/fork.c %D%/fork.h \

@@ -10,6 +10,8 @@
 
 #include "mrc_config.h"
 
+#include "store/base/clock.h"
+
 /* The most lookups that have not ended. Each may have a thread. */
 #define PENDING_MAX 8
 
@@ -136,22 +138,14 @@ static int start(struct mrc_lookups *lookups, const struct mrc_engine_host *host
     return 0;
 }
 
-static int64_t clock_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* Waits for the end of LOOKUP. False: it has not ended. */
 static bool wait_for(struct lookup *lookup, int64_t timeout_us)
 {
     const struct gaicb *list[] = {&lookup->request};
-    int64_t until_us = clock_us() + timeout_us;
+    int64_t until_us = mrc_clock_us() + timeout_us;
 
     while (!has_ended(lookup)) {
-        int64_t left_us = until_us - clock_us();
+        int64_t left_us = until_us - mrc_clock_us();
         const struct timespec left = {left_us / 1000000, left_us % 1000000 * 1000};
 
         if (left_us <= 0)

@@ -11,12 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <hiredis/hiredis.h>
 
 #include "core/base/buf.h"
+#include "store/base/clock.h"
 #include "store/engine/lookup.h"
 #include "store/engine/resp.h"
 #include "store/engine/tls.h"
@@ -39,14 +39,6 @@ struct mrc_wire {
     bool write_waits_to_read; /* TLS needs to read before it can write more */
 };
 
-int64_t mrc_wire_clock_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 static bool fail(struct mrc_engine_error *error, enum mrc_engine_reason reason, const char *text)
 {
     error->reason = reason;
@@ -59,7 +51,7 @@ static bool wait_for(int fd, short events, int64_t until_us, struct mrc_engine_e
 {
     for (;;) {
         struct pollfd poller = {.fd = fd, .events = events};
-        int64_t left_us = until_us - mrc_wire_clock_us();
+        int64_t left_us = until_us - mrc_clock_us();
         int n;
 
         if (left_us <= 0)
@@ -115,8 +107,7 @@ static int connect_to(const struct addrinfo *address, int64_t until_us,
 static int connect_by_name(struct mrc_lookups *lookups, const struct mrc_engine_host *host,
                            int64_t until_us, struct mrc_engine_error *error)
 {
-    struct addrinfo *addresses =
-        mrc_lookups_find(lookups, host, until_us - mrc_wire_clock_us(), error);
+    struct addrinfo *addresses = mrc_lookups_find(lookups, host, until_us - mrc_clock_us(), error);
     int fd = -1;
 
     if (!addresses)
@@ -147,7 +138,7 @@ struct mrc_wire *mrc_wire_connect(struct mrc_lookups *lookups, const struct mrc_
                                   const struct mrc_tls *tls, int64_t timeout_us,
                                   struct mrc_engine_error *error)
 {
-    int64_t until_us = mrc_wire_clock_us() + timeout_us;
+    int64_t until_us = mrc_clock_us() + timeout_us;
     struct mrc_wire *wire = calloc(1, sizeof(*wire));
 
     if (!wire) {
@@ -354,7 +345,7 @@ void mrc_wire_free_reply(struct redisReply *reply)
 struct redisReply *mrc_wire_wait(struct mrc_wire *wire, int64_t timeout_us,
                                  struct mrc_engine_error *error)
 {
-    int64_t until_us = mrc_wire_clock_us() + timeout_us;
+    int64_t until_us = mrc_clock_us() + timeout_us;
     struct redisReply *reply = NULL;
 
     for (;;) {

@@ -72,7 +72,4 @@ void mrc_wire_free_reply(struct redisReply *reply);
 struct redisReply *mrc_wire_wait(struct mrc_wire *wire, int64_t timeout_us,
                                  struct mrc_engine_error *error);
 
-/* The monotonic clock, in microseconds. */
-int64_t mrc_wire_clock_us(void);
-
 #endif

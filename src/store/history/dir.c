@@ -21,6 +21,7 @@
 #include "apr_time.h"
 
 #include "core/base/siphash.h"
+#include "store/base/clock.h"
 #include "store/base/status.h"
 #include "store/history/check.h"
 #include "store/history/files.h"
@@ -216,12 +217,12 @@ static apr_status_t open_dir(const char *name, const struct mrc_history_owner *o
 /* Waits a while, because the previous server may still be stopping. */
 static apr_status_t lock_dir(int fd, const char *name, struct mrc_error *error)
 {
-    apr_time_t until = apr_time_now() + MRC_HISTORY_DIR_WAIT_US;
+    int64_t until_us = mrc_clock_us() + MRC_HISTORY_DIR_WAIT_US;
 
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR)
             return refuse(error, "cannot lock", name);
-        if (apr_time_now() > until)
+        if (mrc_clock_us() > until_us)
             return mrc_status_set(
                 error, APR_EBUSY,
                 "another server uses %.250s: stop it, or give each server a path of "

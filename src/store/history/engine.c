@@ -11,6 +11,7 @@
 #include "core/base/buf.h"
 #include "core/base/siphash.h"
 #include "core/protocol/update.h"
+#include "store/base/clock.h"
 #include "store/base/status.h"
 #include "store/engine/entry.h"
 #include "store/history/backend.h"
@@ -102,7 +103,7 @@ static apr_status_t wait_for(struct engine_history *history, int slot, int64_t u
         mrc_staging_answer_nudge(history->staging, slot);
         if (mrc_staging_poll(history->staging, slot, &status))
             return status;
-        left_us = until_us - apr_time_now();
+        left_us = until_us - mrc_clock_us();
         if (left_us <= 0 && give_up(history, slot, &status))
             return status;
         mrc_staging_wait(history->staging, slot,
@@ -126,7 +127,7 @@ static apr_status_t stage(struct engine_history *history, const struct mrc_recor
         *ret_slot = mrc_staging_stage(history->staging, history->slot, package);
         if (*ret_slot >= 0)
             return APR_SUCCESS;
-        if (apr_time_now() >= until_us)
+        if (mrc_clock_us() >= until_us)
             return refuse(history, MRC_LINK_REFUSED_TIMEOUT, MRC_STATUS_UNREACHABLE);
         ring_bell(history);
         apr_sleep(FULL_PAUSE_US);
@@ -136,7 +137,7 @@ static apr_status_t stage(struct engine_history *history, const struct mrc_recor
 static apr_status_t append_package(struct engine_history *history, struct mrc_bytes bytes)
 {
     const struct mrc_record package = {.payload = bytes};
-    int64_t until_us = apr_time_now() + history->timeout_us;
+    int64_t until_us = mrc_clock_us() + history->timeout_us;
     int slot = -1;
     apr_status_t status = stage(history, &package, until_us, &slot);
 

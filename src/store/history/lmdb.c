@@ -7,6 +7,7 @@
 
 #include "apr_time.h"
 
+#include "store/base/clock.h"
 #include "store/base/status.h"
 #include "store/history/begun.h"
 #include "store/history/commit.h"
@@ -54,7 +55,7 @@ static apr_status_t append_own(const struct mrc_history_lmdb *history, struct mr
 static apr_status_t follow(const struct mrc_history_lmdb *history, int slot)
 {
     struct mrc_staging *staging = history->staging;
-    apr_time_t start = apr_time_now();
+    int64_t start_us = mrc_clock_us();
     apr_status_t status;
 
     for (;;) {
@@ -74,7 +75,7 @@ static apr_status_t follow(const struct mrc_history_lmdb *history, int slot)
                 return status;
             continue;
         }
-        waited_us = apr_time_now() - start;
+        waited_us = mrc_clock_us() - start_us;
         if (waited_us > MRC_HISTORY_WAIT_US && mrc_staging_withdraw(staging, slot))
             return APR_TIMEUP;
         if (waited_us > ABANDON_US && mrc_staging_abandon(staging, slot))

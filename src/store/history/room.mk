@@ -27,7 +27,7 @@ libmrcstore_la_SOURCES += $(NO_LMDB_SOURCES)
 endif
 EXTRA_libmrcstore_la_SOURCES += $(LMDB_SOURCES) $(NO_LMDB_SOURCES)
 
-unit_tests += tests/unit/store/history/test_memory
+unit_tests += tests/unit/store/history/test_engine tests/unit/store/history/test_memory
 if HAVE_LMDB
 unit_tests += \
 	tests/unit/store/history/test_adopt \

@@ -2,10 +2,10 @@
 
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 #include "apr_general.h"
 
+#include "store/base/clock.h"
 #include "store/base/futex.h"
 #include "store/base/status.h"
 #include "store/regions/link_layout.h"
@@ -489,21 +489,13 @@ uint32_t mrc_link_ask(struct mrc_link *link)
     return atomic_fetch_add(&link->layout->asked, 1) + 1;
 }
 
-static int64_t clock_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 apr_status_t mrc_link_wait(struct mrc_link *link, uint32_t ticket, int64_t wait_us)
 {
-    int64_t until_us = clock_us() + wait_us;
+    int64_t until_us = mrc_clock_us() + wait_us;
 
     for (;;) {
         uint32_t answered = atomic_load(&link->layout->answered);
-        int64_t left_us = until_us - clock_us();
+        int64_t left_us = until_us - mrc_clock_us();
 
         if ((int32_t)(answered - ticket) >= 0) /* also when the numbers have wrapped */
             return APR_SUCCESS;

@@ -135,6 +135,10 @@ apr_status_t mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_record *
 apr_status_t mrc_ring_append_control(struct mrc_ring *ring, struct mrc_bytes payload,
                                      int64_t now_us, int64_t wait_us, uint64_t *ret_pos);
 
+/* The same with the record's own time. */
+apr_status_t mrc_ring_append_control_as(struct mrc_ring *ring, struct mrc_bytes payload,
+                                        int64_t time_us, int64_t now_us, int64_t wait_us);
+
 /*
  * Appends COUNT (at least one) records with the next numbers, all or none: readers see none of them
  * before they see all, nothing is between them, and a writer that dies leaves all or none. RECORDS

@@ -329,16 +329,30 @@ apr_status_t mrc_ring_append_group(struct mrc_ring *ring, const struct mrc_recor
     return status;
 }
 
-apr_status_t mrc_ring_append_control(struct mrc_ring *ring, struct mrc_bytes payload,
-                                     int64_t now_us, int64_t wait_us, uint64_t *ret_pos)
+static apr_status_t append_control(struct mrc_ring *ring, struct mrc_bytes payload, int64_t time_us,
+                                   int64_t now_us, int64_t wait_us, uint64_t *ret_pos)
 {
     const struct mrc_record record = {
-        .id = mrc_bytes_of(""), .payload = payload, .is_control = true};
+        .time_us = time_us, .id = mrc_bytes_of(""), .payload = payload, .is_control = true};
     struct member member;
-    struct group group = {.records = &record, .members = &member, .count = 1, .time_us = now_us};
+    struct group group = group_of(&record, &member);
 
     return measure(ring, &group, 0) ? append(ring, &group, now_us, wait_us, ret_pos)
                                     : MRC_STATUS_TOO_LARGE;
+}
+
+apr_status_t mrc_ring_append_control(struct mrc_ring *ring, struct mrc_bytes payload,
+                                     int64_t now_us, int64_t wait_us, uint64_t *ret_pos)
+{
+    return append_control(ring, payload, now_us, now_us, wait_us, ret_pos);
+}
+
+apr_status_t mrc_ring_append_control_as(struct mrc_ring *ring, struct mrc_bytes payload,
+                                        int64_t time_us, int64_t now_us, int64_t wait_us)
+{
+    uint64_t unused;
+
+    return append_control(ring, payload, time_us, now_us, wait_us, &unused);
 }
 
 /* ---- A reload: the parent ---------------------------------------------------------------------*/

@@ -231,8 +231,8 @@ unsigned mrc_control_mark_dead(struct mrc_control *control, pid_t pid)
     return marked;
 }
 
-unsigned mrc_control_reap(struct mrc_control *control, pid_t my_pid, mrc_control_fold_fn *fold,
-                          void *ctx)
+unsigned mrc_control_reap(struct mrc_control *control, pid_t my_pid, uint64_t my_generation,
+                          mrc_control_fold_fn *fold, void *ctx)
 {
     unsigned freed = 0;
     unsigned slot;
@@ -241,7 +241,8 @@ unsigned mrc_control_reap(struct mrc_control *control, pid_t my_pid, mrc_control
         uint64_t word = atomic_load(&control->slots[slot].word);
         uint64_t mine;
 
-        if (word_state(word) != MRC_CONTROL_DEAD)
+        if (word_state(word) != MRC_CONTROL_DEAD ||
+            atomic_load(&control->slots[slot].generation) > my_generation)
             continue;
         mine = word_of(MRC_CONTROL_REAPING, word_pid(word), my_pid);
         if (!atomic_compare_exchange_strong(&control->slots[slot].word, &word, mine))

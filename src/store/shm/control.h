@@ -80,11 +80,12 @@ unsigned mrc_control_mark_dead(struct mrc_control *control, pid_t pid);
 typedef void mrc_control_fold_fn(unsigned slot, pid_t pid, void *ctx);
 
 /*
- * Folds and frees every DEAD slot; MY_PID is the caller's. Any child, at any time; simultaneous
- * callers share the work. Returns the number of slots that this call has freed.
+ * Folds and frees the DEAD slots; MY_PID and MY_GENERATION are the caller's, which does not know
+ * the hubs of later generations, and leaves their children to others. Any child, at any time;
+ * simultaneous callers share the work. Returns the number of slots that this call has freed.
  */
-unsigned mrc_control_reap(struct mrc_control *control, pid_t my_pid, mrc_control_fold_fn *fold,
-                          void *ctx);
+unsigned mrc_control_reap(struct mrc_control *control, pid_t my_pid, uint64_t my_generation,
+                          mrc_control_fold_fn *fold, void *ctx);
 
 /*
  * Notes which children live now, in RET_CHILDREN, which has a word for each slot.

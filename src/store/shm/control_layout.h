@@ -64,8 +64,8 @@ _Static_assert(sizeof(struct mrc_control_header) == 256, "the header is 256 byte
 struct mrc_control_slot {
     /* State and pids, as in the drawing. Every change is one compare-and-swap (seq_cst). */
     _Atomic uint64_t word;
-    /* The configuration generation of the child, for people only. Written by the child after it has
-     * claimed the slot; set to 0 (unknown) before the slot becomes FREE. */
+    /* The configuration generation of the child, by which a reaper decides. Written by the child
+     * after it has claimed the slot; set to 0 (unknown) before the slot becomes FREE. */
     _Atomic uint64_t generation;
     /* How often the slot was claimed. Written by the child after it has claimed the slot. */
     _Atomic uint64_t claims;

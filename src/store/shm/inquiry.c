@@ -5,8 +5,8 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
+#include "store/base/clock.h"
 #include "store/base/futex.h"
 #include "store/base/status.h"
 #include "store/shm/inquiry_layout.h"
@@ -80,23 +80,15 @@ static bool change(struct mrc_inquiry *inquiry, uint32_t word, enum mrc_inquiry_
     return atomic_compare_exchange_strong(&inquiry->header->state, &word, with_state(word, state));
 }
 
-static int64_t now_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* Waits at most WAIT_US while a child has the question. Returns the word of the state then. */
 static uint32_t wait_for_child(const struct mrc_inquiry *inquiry, int64_t wait_us)
 {
-    int64_t until_us = now_us() + wait_us;
+    int64_t until_us = mrc_clock_us() + wait_us;
     uint32_t word;
 
     while (state_of(word = load(inquiry)) == MRC_INQUIRY_ASKED ||
            state_of(word) == MRC_INQUIRY_TAKEN) {
-        int64_t left_us = until_us - now_us();
+        int64_t left_us = until_us - mrc_clock_us();
 
         if (left_us <= 0)
             break;

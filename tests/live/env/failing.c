@@ -1,13 +1,17 @@
 /*
- * Preloaded into a server: makes memory and watched descriptors fail now and then. The file
- * $FAILING has two numbers of 4 bytes. The first one may change at any time: of so many calls, one
- * fails; 0: none does. The second one counts those that failed. Only calls of the module and of the
- * libraries that it uses fail, because httpd ends a process for which it has no memory.
+ * Preloaded into a server: makes memory and descriptors fail. The file $FAILING has three numbers
+ * of 4 bytes, of which the first and the third may be set at any time:
+ *   - of so many calls, one fails; 0: none does
+ *   - the number of calls that have failed
+ *   - this call from now on fails, once; 0: none does. It counts down.
+ * Only calls of the module and of the libraries that it uses fail, because httpd ends a process for
+ * which it has no memory.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,7 +27,7 @@ void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *block, size_t size);
 
 static struct switches {
-    _Atomic uint32_t one_of, failed;
+    _Atomic uint32_t one_of, failed, left;
 } none, *switches = &none;
 
 __attribute__((constructor)) static void begin(void)
@@ -55,22 +59,40 @@ static bool is_concerned(void *caller)
     return false;
 }
 
-static bool fails(void *caller)
+/* One of LIMIT calls. */
+static bool is_chosen(uint32_t limit)
 {
     static _Thread_local uint32_t state;
-    static _Thread_local bool is_inside;
-    uint32_t limit = atomic_load_explicit(&switches->one_of, memory_order_relaxed);
-    bool result;
 
-    if (!limit || is_inside)
+    if (!limit)
         return false;
     if (!state)
         state = (uint32_t)(uintptr_t)&state ^ (uint32_t)getpid() * 2654435761u;
     state = state * 1664525u + 1013904223u;
-    if ((state >> 8) % limit)
+    return (state >> 8) % limit == 0;
+}
+
+/* Whether this is the call that fails once. */
+static bool is_last(void)
+{
+    uint32_t left = atomic_load(&switches->left);
+
+    while (left && !atomic_compare_exchange_weak(&switches->left, &left, left - 1))
+        ;
+    return left == 1;
+}
+
+static bool fails(void *caller)
+{
+    static _Thread_local bool is_inside;
+    uint32_t limit = atomic_load_explicit(&switches->one_of, memory_order_relaxed);
+    uint32_t left = atomic_load_explicit(&switches->left, memory_order_relaxed);
+    bool result;
+
+    if ((!limit && !left) || is_inside || (!left && !is_chosen(limit)))
         return false;
     is_inside = true; /* dladdr() may allocate */
-    result = is_concerned(caller);
+    result = is_concerned(caller) && (!left || is_last());
     is_inside = false;
     if (result)
         atomic_fetch_add(&switches->failed, 1);
@@ -96,6 +118,11 @@ void *realloc(void *block, size_t size)
 
 #define NEXT(name) ((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
 
+void *reallocarray(void *block, size_t count, size_t size)
+{
+    return FAILS() ? (errno = ENOMEM, NULL) : NEXT(reallocarray)(block, count, size);
+}
+
 int madvise(void *start, size_t size, int advice)
 {
     return FAILS() ? (errno = ENOMEM, -1) : NEXT(madvise)(start, size, advice);
@@ -106,3 +133,31 @@ int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
     return op == EPOLL_CTL_ADD && FAILS() ? (errno = ENOMEM, -1)
                                           : NEXT(epoll_ctl)(epoll, op, fd, event);
 }
+
+/* Only what makes a descriptor. */
+int fcntl(int fd, int cmd, ...)
+{
+    bool makes = cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC;
+    va_list args;
+    void *arg;
+
+    va_start(args, cmd);
+    arg = va_arg(args, void *);
+    va_end(args);
+    return makes && FAILS() ? (errno = EMFILE, -1) : NEXT(fcntl)(fd, cmd, arg);
+}
+
+int open(const char *path, int flags, ...)
+{
+    va_list args;
+    mode_t mode;
+
+    va_start(args, flags);
+    mode = va_arg(args, mode_t);
+    va_end(args);
+    return FAILS() ? (errno = EMFILE, -1) : NEXT(open)(path, flags, mode);
+}
+
+/* The same ones, where offsets have 64 bits in any case. */
+int fcntl64(int fd, int cmd, ...) __attribute__((alias("fcntl")));
+int open64(const char *path, int flags, ...) __attribute__((alias("open")));

@@ -101,9 +101,13 @@ class Firefox:
     def open(self, url):
         """A new tab with the page at URL; returns its handle."""
         tab = self.do("WebDriver:NewWindow", type="tab", focus=False)["handle"]
+        self.load(tab, url)
+        return tab
+
+    def load(self, tab, url):
+        """Loads the page at URL in a tab, also in place of itself."""
         self.do("WebDriver:SwitchToWindow", handle=tab)
         self.do("WebDriver:Navigate", url=url)
-        return tab
 
     def run(self, tab, script, *arguments):
         """Runs SCRIPT, the body of a function, in a tab; returns what it returns."""

@@ -28,9 +28,10 @@ class Stream:
 class Http2:
     """One connection: h2c with prior knowledge, or TLS."""
 
-    def __init__(self, port, tls=False, deadline=DEADLINE, server_name="localhost", certificate=None):
-        """CERTIFICATE: files of the client's certificate and key."""
+    def __init__(self, port, tls=False, deadline=DEADLINE, server_name="localhost", certificate=None, opening=b""):
+        """CERTIFICATE: files of the client's certificate and key. OPENING: bytes before all others."""
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=deadline)
+        self.sock.sendall(opening)
         self.authority = f"{server_name}:{port}"
         self.scheme = "https" if tls else "http"
         if tls:

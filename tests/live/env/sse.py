@@ -26,13 +26,14 @@ class Event:
 class Parser:
     """
     Bytes in (any cut), events out: `events`, `comments`, `retry` (ms), `last_event_id`. `positions`: the ids of
-    blocks without data.
+    blocks that only set the last event id; `position_events`: how many of them were events of the type for that.
     """
 
     def __init__(self):
         self.events = deque()
         self.comments = []
         self.positions = []
+        self.position_events = 0
         self.retry = None
         self.last_event_id = ""
         self._bytes = bytearray()
@@ -67,9 +68,11 @@ class Parser:
         if line == "":
             if self._id is not None:
                 self.last_event_id = self._id
-                if not self._data:
+                if not self._data or self._name == "mercure-position":
                     self.positions.append(self._id)
-            if self._data:
+            if self._name == "mercure-position":
+                self.position_events += 1
+            elif self._data:
                 self.events.append(Event("\n".join(self._data), self._name or "message",
                                          self._id, self.last_event_id))
             self._reset()

@@ -338,8 +338,11 @@ START_TEST(type_and_retry_are_fields)
     mrc_sse_add_event(&buf, &update);
     mrc_sse_add_comment(&buf);
     mrc_sse_add_retry(&buf, 42);
+    mrc_sse_add_id(&buf, mrc_bytes_of("#p"));
+    mrc_sse_add_id_event(&buf, mrc_bytes_of("#q"));
     ck_assert_bytes_eq(mrc_buf_bytes(&buf),
-                       "event: t\nretry: 007\nid: i\ndata: x\n\n:\nretry: 42\n\n");
+                       "event: t\nretry: 007\nid: i\ndata: x\n\n:\nretry: 42\n\n"
+                       "id: #p\n\nevent: mercure-position\nid: #q\ndata: \n\n");
     mrc_buf_free(&buf);
 }
 END_TEST

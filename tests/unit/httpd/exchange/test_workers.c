@@ -48,6 +48,7 @@ struct test_job {
     struct mrc_exchange_job job;
     struct test *test;
     struct mrc_exchange_jobs *session;
+    unsigned number; /* that its thread has given it */
 };
 
 struct test {
@@ -62,6 +63,7 @@ static void run(struct mrc_exchange_job *base, struct mrc_exchange_worker *worke
     struct test *test = job->test;
 
     ck_assert(worker->pool && worker->number < THREADS);
+    ((struct test_job *)base)->number = worker->job;
     atomic_fetch_add(&test->begun, 1);
     pthread_mutex_lock(&test->gate);
     pthread_mutex_unlock(&test->gate);
@@ -92,6 +94,19 @@ static void wait_for(const atomic_uint *count, unsigned wanted)
         apr_sleep(1000);
 }
 
+static bool numbers_differ(const struct test_job *jobs, unsigned count)
+{
+    bool seen[2 * JOBS + 1] = {false};
+    bool differ = true;
+
+    for (unsigned i = 0; i < count && differ; i++) {
+        differ = jobs[i].number <= 2 * JOBS && !seen[jobs[i].number];
+        if (differ)
+            seen[jobs[i].number] = true;
+    }
+    return differ;
+}
+
 START_TEST(all_jobs_run)
 {
     static struct test_job jobs[2][JOBS];
@@ -105,6 +120,7 @@ START_TEST(all_jobs_run)
     ck_assert(mrc_exchange_workers_stop(test.workers, 60000));
     ck_assert_uint_eq(test.ended, 2 * JOBS);
     ck_assert_uint_eq(sessions[0].running + sessions[1].running, 0);
+    ck_assert(numbers_differ(jobs[0], 2 * JOBS));
     ck_assert(!mrc_exchange_workers_post(test.workers, &sessions[0], &jobs[0][0].job));
     apr_pool_destroy(pool);
 }

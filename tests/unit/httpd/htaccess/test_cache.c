@@ -21,8 +21,10 @@ static void *read_it(void *ctx, void *old)
     int *reading = old;
 
     checked++;
-    if (ctx || (old && !is_changed))
-        return old; /* with CTX: a file that cannot be read */
+    if (ctx)
+        return NULL; /* a file that cannot be read now */
+    if (old && !is_changed)
+        return old;
     reading = malloc(sizeof(*reading));
     *reading = ++made;
     return reading;
@@ -75,10 +77,38 @@ START_TEST(reading_that_is_held_stays)
     ck_assert_int_eq(*(int *)mrc_htaccess_hold_reading(hold), 1);
     mrc_htaccess_cache_give_back(hold);
     ck_assert_int_eq(freed, 1);
-    /* A file that cannot be read keeps the last reading for the next caller. */
-    ck_assert_ptr_null(mrc_htaccess_cache_take(cache, "b", read_it, cache, SECOND_US));
     mrc_htaccess_cache_free(cache);
     ck_assert_int_eq(freed, 2);
+}
+END_TEST
+
+/* Its last reading is out of date: nobody gets it, and the next caller reads again at once. */
+START_TEST(file_that_cannot_be_read_now_has_no_reading)
+{
+    struct mrc_htaccess_cache *cache = mrc_htaccess_cache_create(10, free_it);
+
+    ck_assert_ptr_null(mrc_htaccess_cache_take(cache, "a", read_it, cache, SECOND_US));
+    ck_assert_int_eq(take(cache, "a", SECOND_US), 1);
+    ck_assert_ptr_null(mrc_htaccess_cache_take(cache, "a", read_it, cache, 2 * SECOND_US));
+    ck_assert_int_eq(freed, 1);
+    ck_assert_ptr_null(mrc_htaccess_cache_take(cache, "a", read_it, cache, 2 * SECOND_US));
+    ck_assert_int_eq(take(cache, "a", 2 * SECOND_US), 2);
+    ck_assert_int_eq(take(cache, "a", 2 * SECOND_US), 2);
+    ck_assert_int_eq(checked, 5);
+    mrc_htaccess_cache_free(cache);
+    ck_assert_int_eq(made, freed);
+}
+END_TEST
+
+START_TEST(files_that_cannot_be_read_are_reported_once_a_minute)
+{
+    struct mrc_htaccess_cache *cache = mrc_htaccess_cache_create(10, free_it);
+
+    ck_assert(mrc_htaccess_cache_should_report(cache, SECOND_US));
+    ck_assert(!mrc_htaccess_cache_should_report(cache, 60 * SECOND_US));
+    ck_assert(mrc_htaccess_cache_should_report(cache, 61 * SECOND_US));
+    ck_assert(!mrc_htaccess_cache_should_report(cache, 61 * SECOND_US));
+    mrc_htaccess_cache_free(cache);
 }
 END_TEST
 
@@ -205,6 +235,8 @@ int main(void)
     suite_add_tcase(suite, tcase);
     tcase_add_test(tcase, file_is_checked_once_a_second);
     tcase_add_test(tcase, reading_that_is_held_stays);
+    tcase_add_test(tcase, file_that_cannot_be_read_now_has_no_reading);
+    tcase_add_test(tcase, files_that_cannot_be_read_are_reported_once_a_minute);
     tcase_add_test(tcase, no_more_files_than_allowed_are_remembered);
     tcase_add_test(tcase, idle_files_are_forgotten);
     tcase_add_test(tcase, file_system_that_hangs_holds_one_thread);

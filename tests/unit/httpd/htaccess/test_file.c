@@ -9,6 +9,7 @@
 
 #include "apr_strings.h"
 
+#include "failing_calls.h"
 #include "httpd/htaccess/file.h"
 #include "store_unit.h"
 
@@ -118,6 +119,41 @@ START_TEST(key_files_are_reached_without_links)
 }
 END_TEST
 
+static bool read_a_file(void)
+{
+    apr_status_t status;
+
+    read_plain("keys/good", &status);
+    ck_assert(!status || mrc_htaccess_file_is_passing(status));
+    return status == APR_SUCCESS;
+}
+
+static bool read_a_key_file(void)
+{
+    apr_status_t status;
+
+    read_below("keys/good", getuid(), &status);
+    ck_assert(!status || mrc_htaccess_file_is_passing(status));
+    return status == APR_SUCCESS;
+}
+
+START_TEST(a_lack_of_memory_or_descriptors_passes)
+{
+    apr_status_t status;
+
+    fail_in_turn("file", read_a_file, 1);
+    few_descriptors_in_turn("file", read_a_file, 1);
+    fail_in_turn("key file", read_a_key_file, 1);
+    few_descriptors_in_turn("key file", read_a_key_file, 2);
+    read_plain("link", &status);
+    ck_assert(!mrc_htaccess_file_is_passing(status));
+    read_below("dirlink/good", getuid(), &status);
+    ck_assert(!mrc_htaccess_file_is_passing(status));
+    read_below("none", getuid(), &status);
+    ck_assert(!mrc_htaccess_file_is_passing(status));
+}
+END_TEST
+
 START_TEST(stamps_tell_changes)
 {
     struct mrc_file_stamp before = mrc_htaccess_file_look(in("keys/good")), after, none = {0};
@@ -206,6 +242,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, set_up, NULL);
     tcase_add_test(tcase, only_regular_files_are_read);
     tcase_add_test(tcase, key_files_are_reached_without_links);
+    tcase_add_test(tcase, a_lack_of_memory_or_descriptors_passes);
     tcase_add_test(tcase, stamps_tell_changes);
     tcase_add_test(tcase, sections_may_not_be_too_deep);
     tcase_add_test(tcase, a_comment_closes_no_section);

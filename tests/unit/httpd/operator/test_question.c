@@ -1,7 +1,9 @@
 /* What machines ask each other for an operator, and what they answer. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/json.h"
+#include "failing_calls.h"
 #include "httpd/operator/question.h"
 #include "unit.h"
 
@@ -243,6 +245,68 @@ START_TEST(answers_that_make_no_sense)
 }
 END_TEST
 
+/* ---- without memory ---------------------------------------------------------------------------*/
+
+static bool exchange_question(void)
+{
+    struct mrc_question question = {
+        .kind = MRC_QUESTION_STREAMS,
+        .order = mrc_order_init(MRC_ORDER_DISCONNECT),
+        .limit = 7,
+        .place = {.slot = 1, .pid = 2, .part = 3, .has_serial = true, .serial = 4},
+    };
+    struct mrc_question read = {.limit = 0};
+    struct mrc_buf asked, copies;
+    bool is_good;
+
+    question.order.sub = mrc_bytes_of("alice");
+    question.order.match = mrc_bytes_of("https://example.com/a/topic/with/a/name/of/some/length");
+    mrc_buf_init(&asked, SIZE_MAX);
+    mrc_buf_init(&copies, SIZE_MAX);
+    mrc_question_encode(&question, &asked);
+    is_good = !mrc_buf_error(&asked) && mrc_question_decode(mrc_buf_bytes(&asked), &copies, &read);
+    ck_assert_uint_eq(read.limit, is_good ? 7 : 0);
+    if (is_good) {
+        ck_assert_bytes_eq(read.order.sub, "alice");
+        ck_assert(mrc_bytes_eq(read.order.match, question.order.match));
+    }
+    mrc_buf_free(&asked);
+    mrc_buf_free(&copies);
+    return is_good;
+}
+
+#define STREAM "{\"subscriber\":\"a\",\"matchers\":[\"a matcher of some length\"]}"
+
+static bool exchange_streams(void)
+{
+    const struct mrc_question_streams about = {
+        .count = 2, .has_more = true, .place = {.has_serial = true, .serial = 7}, .silent = 1};
+    struct mrc_question_streams read = {0};
+    struct mrc_buf answer, out;
+    bool is_good;
+
+    mrc_buf_init(&answer, SIZE_MAX);
+    mrc_buf_init(&out, SIZE_MAX);
+    mrc_question_add_streams(&answer, mrc_bytes_of(STREAM "," STREAM), &about);
+    is_good = !mrc_buf_error(&answer) &&
+              mrc_question_read_streams(mrc_buf_bytes(&answer), 5, &out, &read);
+    ck_assert_uint_eq(read.count, is_good ? 2 : 0);
+    is_good = is_good && !mrc_buf_error(&out);
+    if (is_good)
+        ck_assert_bytes_eq(mrc_buf_bytes(&out), STREAM "," STREAM);
+    mrc_buf_free(&answer);
+    mrc_buf_free(&out);
+    return is_good;
+}
+
+START_TEST(each_allocation_may_fail)
+{
+    json_set_alloc_funcs(malloc, free); /* those of this program */
+    fail_in_turn_strictly("question", exchange_question, 3, 0);
+    fail_in_turn("streams", exchange_streams, 3);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("question");
@@ -257,6 +321,7 @@ int main(void)
     tcase_add_test(tcase, an_answer);
     tcase_add_test(tcase, an_answer_without_streams);
     tcase_add_test(tcase, answers_that_make_no_sense);
+    tcase_add_test(tcase, each_allocation_may_fail);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

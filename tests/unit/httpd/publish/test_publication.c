@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "failing_calls.h"
 #include "hub_unit.h"
 #include "tokens.h"
 
@@ -276,6 +277,46 @@ START_TEST(ids_of_an_old_history_are_cursors)
 }
 END_TEST
 
+/* ---- without memory ---------------------------------------------------------------------------*/
+
+/* The verdict on a publication to TOPIC, whose URL is parsed. */
+static enum mrc_publication_verdict judge(const char *topic)
+{
+    struct mrc_bytes topics[] = {mrc_bytes_of(topic)};
+    struct mrc_update update = update_to(topics, 1);
+    struct mrc_publication publication = publication_of(&update, 1, NULL);
+    struct mrc_publication_refusal unused;
+
+    return mrc_publication_check(&publication, &unused);
+}
+
+static bool refuse_reserved(void)
+{
+    ck_assert_int_eq(judge("https://hub.example.com/x/%2e%2e/%2ewell-known/mercure/x"),
+                     MRC_PUBLICATION_RESERVED);
+    return true;
+}
+
+/* What cannot be found out is refused. */
+static bool refuse_others(void)
+{
+    ck_assert_int_ne(judge("https://example.com/x/%2e%2e/y"), MRC_PUBLICATION_ACCEPTED);
+    return true;
+}
+
+static bool accept_granted(void)
+{
+    return judge("a") == MRC_PUBLICATION_ACCEPTED;
+}
+
+START_TEST(without_memory_no_more_is_accepted)
+{
+    fail_in_turn("reserved", refuse_reserved, 2);
+    fail_in_turn("others", refuse_others, 2);
+    fail_in_turn("granted", accept_granted, -1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("publication");
@@ -294,6 +335,7 @@ int main(void)
     tcase_add_test(tcase, batch_is_stored_in_its_order);
     tcase_add_test(tcase, batch_that_is_too_large_leaves_nothing);
     tcase_add_test(tcase, ids_of_an_old_history_are_cursors);
+    tcase_add_test(tcase, without_memory_no_more_is_accepted);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -1,11 +1,14 @@
 #include "httpd/tls/ssl.h"
 
 #include <fcntl.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "failing_calls.h"
 #include "httpd/tls/socket_bio.h"
 #include "store_unit.h"
 #include "tls_unit.h"
@@ -219,8 +222,93 @@ START_TEST(end_of_the_connection_fails)
 }
 END_TEST
 
+/* ---- without memory ---------------------------------------------------------------------------*/
+
+static void *take(size_t size, const char *file, int line)
+{
+    return malloc(size);
+}
+
+static void *take_again(void *block, size_t size, const char *file, int line)
+{
+    return realloc(block, size);
+}
+
+static void give_back(void *block, const char *file, int line)
+{
+    free(block);
+}
+
+/* The server reads a key update and data, and sends data and its close_notify. Whatever fails, no
+ * error is left for the next connection of the thread, and the client gets what was sent or
+ * nothing. */
+static bool exchange(void)
+{
+    long left = fail_later(), before = alloc_bytes;
+    char bytes[100];
+    size_t got = 0, sent = 0;
+    enum mrc_ssl_result read = MRC_SSL_DONE, written;
+
+    set_up_1_3();
+    ck_assert_int_eq(SSL_key_update(client, SSL_KEY_UPDATE_REQUESTED), 1);
+    ck_assert_int_eq(SSL_write(client, "x", 1), 1);
+    fail_again(left);
+    while (got == 0 && read == MRC_SSL_DONE)
+        read = mrc_ssl_read(server, bytes, sizeof(bytes), &got);
+    written = mrc_ssl_write(server, "data", 4, &sent);
+    mrc_ssl_end(server);
+    left = fail_later();
+    ck_assert(read == MRC_SSL_DONE || read == MRC_SSL_FAILED);
+    ck_assert(written == MRC_SSL_DONE || written == MRC_SSL_FAILED);
+    ck_assert_uint_eq(ERR_peek_error(), 0);
+    ck_assert_uint_eq(drain_client(bytes, sizeof(bytes)), written == MRC_SSL_DONE ? 4 : 0);
+    tear_down();
+    alloc_bytes = before; /* without memory, OpenSSL itself loses some */
+    fail_again(left);
+    return read == MRC_SSL_DONE && written == MRC_SSL_DONE;
+}
+
+static bool make_bios(void)
+{
+    long left = fail_later();
+    apr_pool_t *own = store_pool();
+    struct mrc_ssl_output output = {.take = NULL};
+    const BIO_METHOD *method;
+    BIO_METHOD *output_method;
+    BIO *bio = NULL;
+    SSL *ssl = SSL_new(tls_server_context());
+    bool has_begun = false;
+
+    fail_again(left);
+    method = mrc_socket_bio_method(own);
+    if (method)
+        bio = mrc_socket_bio_create(method, 0);
+    output_method = mrc_ssl_output_method_create();
+    if (output_method)
+        has_begun = mrc_ssl_output_begin(ssl, output_method, &output);
+    left = fail_later();
+    if (has_begun)
+        mrc_ssl_output_end(ssl);
+    SSL_CTX_free(SSL_get_SSL_CTX(ssl));
+    SSL_free(ssl);
+    mrc_ssl_output_method_free(output_method);
+    BIO_free(bio);
+    apr_pool_destroy(own);
+    ERR_clear_error();
+    fail_again(left);
+    return bio && has_begun;
+}
+
+START_TEST(each_allocation_may_fail)
+{
+    fail_in_turn("exchange", exchange, 3);
+    fail_in_turn_strictly("BIOs", make_bios, 3, 0);
+}
+END_TEST
+
 int main(void)
 {
+    TCase *without_memory = tcase_create("no memory");
     Suite *suite = suite_create("ssl");
     TCase *tcase = tcase_create("TLS 1.3"), *older = tcase_create("TLS 1.2");
 
@@ -236,5 +324,8 @@ int main(void)
     tcase_add_test(tcase, broken_record_fails);
     tcase_add_test(tcase, end_of_the_connection_fails);
     suite_add_tcase(suite, tcase);
+    tcase_add_test(without_memory, each_allocation_may_fail);
+    suite_add_tcase(suite, without_memory);
+    CRYPTO_set_mem_functions(take, take_again, give_back);
     return unit_run(suite);
 }

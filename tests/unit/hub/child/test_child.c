@@ -11,12 +11,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "hub/base/clock.h"
 #include "hub/stream/carrier.h"
 #include "hub/stream/dispatcher.h"
 #include "hub/stream/stream.h"
 #include "hub/stream/waiters.h"
 #include "hub_unit.h"
+#include "store/base/clock.h"
 #include "store/memory/memory.h"
 
 #define NSLOTS 4

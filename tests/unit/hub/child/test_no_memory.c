@@ -1,13 +1,30 @@
 /*
  * A child starts with each allocation and each thread failing in turn, and with too few
- * descriptors: it starts completely, or leaves nothing behind.
+ * descriptors: it starts completely, or leaves nothing behind. A hub that it could not open then is
+ * opened later.
  */
+#include <poll.h>
+
 #include "failing_calls.h"
 #include "hub/child/child.h"
+#include "hub/presence/presence.h"
 #include "hub_unit.h"
+#include "store/base/clock.h"
 #include "store/memory/memory.h"
+#include "store/regions/roster.h"
 
 #define NSLOTS 4
+#define DEADLINE_US                                                                                \
+    INT64_C(60000000) /* far more than is needed: only a broken build waits that long */
+
+#define wait_until(condition)                                                                      \
+    do {                                                                                           \
+        int64_t until_us_ = mrc_clock_us() + DEADLINE_US;                                          \
+        while (!(condition)) {                                                                     \
+            ck_assert_msg(mrc_clock_us() < until_us_, "never came true: %s", #condition);          \
+            poll(NULL, 0, 2);                                                                      \
+        }                                                                                          \
+    } while (0)
 
 static const char *dir;
 static apr_pool_t *pool;
@@ -82,6 +99,96 @@ START_TEST(a_child_starts_whole_or_not_at_all)
 }
 END_TEST
 
+/* ---- a hub that could not be opened -----------------------------------------------------------*/
+
+/* A child that serves without its hub. */
+static struct mrc_child *start_without_hub(void)
+{
+    struct mrc_child *child = NULL;
+
+    for (long i = 0; i < 1000; i++) {
+        apr_status_t status;
+
+        alloc_left = i;
+        status = mrc_child_start(pool, memory, hubs, 1, 2, getpid(), 7, &child);
+        alloc_left = -1;
+        if (status)
+            continue;
+        if (mrc_child_problem(child))
+            return child;
+        ck_assert(mrc_child_stop(child));
+        mrc_hub_close(mrc_child_hub(child, 0));
+    }
+    ck_abort_msg("the hub can always be opened");
+    return NULL;
+}
+
+/* Whether the child tries to open its hub, without memory. */
+static bool tries_in_vain(struct mrc_child *child)
+{
+    const struct mrc_hub *hub;
+    bool has_tried;
+
+    alloc_left = 0;
+    hub = mrc_child_hub(child, 0);
+    has_tried = alloc_left < 0;
+    alloc_left = -1;
+    ck_assert_ptr_null(hub);
+    return has_tried;
+}
+
+static unsigned opened;
+static const char *problem;
+
+static void note_open(void *ctx, struct mrc_hub *hub, size_t i)
+{
+    opened++;
+}
+
+static void note_problem(void *ctx, size_t i, const char *why)
+{
+    problem = apr_pstrdup(pool, why);
+}
+
+START_TEST(a_hub_that_could_not_be_opened_is_tried_again)
+{
+    static const struct mrc_child_watch watch = {note_open, note_problem, NULL};
+    struct mrc_matcher *all = hub_all();
+    struct mrc_child *child = start_without_hub();
+    struct mrc_presence *presence = NULL;
+    const unsigned char id[16] = {1};
+    struct mrc_hub *hub;
+    long bytes;
+
+    mrc_child_watch(child, &watch);
+    bytes = alloc_bytes;
+    wait_until(tries_in_vain(child));
+    ck_assert_ptr_nonnull(problem);
+    ck_assert_int_le(alloc_bytes, bytes);
+    ck_assert_uint_eq(opened, 0);
+    wait_until((hub = mrc_child_hub(child, 0)));
+    ck_assert_uint_eq(opened, 1);
+
+    /* Its announcer announces ends, as if the hub had been there from the start. */
+    hub_publish(hub, "id", "https://example.com/a", "data");
+    ck_assert_ptr_nonnull(mrc_hub_get_presence_queue(hub));
+    for (int is_orphan = 0; is_orphan < 2; is_orphan++) {
+        ck_assert_int_eq(mrc_presence_begin(hub, id, &all, 1, NULL, &presence), APR_SUCCESS);
+        ck_assert_uint_gt(mrc_roster_used(mrc_hub_roster(hub)), 0);
+        if (is_orphan)
+            mrc_roster_fold(mrc_hub_roster(hub), mrc_hub_get_slot(hub));
+        else
+            mrc_presence_end(presence);
+        wait_until(mrc_roster_used(mrc_hub_roster(hub)) == 0);
+        if (is_orphan)
+            free(presence);
+    }
+    ck_assert(mrc_child_stop(child));
+    mrc_hub_close(hub);
+    mrc_matcher_free(all);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("no_memory");
@@ -90,6 +197,7 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, a_child_starts_whole_or_not_at_all);
+    tcase_add_test(tcase, a_hub_that_could_not_be_opened_is_tried_again);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -9,11 +9,11 @@
 #include "apr_strings.h"
 
 #include "core/base/json.h"
-#include "hub/base/clock.h"
 #include "hub/child/child.h"
 #include "hub/presence/events.h"
 #include "hub_unit.h"
 #include "interrupted.h"
+#include "store/base/clock.h"
 #include "store/memory/memory.h"
 #include "store/regions/roster.h"
 #include "store/ring/layout.h"

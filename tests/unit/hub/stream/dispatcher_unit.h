@@ -15,7 +15,6 @@
 #include <sys/socket.h>
 
 #include "core/base/buf.h"
-#include "hub/base/clock.h"
 #include "hub/base/event.h"
 #include "hub/stream/carrier.h"
 #include "hub/stream/dispatcher.h"
@@ -23,6 +22,7 @@
 #include "hub/stream/stream.h"
 #include "hub/stream/waiters.h"
 #include "hub_unit.h"
+#include "store/base/clock.h"
 
 #define SECOND INT64_C(1000000)
 #define DEADLINE_US                                                                                \

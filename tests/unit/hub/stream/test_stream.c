@@ -668,13 +668,14 @@ START_TEST(a_silent_stream_has_heartbeats)
 }
 END_TEST
 
-/* A stream in LIVE whose client wants positions. */
-static void open_live_with_positions(void)
+/* A stream in LIVE whose client wants positions, as events or not. */
+static void open_live_with_positions(bool as_events)
 {
     struct mrc_subscription subscription = {
         .matchers = malloc(sizeof(struct mrc_matcher *)),
         .matchers_count = 1,
         .wants_positions = true,
+        .positions_are_events = as_events,
     };
     struct mrc_subscriber *subscriber;
 
@@ -710,7 +711,7 @@ START_TEST(a_silent_stream_has_positions_if_its_client_wants_them)
     struct mrc_subscriber *subscriber;
     const char *id;
 
-    open_live_with_positions();
+    open_live_with_positions(false);
     ck_assert_str_eq(tick_id(heartbeat, 1, 20), "earliest");
     hub_publish(place.hub, "one", "https://example.com/a", "1");
     hub_publish(place.hub, "two", "https://example.com/a", "2");
@@ -721,6 +722,18 @@ START_TEST(a_silent_stream_has_positions_if_its_client_wants_them)
     ck_assert_bytes_eq(mrc_subscriber_last_event_id(subscriber), id);
     ck_assert_uint_eq(mrc_subscriber_get_next(subscriber), 2);
     mrc_subscriber_close(subscriber, MRC_END_CLIENT);
+    mrc_event_unref(heartbeat);
+    close_stream(MRC_END_CLIENT, NULL);
+}
+END_TEST
+
+START_TEST(positions_are_events_if_the_client_keeps_no_other_ids)
+{
+    struct mrc_event *heartbeat = event_of('h', 2);
+
+    open_live_with_positions(true);
+    ck_assert_str_eq(tick_id(heartbeat, 1, 20),
+                     "event: mercure-position\nid: earliest\ndata: \n\n");
     mrc_event_unref(heartbeat);
     close_stream(MRC_END_CLIENT, NULL);
 }
@@ -1155,6 +1168,7 @@ int main(void)
     tcase_add_test(fresh, a_write_finds_that_the_client_is_gone);
     tcase_add_test(fresh, a_silent_stream_has_heartbeats);
     tcase_add_test(fresh, a_silent_stream_has_positions_if_its_client_wants_them);
+    tcase_add_test(fresh, positions_are_events_if_the_client_keeps_no_other_ids);
     tcase_add_test(fresh, a_client_that_takes_nothing_is_slow);
     tcase_add_test(fresh, a_client_that_acknowledges_nothing_is_slow);
     tcase_add_test(fresh, a_client_that_acknowledges_goes_on);

@@ -8,6 +8,7 @@
 #include <hiredis/hiredis.h>
 
 #include "core/base/buf.h"
+#include "hub/control/order.h"
 #include "hub/transport/beat.h"
 #include "hub/transport/member.h"
 #include "hub_unit.h"
@@ -94,7 +95,8 @@ static void add_record(struct mrc_buf *buf)
 }
 
 /* Takes the entry NUMBER of OTHER from the log. */
-static bool take(struct mrc_member *member, uint64_t number)
+static bool take_entry(struct mrc_member *member, uint64_t number, unsigned flags,
+                       struct mrc_bytes id, struct mrc_bytes record)
 {
     struct mrc_entry entry = {
         .number = number,
@@ -103,17 +105,41 @@ static bool take(struct mrc_member *member, uint64_t number)
         .head.token = {.writer = OTHER, .counter = number, .time_us = (int64_t)(1000 + number)},
     };
     struct mrc_engine_error error;
-    struct mrc_buf record, blob;
+    struct mrc_buf blob;
+    bool is_good;
+
+    mrc_buf_init(&blob, SIZE_MAX);
+    mrc_entry_add_blob(&blob, flags, id, record);
+    entry.blob = mrc_buf_bytes(&blob);
+    is_good = mrc_member_take(member, &entry, 1, &error);
+    mrc_buf_free(&blob);
+    return is_good;
+}
+
+static bool take(struct mrc_member *member, uint64_t number)
+{
+    struct mrc_buf record;
     bool is_good;
 
     mrc_buf_init(&record, SIZE_MAX);
-    mrc_buf_init(&blob, SIZE_MAX);
     add_record(&record);
-    mrc_entry_add_blob(&blob, 0, mrc_bytes_of("urn:id"), mrc_buf_bytes(&record));
-    entry.blob = mrc_buf_bytes(&blob);
-    is_good = mrc_member_take(member, &entry, 1, &error);
+    is_good = take_entry(member, number, 0, mrc_bytes_of("urn:id"), mrc_buf_bytes(&record));
     mrc_buf_free(&record);
-    mrc_buf_free(&blob);
+    return is_good;
+}
+
+/* The entry NUMBER is an order to end all streams. */
+static bool take_order(struct mrc_member *member, uint64_t number)
+{
+    const struct mrc_order order = mrc_order_init(MRC_ORDER_DISCONNECT);
+    struct mrc_buf bytes;
+    bool is_good;
+
+    mrc_buf_init(&bytes, SIZE_MAX);
+    mrc_order_encode(&order, &bytes);
+    is_good =
+        take_entry(member, number, MRC_ENTRY_CONTROL, mrc_bytes_of(""), mrc_buf_bytes(&bytes));
+    mrc_buf_free(&bytes);
     return is_good;
 }
 
@@ -276,6 +302,78 @@ START_TEST(a_leader_dies_while_it_takes_entries)
 }
 END_TEST
 
+static void take_two_orders(void)
+{
+    struct mrc_member member = lead();
+    uint64_t number = member.position.number;
+
+    raise(SIGSTOP);
+    if (!take_order(&member, number + 1) || !take_order(&member, number + 2))
+        _exit(1);
+    mrc_member_resign(&member);
+}
+
+/* The next leader takes the orders up to LAST. */
+static void take_orders_to(uint64_t last)
+{
+    struct mrc_member member = lead();
+
+    while (member.position.number < last)
+        ck_assert(take_order(&member, member.position.number + 1));
+    mrc_member_resign(&member);
+}
+
+/* The orders in the ring from POS on. */
+static uint64_t count_orders(uint64_t pos)
+{
+    uint64_t mark = mrc_ring_control(ring), count = 0;
+
+    for (; mark > pos; count++)
+        ck_assert_int_eq(mrc_ring_control_before(ring, mark, &mark), APR_SUCCESS);
+    return count;
+}
+
+/* Fills the ring with other records, so that no order is left to be looked at. */
+static void overwrite_orders(void)
+{
+    static const char zeros[100 * 1024];
+    struct mrc_ring_stats stats;
+    uint64_t unused;
+
+    mrc_ring_stats(ring, &stats);
+    for (uint64_t bytes = 0; bytes < stats.capacity; bytes += sizeof(zeros))
+        ck_assert_int_eq(mrc_ring_append(ring, mrc_bytes_of(""),
+                                         (struct mrc_bytes){zeros, sizeof(zeros)}, 1, 1, 0, &unused,
+                                         &unused),
+                         APR_SUCCESS);
+}
+
+START_TEST(an_order_is_carried_out_once_whenever_its_leader_dies)
+{
+    unsigned step = unit_crash_stride(251), steps = (unsigned)getpid() % step;
+    uint64_t last = 0;
+    int killed = 1;
+
+    begin_at(0, 0);
+    for (; killed == 1; steps += step) {
+        uint64_t head = mrc_ring_head(ring);
+
+        killed = die_after(take_two_orders, steps);
+        if (killed == -1) {
+            fprintf(stderr, "# ptrace is forbidden here: not tested\n");
+            return;
+        }
+        last += 2;
+        take_orders_to(last);
+        ck_assert_msg(count_orders(head) == 2,
+                      "after %u steps: 2 orders are carried out %" PRIu64 " times", steps,
+                      count_orders(head));
+        overwrite_orders();
+    }
+    ck_assert_uint_gt(steps, 1000);
+}
+END_TEST
+
 /* ---- the machine was taken for dead -----------------------------------------------------------*/
 
 /* Others have removed this machine. */
@@ -341,6 +439,7 @@ int main(void)
     tcase_add_test(tcase, an_entry_that_a_dead_leader_has_appended_is_the_last_one);
     tcase_add_test(tcase, records_of_a_log_that_is_gone_are_no_last_entries);
     tcase_add_test(tcase, a_leader_dies_while_it_takes_entries);
+    tcase_add_test(tcase, an_order_is_carried_out_once_whenever_its_leader_dies);
     tcase_add_test(tcase, a_leader_dies_while_it_learns_that_others_have_removed_the_machine);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

@@ -307,9 +307,9 @@ static bool ask(void)
     return run_with_query(run_ask);
 }
 
-static bool count_member(void *ctx, struct mrc_bytes member)
+static bool count_member(void *ctx, struct mrc_bytes text)
 {
-    ck_assert_bytes_eq(member, "member");
+    ck_assert_bytes_eq(text, "member");
     (*(unsigned *)ctx)++;
     return true;
 }

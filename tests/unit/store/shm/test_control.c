@@ -85,7 +85,7 @@ START_TEST(dead_children_are_folded_once)
 
     mrc_control_claim(control, 101, 1);
     mrc_control_claim(control, 102, 1);
-    ck_assert_uint_eq(mrc_control_reap(control, 101, fold, &folded), 0);
+    ck_assert_uint_eq(mrc_control_reap(control, 101, 1, fold, &folded), 0);
     ck_assert_uint_eq(mrc_control_mark_dead(control, 102), 1);
     ck_assert_uint_eq(mrc_control_mark_dead(control, 102), 0);
     ck_assert_uint_eq(mrc_control_mark_dead(control, 999), 0);
@@ -93,7 +93,7 @@ START_TEST(dead_children_are_folded_once)
     mrc_control_release(control, 1); /* too late: it is dead */
     ck_assert_int_eq(state_of(control, 1), MRC_CONTROL_DEAD);
     ck_assert_int_eq(mrc_control_claim(control, 103, 1), 2); /* not before it is folded */
-    ck_assert_uint_eq(mrc_control_reap(control, 101, fold, &folded), 1);
+    ck_assert_uint_eq(mrc_control_reap(control, 101, 1, fold, &folded), 1);
     ck_assert_uint_eq(folded.n, 1);
     ck_assert_uint_eq(folded.slot, 1);
     ck_assert_int_eq(folded.pid, 102);
@@ -101,7 +101,26 @@ START_TEST(dead_children_are_folded_once)
     ck_assert_int_eq(child.state, MRC_CONTROL_FREE);
     ck_assert_int_eq(child.pid, 0);
     ck_assert_uint_eq(child.generation, 0);
-    ck_assert_uint_eq(mrc_control_reap(control, 101, fold, &folded), 0);
+    ck_assert_uint_eq(mrc_control_reap(control, 101, 1, fold, &folded), 0);
+    unmake(dir, control);
+}
+END_TEST
+
+/* It has hubs that children of earlier generations do not know. */
+START_TEST(a_dead_child_is_left_to_its_own_generation)
+{
+    const char *dir = store_dir();
+    struct mrc_control *control = make(dir, 3);
+    struct folded folded = {.n = 0};
+
+    mrc_control_claim(control, 101, 1);
+    mrc_control_claim(control, 102, 2);
+    mrc_control_mark_dead(control, 102);
+    ck_assert_uint_eq(mrc_control_reap(control, 101, 1, fold, &folded), 0);
+    ck_assert_int_eq(state_of(control, 1), MRC_CONTROL_DEAD);
+    mrc_control_mark_dead(control, 101);
+    ck_assert_uint_eq(mrc_control_reap(control, 103, 2, fold, &folded), 2);
+    ck_assert_uint_eq(folded.n, 2);
     unmake(dir, control);
 }
 END_TEST
@@ -125,7 +144,7 @@ START_TEST(a_reaper_that_dies_is_replaced)
     reaper = fork();
     if (reaper == 0) {
         mrc_control_claim(control, getpid(), 1);
-        mrc_control_reap(control, getpid(), fold_and_die, NULL);
+        mrc_control_reap(control, getpid(), 1, fold_and_die, NULL);
         _exit(0);
     }
     ck_assert_int_eq(waitpid(reaper, &status, 0), reaper);
@@ -135,10 +154,10 @@ START_TEST(a_reaper_that_dies_is_replaced)
     ck_assert_int_eq(child.pid, 101);
     ck_assert_int_eq(child.reaper, reaper);
     /* A slot that one process folds is not folded by another. */
-    ck_assert_uint_eq(mrc_control_reap(control, 102, fold, &folded), 0);
+    ck_assert_uint_eq(mrc_control_reap(control, 102, 1, fold, &folded), 0);
     /* Its own slot, and the slot that it was reaping. */
     ck_assert_uint_eq(mrc_control_mark_dead(control, reaper), 2);
-    ck_assert_uint_eq(mrc_control_reap(control, 102, fold, &folded), 2);
+    ck_assert_uint_eq(mrc_control_reap(control, 102, 1, fold, &folded), 2);
     ck_assert_uint_eq(folded.n, 2);
     ck_assert_int_eq(state_of(control, 0), MRC_CONTROL_FREE);
     ck_assert_int_eq(state_of(control, 1), MRC_CONTROL_FREE);
@@ -175,9 +194,9 @@ START_TEST(children_come_and_go)
         ck_assert(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
         deaths += mrc_control_mark_dead(control, pid);
         if (i % 5 == 0)
-            freed += mrc_control_reap(control, getpid(), fold, &folded);
+            freed += mrc_control_reap(control, getpid(), CHILDREN, fold, &folded);
     }
-    freed += mrc_control_reap(control, getpid(), fold, &folded);
+    freed += mrc_control_reap(control, getpid(), CHILDREN, fold, &folded);
     ck_assert_uint_eq(deaths, CHILDREN - (CHILDREN + 2) / 3);
     ck_assert_uint_eq(freed, deaths);
     ck_assert_uint_eq(folded.n, deaths);
@@ -285,6 +304,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, slots_are_claimed_and_released);
     tcase_add_test(tcase, dead_children_are_folded_once);
+    tcase_add_test(tcase, a_dead_child_is_left_to_its_own_generation);
     tcase_add_test(tcase, a_reaper_that_dies_is_replaced);
     tcase_add_test(tcase, children_come_and_go);
     tcase_add_test(tcase, no_slot_has_two_owners);

@@ -2,8 +2,8 @@
  * The clock for durations: heartbeats, timeouts, lifetimes. Unlike the time of day, it advances
  * evenly, even when the system's clock is set.
  */
-#ifndef MRC_HUB_BASE_CLOCK_H
-#define MRC_HUB_BASE_CLOCK_H
+#ifndef MRC_STORE_BASE_CLOCK_H
+#define MRC_STORE_BASE_CLOCK_H
 
 #include <stdint.h>
 #include <time.h>
