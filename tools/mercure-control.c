@@ -303,6 +303,27 @@ static void add_form(const struct call *call, struct mrc_buf *form)
     }
 }
 
+/* Prints TEXT, which is JSON or a message, with an escape for each control character but line
+ * feeds: clients have chosen parts of it, and they cannot affect a terminal. */
+static void print_visible(FILE *out, struct mrc_bytes text)
+{
+    while (text.len) {
+        uint32_t code_point;
+        bool is_valid;
+        size_t len = mrc_utf8_decode(text, &code_point, &is_valid);
+
+        if (!is_valid)
+            fputs("\\ufffd", out);
+        else if ((code_point < 0x20 && code_point != '\n') ||
+                 (code_point >= 0x7f && code_point <= 0x9f))
+            fprintf(out, "\\u%04x", (unsigned)code_point);
+        else
+            fwrite(text.ptr, 1, len, out);
+        text.ptr += len;
+        text.len -= len;
+    }
+}
+
 /* Says why the hub has refused the call. */
 static int explain(long status, struct mrc_bytes body)
 {
@@ -311,7 +332,9 @@ static int explain(long status, struct mrc_bytes body)
 
     if (mrc_json_parse_object(body, NULL, &problem) == MRC_OK)
         detail = json_string_value(json_object_get(problem, "detail"));
-    complain(0, "the hub answered %ld%s%s", status, detail ? ": " : "", detail ? detail : "");
+    fprintf(stderr, "mercure-control: the hub answered %ld%s", status, detail ? ": " : "");
+    print_visible(stderr, mrc_bytes_of(detail ? detail : ""));
+    fputc('\n', stderr);
     json_decref(problem);
     return EXIT_REFUSED;
 }
@@ -326,7 +349,7 @@ static int report(CURL *curl, CURLcode code, const char *reason, struct mrc_byte
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     if (status < 200 || status > 299)
         return explain(status, body);
-    fwrite(body.ptr, 1, body.len, stdout);
+    print_visible(stdout, body);
     if (body.len)
         putchar('\n');
     return fflush(stdout) ? complain(EXIT_UNREACHED, "%s", strerror(errno)) : EXIT_DONE;

@@ -29,6 +29,7 @@
 
 #include "core/base/base64url.h"
 #include "core/base/buf.h"
+#include "core/base/utf8.h"
 #include "core/protocol/form.h"
 #include "core/protocol/update.h"
 #include "store/base/status.h"
@@ -147,10 +148,17 @@ static int each_record(struct mrc_history_env *env, record_fn *fn, void *ctx)
  * terminal. */
 static void print_plain(struct mrc_bytes bytes)
 {
-    for (size_t i = 0; i < bytes.len; i++) {
-        unsigned char c = (unsigned char)bytes.ptr[i];
+    while (bytes.len) {
+        uint32_t code_point;
+        bool is_valid;
+        size_t len = mrc_utf8_decode(bytes, &code_point, &is_valid);
 
-        putchar(c >= 0x20 && c != 0x7f ? c : '?');
+        if (!is_valid || code_point < 0x20 || (code_point >= 0x7f && code_point <= 0x9f))
+            putchar('?');
+        else
+            fwrite(bytes.ptr, 1, len, stdout);
+        bytes.ptr += len;
+        bytes.len -= len;
     }
 }
 

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -33,6 +34,15 @@ def read(stream, count):
 
 def resume(server, cursor, headers=(), **more):
     return server.subscribe([("match", TOPIC)], headers={"Last-Event-ID": cursor, **dict(headers)}, **more)
+
+
+def publish_batch(server, batch):
+    """Publishes the data of BATCH in one request; returns their ids."""
+    body = json.dumps([{"topic": TOPIC, "data": data} for data in batch])
+    response = server.request("POST", PATH, [("Authorization", "Bearer " + token.publisher()),
+                                             ("Content-Type", "application/json")], body)
+    assert response.status == 200 and len(response.json) == len(batch), response
+    return response.json
 
 
 def test_update_reaches_the_subscribers_of_all_machines(cluster):
@@ -83,9 +93,9 @@ def test_a_position_of_one_machine_is_a_cursor_on_the_other(cluster):
     with resume(b, newest) as stream:
         a.publish(TOPIC, "number 20")
         assert read(stream, 1) == ["number 20"]
-        for n in range(21, 200):  # the log keeps 50, so the other machine must not fall behind
+        for n in range(21, 200):
             a.publish(TOPIC, f"number {n}")
-            assert read(stream, 1) == [f"number {n}"]
+        assert read(stream, 179) == [f"number {n}" for n in range(21, 200)]
     # One that the history no longer reaches.
     with resume(b, position) as stream:
         assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
@@ -387,8 +397,37 @@ def test_graceful_restarts_lose_nothing(cluster):
         assert read(stream, 200) == [f"number {n}" for n in range(200)]
 
 
+@contextmanager
+def standing_still(server):
+    for pid in server.children():
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in server.children():
+            os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("history", ["count=10", "bytes=300K", "age=1", "Off"])
+def test_a_machine_that_is_behind_for_longer_than_a_short_history_misses_nothing(cluster, redis, history):
+    """The log keeps 1,000 updates and 1 MB for such a machine, and replay what MercureHistory says."""
+    a, b = cluster(2, f"MercureHistory {history}", "MercureLimit body=64K", options="timeout=1")
+    b.expect_log("MRC0306", required=False)
+    sent = [f"number {n}" + 300 * "x" for n in range(1000)]
+    with b.subscribe([("match", TOPIC)]) as stream:
+        with standing_still(b):
+            for at in range(0, 1000, 100):
+                publish_batch(a, sent[at:at + 100])
+        assert read(stream, 1000) == sent
+    assert redis.ask("XLEN", "{mercure:shared}:log") == 1000
+    if history == "count=10":
+        for server in (a, b):
+            with resume(server, "earliest") as stream:
+                assert read(stream, 10) == sent[-10:]
+
+
 def test_a_machine_that_was_away_for_too_long_says_so(cluster, new_redis):
-    """Its connection is cut while the others publish more than the history holds."""
+    """It stands still while the others publish more than the history, and more than the log keeps at least."""
     redis = new_redis()
     a, b = cluster(2, "MercureHistory count=50", url=redis.url, options="timeout=1")
     stream = b.subscribe([("match", TOPIC)])
@@ -396,15 +435,10 @@ def test_a_machine_that_was_away_for_too_long_says_so(cluster, new_redis):
     assert read(stream, 1) == ["first"]
     b.expect_log("MRC0309")
     b.expect_log("MRC0306", required=False)
-    os.kill(b.pid, 0)
-    for pid in b.children():
-        os.kill(pid, 19)
-    try:
-        for n in range(300):
-            a.publish(TOPIC, f"number {n}")
-    finally:
-        for pid in b.children():
-            os.kill(pid, 18)
+    with standing_still(b):
+        publish_batch(a, ["not read"] * 200)
+        publish_batch(a, [f"number {n}" for n in range(1000)])
+        publish_batch(a, [f"number {n}" for n in range(1000, 1100)])
     stream.wait_end()
     assert stream.clean and stream.parser.retry  # all clients of the machine do not come back at once
     with resume(b, first) as again:
@@ -630,28 +664,28 @@ def test_a_loss_is_found_in_a_log_that_is_shorter_than_the_rings(cluster, new_re
         server.expect_log("MRC0306", required=False)
         server.expect_log("MRC0308: .* has lost [0-9]+ ")
     stream = b.subscribe([("match", TOPIC)])
-    sent = [f"number {n}" for n in range(610)]
-    ids = [a.publish(TOPIC, data).text for data in sent[:600]]
-    wait_until(lambda: second.ask("HGET", "{mercure:shared}:head", "n") == "600", what="600 entries on the replica")
-    assert second.ask("XLEN", "{mercure:shared}:log") < 300
+    sent = [f"number {n}" for n in range(2010)]
+    ids = publish_batch(a, sent[:1000]) + publish_batch(a, sent[1000:2000])
+    wait_until(lambda: second.ask("HGET", "{mercure:shared}:head", "n") == "2000", what="2000 entries on the replica")
+    assert second.ask("XLEN", "{mercure:shared}:log") < 1200
     second.ask("REPLICAOF", "127.0.0.1", "1")  # it gets nothing more
-    for data in sent[600:]:
+    for data in sent[2000:]:
         a.publish(TOPIC, data)
-    assert read(stream, 610) == sent
+    assert read(stream, 2010) == sent
     first.kill()
     second.ask("REPLICAOF", "NO", "ONE")
     for server in (a, b):
         server.wait_log("MRC0308")
         wait_up(server)
-    wait_until(lambda: second.ask("HGET", "{mercure:shared}:head", "n") == "610", what="what is put back")
+    wait_until(lambda: second.ask("HGET", "{mercure:shared}:head", "n") == "2010", what="what is put back")
     # The machine that comes later may find what the other one has put back.
     assert transport(a, "lost_total") == 10 or transport(b, "lost_total") == 10
     assert max(transport(server, "lost_total") for server in (a, b)) == 10
     assert transport(a, "missed_total") == transport(b, "missed_total") == 0
     for server in (a, b):  # what is before the loss has one order
-        with resume(server, ids[589]) as again:
-            assert again.response.header("Mercure-Last-Event-ID") == ids[589]
-            assert read(again, 20) == sent[590:]
+        with resume(server, ids[1989]) as again:
+            assert again.response.header("Mercure-Last-Event-ID") == ids[1989]
+            assert read(again, 20) == sent[1990:]
     a.publish(TOPIC, "after")
     assert read(stream, 1) == ["after"]
     stream.close()
@@ -768,6 +802,8 @@ def test_what_a_dead_machine_had_published_is_put_back(cluster, new_redis, new_h
         b.expect_log(line, required=False)
     a.publish(TOPIC, "on both")
     wait_until(lambda: second.ask("XLEN", "{mercure:shared}:log") == 1, what="the entry on the replica")
+    with resume(b, "earliest") as stream:
+        assert read(stream, 1) == ["on both"]
     second.ask("REPLICAOF", "127.0.0.1", "1")  # it gets nothing more
     with b.subscribe([("match", TOPIC)]) as stream:
         ids = [a.publish(TOPIC, f"of a: {n}").text for n in range(100)]
@@ -791,6 +827,27 @@ def test_what_a_dead_machine_had_published_is_put_back(cluster, new_redis, new_h
     assert sorted(got) == sorted(["on both", "of b", "after", "x" * 1000000] + [f"of a: {n}" for n in range(100)])
     with resume(c, ids[-1]) as stream:
         assert stream.response.header("Mercure-Last-Event-ID") == ids[-1]
+
+
+def test_a_machine_that_redis_has_forgotten_puts_nothing_back_that_is_there(cluster, redis):
+    """Redis forgets the counter of a machine a month after it has seen it last."""
+    a, b = cluster(2)
+    for server in (a, b):
+        server.expect_log("MRC0306")
+    for n in range(5):
+        b.publish(TOPIC, f"number {n}")
+    head = redis.ask("HGETALL", "{mercure:shared}:head")
+    (writer,) = [field for field in head[::2] if field.startswith("w:")]
+    with a.subscribe([("match", TOPIC)]) as stream:
+        redis.ask("HDEL", "{mercure:shared}:head", writer)
+        redis.ask("CLIENT", "KILL", "TYPE", "normal")
+        for server in (a, b):
+            server.wait_log("MRC0306")
+            wait_up(server)
+        b.publish(TOPIC, "number 5")
+        assert read(stream, 1) == ["number 5"]
+    assert redis.ask("XLEN", "{mercure:shared}:log") == 6
+    assert transport(b, "restored_total") == 0
 
 
 @pytest.fixture
@@ -962,14 +1019,8 @@ def test_a_batch_is_one_behind_the_other_on_all_machines(cluster):
     batches = [[f"batch {batch}: {n}" for n in range(1000)] for batch in range(2)]
     streams = [server.subscribe([("match", TOPIC)]) for server in (a, b)]
 
-    def publish(server, batch):
-        body = json.dumps([{"topic": TOPIC, "data": data} for data in batch])
-        response = server.request("POST", PATH, [("Authorization", "Bearer " + token.publisher()),
-                                                 ("Content-Type", "application/json")], body)
-        assert response.status == 200 and len(response.json) == 1000, response
-
     with ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(publish, server, batch) for server, batch in zip((a, b), batches)]:
+        for done in [pool.submit(publish_batch, server, batch) for server, batch in zip((a, b), batches)]:
             done.result()
     orders = [read(stream, 2000) for stream in streams]
     assert orders[0] == orders[1]

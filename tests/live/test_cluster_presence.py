@@ -9,11 +9,13 @@ from env import token
 # The fixtures are found by their names.
 from env.cluster import cluster, new_redis, redis, wait_up  # noqa: F401
 from env.wait import wait_until
+from test_cluster import wait_synced
 from test_subscriptions import ALL, ROOT, TOPIC, document, listed, url, watch
 
 pytestmark = [pytest.mark.mpm("event")]
 
 LEASE = "lease=5 timeout=1"
+LOG = "{mercure:shared}:log"
 
 
 @pytest.fixture
@@ -123,6 +125,37 @@ def test_a_machine_that_dies_is_announced_once(machines, redis):
     stream.close()
     for each in dying:
         each.close()
+
+
+def test_ends_that_are_in_the_log_are_not_put_back(machines, new_redis):
+    """A failover loses an update of a machine that dies: another machine ends its subscriptions, and puts that back."""
+    first, second = new_redis(repl_diskless_sync_delay=0, repl_ping_replica_period=1), new_redis()
+    second.ask("REPLICAOF", "127.0.0.1", str(first.port))
+    wait_synced(first, second)
+    a, b = machines(2, url=f"redis://127.0.0.1:{first.port},127.0.0.1:{second.port}")
+    for line in ("MRC0306", "MRC0308"):
+        b.expect_log(line, required=False)
+    stream, reader = watch(b)[0], subscribe(b)
+    topics = {f"https://example.com/{n}" for n in range(30)}
+    dying = [subscribe(a, topic) for topic in topics]
+    wait_until(lambda: topics < set(listed_topics(b)), what="all subscriptions")
+    began = first.ask("XLEN", LOG)
+    wait_until(lambda: second.ask("XLEN", LOG) == began, what="the entries on the replica")
+    second.ask("REPLICAOF", "127.0.0.1", "1")  # it gets nothing more
+    a.publish(TOPIC, "lost")
+    assert reader.next().data == "lost"
+    a.crash()
+    first.kill()
+    second.ask("REPLICAOF", "NO", "ONE")
+    b.wait_log("MRC0321: .* put 1 update")
+    while topics:
+        event = json.loads(stream.next().data)
+        if not event["active"]:
+            topics.remove(event["match"])
+    heads = [tuple(entry[1][1].split()[2:]) for entry in second.ask("XRANGE", LOG, "-", "+")]
+    assert len(heads) == began + 31 and len(set(heads)) == len(heads)
+    for one in (stream, reader, *dying):
+        one.close()
 
 
 def test_a_machine_that_starts_anew_ends_what_it_had(machines):

@@ -3,6 +3,8 @@ import json
 import os
 import re
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -108,3 +110,36 @@ def test_bad_usage(arguments, words):
 def test_help():
     done = run("--help")
     assert done.returncode == 0 and done.stdout.startswith("Usage: mercure-control ")
+
+
+CONTROLS = "\x1b[31m\x7f\x80\x9b31m\x9f"
+
+
+@event_only
+def test_what_clients_have_chosen_does_not_affect_the_terminal(httpd):
+    httpd.start(controlled())
+    with subscribe(httpd, sub=f"é{CONTROLS}\xa0"):
+        printed = ok(httpd, "streams")
+        assert r"\u0080\u009b31m\u009f" in printed and not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", printed)
+        assert [stream["sub"] for stream in json.loads(printed)["streams"]] == [f"é{CONTROLS}\xa0"]
+
+
+def test_the_reason_of_a_refusal_does_not_affect_the_terminal():
+    class Hub(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = json.dumps({"detail": f"no{CONTROLS}"}).encode()
+            self.send_response(400)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Hub) as hub:
+        thread = threading.Thread(target=hub.handle_request)
+        thread.start()
+        done = run("--hub", f"http://127.0.0.1:{hub.server_port}/", "--token", "t", "stats")
+        thread.join()
+    assert done.returncode == 1
+    assert done.stderr == r"mercure-control: the hub answered 400: no\u001b[31m\u007f\u0080\u009b31m\u009f" + "\n"

@@ -177,6 +177,20 @@ def test_the_htaccess_file_of_the_site_counts(httpd):
             httpd.publish(TOPIC, "x", token=minted, host=sites.host(name), status=status)
 
 
+def test_a_site_without_keys_takes_no_hub(httpd):
+    """Whoever asks for the hubs of all sites does not take them from those that have keys."""
+    sites = Sites(httpd, "one", "two", "none")
+    key = "key-0123456789abcdef0123456789abcdef"
+    httpd.write("sites/one.example/htdocs/.htaccess", f"MercureKey {token.ISSUER} HS256 {key}\n")
+    httpd.write("sites/two.example/htdocs/.htaccess", "MercureKey nonsense\n")
+    httpd.expect_log("MRC0501: .*two.example/htdocs/.htaccess")
+    httpd.start(sites.config("MercureHtaccess On", keys=False, anonymous=False, server="MercureSites 1"))
+    for name, status in (("none", 404), ("two", 500)):
+        sites.publish(name, status=status)
+    minted = token.publisher(key=key, aud=f"http://one.example:{httpd.port}{PATH}")
+    httpd.publish(TOPIC, "x", token=minted, host=sites.host("one"))
+
+
 @pytest.mark.parametrize("host", ["..", ".", ".one.example", "one..example", "%2e%2e", "a/../one.example", "",
                                   "one%2eexample", "one.example%00", "one.example@two.example", "one.example..", "[::1]"])
 def test_no_host_leads_out_of_the_directory(httpd, host):

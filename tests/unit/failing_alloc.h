@@ -23,6 +23,11 @@ static _Atomic long own_failures, *alloc_failures = &own_failures;
  */
 static _Thread_local long alloc_bytes;
 
+/*
+ * Visible, because a shared library may make the same calls: the linker counts them as references
+ * to the wrappers, and some refuse those to hidden functions.
+ */
+#pragma GCC visibility push(default)
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *ptr, size_t size);
@@ -34,6 +39,7 @@ void *__wrap_realloc(void *ptr, size_t size);
 void *__wrap_reallocarray(void *ptr, size_t count, size_t size);
 char *__wrap_strdup(const char *text);
 void __wrap_free(void *ptr);
+#pragma GCC visibility pop
 
 static bool alloc_fails(void)
 {

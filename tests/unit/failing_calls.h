@@ -21,7 +21,8 @@
 
 /* ---- the calls --------------------------------------------------------------------------------*/
 
-/* Those that end in 64 are the same ones in a system of 32 bits. */
+/* Those that end in 64 are the same ones in a system of 32 bits. Visible, as in failing_alloc.h. */
+#pragma GCC visibility push(default)
 void *__real_mmap(void *at, size_t size, int access, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *at, size_t size, int access, int flags, int fd, off_t offset);
 void *__real_mmap64(void *at, size_t size, int access, int flags, int fd, off64_t offset);
@@ -38,8 +39,6 @@ int __real_madvise(void *at, size_t size, int advice);
 int __wrap_madvise(void *at, size_t size, int advice);
 DIR *__real_opendir(const char *name);
 DIR *__wrap_opendir(const char *name);
-/* Visible, because libaprutil calls them, too. */
-#pragma GCC visibility push(default)
 apr_status_t __real_apr_mmap_create(apr_mmap_t **map, apr_file_t *file, apr_off_t offset,
                                     apr_size_t size, apr_int32_t flags, apr_pool_t *pool);
 apr_status_t __wrap_apr_mmap_create(apr_mmap_t **map, apr_file_t *file, apr_off_t offset,

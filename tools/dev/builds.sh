@@ -4,7 +4,10 @@
 
 # What ./dev builds compiles if it gets no name. The others need the network, or take long.
 usual_builds=(clang ndebug least musl)
-other_builds=(gcc without-hiredis without-icu without-lmdb without-nghttp2 rpm i386)
+other_builds=(gcc without-hiredis without-icu without-lmdb without-nghttp2 rpm i386 trixie)
+
+# Live tests of another httpd or system: the protocol, streams that leave mod_ssl, and HTTP/2.
+live_elsewhere='test_draft.py test_tls.py test_http2.py'
 
 builds_help="./dev builds takes: all ${usual_builds[*]} ${other_builds[*]} httpd=FOLDER"
 
@@ -26,6 +29,7 @@ cmd_builds() { # [NAME…]
     promise_result
     prepare
     need_build check redis-tools
+    limit_descriptors
     for name in "${names[@]}"; do one_build "$name"; done
     finish
 }
@@ -46,7 +50,8 @@ one_build() { # NAME
         without-*) left_out "$1" "--$1" ;;
         musl) musl_build ;;
         rpm) rpm_build ;;
-        i386) i386_build ;;
+        i386) system_build i386 i386 bookworm ;;
+        trixie) system_build trixie "$(dpkg --print-architecture)" trixie ;;
         httpd=*) httpd_build "${1#httpd=}" ;;
         esac
     ) &
@@ -64,7 +69,7 @@ built() { # NAME CONFIGURE-OPTION…
     if [ "$live_tests" != none ]; then
         step "live tests of $name"
         # shellcheck disable=SC2086 # the names of files
-        quietly "$name" run_live --mpm event $live_tests
+        quietly "$name" run_live -n "$jobs" --mpm event $live_tests
     fi
     rm -rf "$tree"
 }
@@ -90,24 +95,31 @@ rpm_build() {
     quietly rpm "$src/tests/packages/rpm" "$tree" "$state/rpm" 9>&-
 }
 
-# A system of 32 bits, in a folder that stays for the next time.
-i386_build() {
+# Another system of Debian, in a folder that stays for the next time: of 32 bits, or the next release, whose compiler,
+# OpenSSL and other libraries are newer.
+system_build() { # NAME ARCHITECTURE RELEASE
     [ "$(id -u)" = 0 ] || die "only root can install a system in a folder"
     need debootstrap
     sync_sources
     generate_configure
-    step "building and testing in a system of 32 bits"
-    quietly i386 "$src/tests/packages/i386" "$src" "$state/i386" "${build_packages[@]}" check redis-tools 9>&-
+    step "building and testing in Debian $3 for $2"
+    quietly "$1" "$src/tests/packages/system" "$src" "$state/$1" "$2" "$3" "$live_elsewhere" \
+        "${build_packages[@]}" check redis-tools python3-pytest python3-pytest-xdist python3-h2 openssl curl 9>&-
 }
 
 # The httpd whose sources are in FOLDER, the module for it, unit tests, and live tests of the event MPM.
 httpd_build() { # FOLDER
-    local folder prefix
+    local folder prefix patch live_tests=$live_elsewhere
     folder=$(realpath "$1")
     prefix=$state/httpd/$(basename "$folder")
     need_tests
     need libpcre3-dev # what httpd needs before 2.4.52
     step "building httpd of $folder"
     quietly httpd "$src/tests/packages/httpd" "$folder" "$prefix" 9>&-
+    # The live tests find the httpd and its modules by these.
+    export HTTPD=$prefix/bin/httpd HTTPD_MODULES=$prefix/modules
+    patch=$(sed -nE 's/^#define AP_SERVER_PATCHLEVEL_NUMBER +([0-9]+)$/\1/p' "$folder/include/ap_release.h")
+    # Before, mod_ssl does not know OpenSSL 3, and the module leaves HTTP/2 to mod_http2.
+    [ "$patch" -ge 52 ] || live_tests='test_draft.py test_hub.py'
     built "httpd-$(basename "$folder")" --with-apxs="$prefix/bin/apxs" --with-module-dir="$prefix/modules"
 }

@@ -9,7 +9,7 @@
 /* The longest pattern for PCRE2, which itself limits the compiled code to 64 KiB. */
 #define MAX_PATTERN_BYTES ((size_t)1 << 20)
 
-/* The error of PCRE2 10.43 and later for a lookbehind of variable length that is too long. */
+/* The error of PCRE2 10.43 and later for a lookbehind of variable length. */
 #define LOOKBEHIND_BRANCH_TOO_LONG 200
 
 /* For longer compiled code, making machine code costs more time than it saves. */
@@ -162,19 +162,35 @@ static bool is_lookbehind_error(int number)
            number == PCRE2_ERROR_LOOKBEHIND_TOO_LONG || number == LOOKBEHIND_BRANCH_TOO_LONG;
 }
 
+/* What every version of PCRE2 compiles alike: 10.43 and later would take more lookbehinds. */
+static pcre2_compile_context *create_compile_context(void)
+{
+    pcre2_compile_context *context = pcre2_compile_context_create(NULL);
+
+#if PCRE2_MAJOR > 10 || PCRE2_MINOR >= 43
+    if (context)
+        pcre2_set_max_varlookbehind(context, 0);
+#endif
+    return context;
+}
+
 /* Compiles PATTERN, if IS_JIT_ALLOWED also to machine code where that works. */
 static enum mrc_err compile(struct mrc_bytes pattern, bool is_jit_allowed,
                             struct mrc_urlpattern_regexp *regexp, struct mrc_error *error)
 {
+    pcre2_compile_context *context = create_compile_context();
     size_t code_bytes = 0, jit_bytes = 0, offset;
     char message[128] = "";
     int number;
 
+    if (!context)
+        return MRC_ENOMEM;
     regexp->code =
         pcre2_compile((PCRE2_SPTR)pattern.ptr, pattern.len,
                       PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOLLAR_ENDONLY |
                           PCRE2_NEVER_BACKSLASH_C | PCRE2_NEVER_UTF | PCRE2_MATCH_UNSET_BACKREF,
-                      &number, &offset, NULL);
+                      &number, &offset, context);
+    pcre2_compile_context_free(context);
     if (!regexp->code && number == PCRE2_ERROR_HEAP_FAILED)
         return MRC_ENOMEM;
     if (!regexp->code && is_lookbehind_error(number))

@@ -102,13 +102,13 @@ static apr_status_t mercure_publish(request_rec *r, const char *hub_path,
 
 static const char *mercure_hub_url(request_rec *r, const char *hub_path)
 {
-    const char *unused, *root;
+    const char *unused;
     const struct mrc_location *location = mrc_hubs_choose(r->server, hub_path, &unused);
     const apr_array_header_t *audiences;
     int status;
 
     if (location)
-        location = mrc_sites_choose(r, location, &root, &status, &unused);
+        location = mrc_sites_choose(r, location, &status, &unused);
     if (!location)
         return NULL;
     audiences = mrc_identity_audiences(r, location, &location->settings->location);

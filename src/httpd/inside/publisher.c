@@ -103,10 +103,9 @@ static apr_status_t publish(request_rec *r, const struct mrc_location *location,
 apr_status_t mrc_publisher_publish(request_rec *r, const struct mrc_location *location,
                                    struct mrc_update *updates, size_t count, const char **ret_why)
 {
-    const char *root;
     int status = 0;
 
-    location = mrc_sites_choose(r, location, &root, &status, ret_why);
+    location = mrc_sites_choose(r, location, &status, ret_why);
     if (!location)
         return status == HTTP_NOT_FOUND ? APR_ENOENT : APR_EAGAIN;
     return publish(r, location, updates, count, ret_why);

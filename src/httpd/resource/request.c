@@ -236,11 +236,11 @@ static int serve(request_rec *r, const struct mrc_claim *claim)
     int status;
 
     mrc_start_again();
-    status = mrc_sites_enter(r, claim, &detail);
-
+    status = mrc_sites_find(r, claim, &detail);
     if (status == DECLINED)
         status = mrc_htaccess_lookup(r, claim, mrc_this_child_htaccess(), &detail);
-
+    if (status == DECLINED)
+        status = mrc_sites_enter(r, claim, &detail);
     if (status != DECLINED)
         return refuse_site(r, status, detail);
     settings = mrc_claim_settings(r, claim);

@@ -94,43 +94,68 @@ static struct mrc_hub_conf *find_hub(request_rec *r, const struct mrc_hub_conf *
     return NULL;
 }
 
-const struct mrc_location *mrc_sites_choose(request_rec *r, const struct mrc_location *location,
-                                            const char **ret_root, int *ret_status,
-                                            const char **ret_detail)
+/* LOCATION with the hub of the site ROOT. NULL: there is none for it. */
+static const struct mrc_location *with_hub(request_rec *r, const struct mrc_location *location,
+                                           const char *root, const char **ret_detail)
 {
+    struct mrc_hub_conf *hub = find_hub(r, location->hub, root, ret_detail);
     struct mrc_location *chosen;
-    struct mrc_hub_conf *hub;
-    apr_status_t found;
 
-    *ret_root = NULL;
-    if (!location->virtual_root)
-        return location;
-    found = find_root(r, location->virtual_root, ret_root);
-    if (found != APR_SUCCESS) {
-        *ret_status = found == APR_ENOMEM ? HTTP_SERVICE_UNAVAILABLE : HTTP_NOT_FOUND;
-        *ret_detail =
-            found == APR_ENOMEM ? NOT_NOW : "there is no site of this name here, so it has no hub";
+    if (!hub)
         return NULL;
-    }
-    hub = find_hub(r, location->hub, *ret_root, ret_detail);
-    if (!hub) {
-        *ret_status = HTTP_SERVICE_UNAVAILABLE;
-        return NULL;
-    }
     chosen = apr_pmemdup(r->pool, location, sizeof(*chosen));
     chosen->hub = hub;
     return chosen;
 }
 
+static int find(request_rec *r, const struct mrc_location *location, const char **ret_root,
+                const char **ret_detail)
+{
+    apr_status_t status = find_root(r, location->virtual_root, ret_root);
+
+    if (status == APR_SUCCESS)
+        return DECLINED;
+    *ret_detail =
+        status == APR_ENOMEM ? NOT_NOW : "there is no site of this name here, so it has no hub";
+    return status == APR_ENOMEM ? HTTP_SERVICE_UNAVAILABLE : HTTP_NOT_FOUND;
+}
+
+const struct mrc_location *mrc_sites_choose(request_rec *r, const struct mrc_location *location,
+                                            int *ret_status, const char **ret_detail)
+{
+    const char *root;
+
+    if (!location->virtual_root)
+        return location;
+    *ret_status = find(r, location, &root, ret_detail);
+    if (*ret_status != DECLINED)
+        return NULL;
+    *ret_status = HTTP_SERVICE_UNAVAILABLE;
+    return with_hub(r, location, root, ret_detail);
+}
+
+int mrc_sites_find(request_rec *r, const struct mrc_claim *claim, const char **ret_detail)
+{
+    const char *root;
+    int status;
+
+    if (!claim->location->virtual_root)
+        return DECLINED;
+    status = find(r, claim->location, &root, ret_detail);
+    if (status == DECLINED)
+        mrc_claim_set_site(r, claim->location, root);
+    return status;
+}
+
 int mrc_sites_enter(request_rec *r, const struct mrc_claim *claim, const char **ret_detail)
 {
-    int status = DECLINED;
-    const char *root;
-    const struct mrc_location *location =
-        mrc_sites_choose(r, claim->location, &root, &status, ret_detail);
+    const struct mrc_location *location;
 
+    if (!claim->site_root)
+        return DECLINED;
+    location = with_hub(r, claim->location, claim->site_root, ret_detail);
     if (!location)
-        return status;
-    mrc_claim_set_site(r, location, root);
+        return HTTP_SERVICE_UNAVAILABLE;
+    mrc_claim_set_site(r, location, claim->site_root);
     return DECLINED;
 }

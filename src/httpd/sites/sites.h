@@ -15,14 +15,18 @@ struct mrc_location;
 
 /*
  * The Location that serves the host of R in place of LOCATION: LOCATION itself without
- * VirtualDocumentRoot. RET_ROOT gets the document root of the site, or NULL. NULL: there is no such
- * site, or no hub is left for it: RET_STATUS is the HTTP status, and RET_DETAIL the reason.
+ * VirtualDocumentRoot. NULL: there is no such site, or no hub is left for it: RET_STATUS is the
+ * HTTP status, and RET_DETAIL the reason.
  */
 const struct mrc_location *mrc_sites_choose(request_rec *r, const struct mrc_location *location,
-                                            const char **ret_root, int *ret_status,
-                                            const char **ret_detail);
+                                            int *ret_status, const char **ret_detail);
 
-/* Makes CLAIM, of R, one of the site of R. DECLINED; or the HTTP status and RET_DETAIL. */
+/*
+ * Makes CLAIM, of R, one of the site of R, in two steps: the .htaccess file of a site that has been
+ * found says whether it has a hub, and only a site that has one enters, which takes one of the
+ * hubs. DECLINED; or the HTTP status and RET_DETAIL.
+ */
+int mrc_sites_find(request_rec *r, const struct mrc_claim *claim, const char **ret_detail);
 int mrc_sites_enter(request_rec *r, const struct mrc_claim *claim, const char **ret_detail);
 
 #endif

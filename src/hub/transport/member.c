@@ -32,6 +32,10 @@
 
 #define KEY_BYTES 32
 
+/* The log keeps so much for machines that are behind, however short the history is. */
+#define LOG_COUNT_LEAST 1000
+#define LOG_BYTES_LEAST ((uint64_t)1024 * 1024)
+
 void mrc_member_init(apr_pool_t *pool, struct mrc_member *member, struct mrc_hub *hub,
                      mrc_link_report_fn *report, void *report_ctx)
 {
@@ -382,6 +386,21 @@ static uint64_t fork_of(const struct mrc_member *member, enum mrc_redis_verdict 
     return number < member->position.number ? number : member->position.number;
 }
 
+/*
+ * Puts back what the engine has lost after the place that putting->last says. An engine that knows
+ * no counter of this machine may have forgotten it, because the machine was away for a month: then
+ * nothing is lost but what is after a fork.
+ */
+static bool put_all_back(struct putting_back *putting)
+{
+    const struct mrc_member *member = putting->member;
+    uint64_t since_seq = member->position.since_seq, unused;
+
+    if (putting->last == 0 && !mrc_link_get_fork(member->link, &since_seq, &unused))
+        return true;
+    return mrc_walk(member->ring, since_seq, put_back, putting);
+}
+
 /* Whether the engine cannot have lost anything since the machine joined it before. */
 static bool is_same_server(const struct mrc_member *member, const struct mrc_redis *redis)
 {
@@ -408,9 +427,11 @@ void mrc_member_fill_bounds(const struct mrc_member *member, struct mrc_redis_pu
     struct mrc_ring_bounds bounds;
 
     mrc_ring_get_bounds(member->ring, &bounds);
-    publish->bound_count = bounds.off ? 1000 : bounds.count;
-    publish->bound_bytes = bounds.off ? 1024 * 1024 : bounds.bytes;
+    publish->bound_count = bounds.off ? 1 : bounds.count;
+    publish->bound_bytes = bounds.off ? 0 : bounds.bytes;
     publish->bound_age_us = bounds.off ? 0 : bounds.age_us;
+    publish->least_count = LOG_COUNT_LEAST;
+    publish->least_bytes = LOG_BYTES_LEAST;
 }
 
 static bool make_random(uint32_t *ret_generation, char key[2 * KEY_BYTES + 1])
@@ -489,7 +510,7 @@ static bool follow_verdict(struct mrc_member *member, struct mrc_redis *redis,
         mrc_outbox_doubt(member->outbox, putting.fork);
     /* After a reset, updates may have been removed on purpose. */
     if ((join->verdict == MRC_REDIS_SAME || join->verdict == MRC_REDIS_LOST) && seen > join->last &&
-        !mrc_walk(member->ring, member->position.since_seq, put_back, &putting))
+        !put_all_back(&putting))
         return out_of_memory(error);
     return true;
 }

@@ -456,7 +456,7 @@ void mrc_redis_publish_add(struct mrc_redis *redis, const struct mrc_redis_keys 
 {
     const char *const names[] = {keys->log, keys->head, keys->subscriptions, keys->revocations};
     struct mrc_wire *wire =
-        mrc_redis_begin_script(redis, MRC_REDIS_PUBLISH, names, 4, 7 + 3 * publish->entries);
+        mrc_redis_begin_script(redis, MRC_REDIS_PUBLISH, names, 4, 9 + 3 * publish->entries);
     char writer[MRC_ENTRY_WRITER_BYTES];
 
     mrc_entry_writer_text(publish->writer, writer);
@@ -466,6 +466,8 @@ void mrc_redis_publish_add(struct mrc_redis *redis, const struct mrc_redis_keys 
     mrc_wire_add_number(wire, publish->bound_count);
     mrc_wire_add_number(wire, publish->bound_bytes);
     mrc_wire_add_number(wire, publish->bound_age_us);
+    mrc_wire_add_number(wire, publish->least_count);
+    mrc_wire_add_number(wire, publish->least_bytes);
     if (publish->is_again)
         mrc_wire_add_number(wire, publish->fork);
     else

@@ -133,7 +133,8 @@ struct mrc_redis_publish {
     uint32_t generation;
     uint64_t writer;
     uint64_t counter; /* of the first entry; the others follow without gaps */
-    uint64_t bound_count, bound_bytes, bound_age_us; /* 0: none */
+    uint64_t bound_count, bound_bytes, bound_age_us; /* of the history; 0: none */
+    uint64_t least_count, least_bytes; /* the log keeps as much for machines that are behind */
     size_t entries;
     bool is_again; /* the engine had lost them, or may have, after the entry FORK */
     uint64_t fork;

@@ -8,4 +8,5 @@ local head = redis.call('HMGET', KEYS[1], 'g', 'n', 'o:' .. ARGV[4])
 if head[1] ~= ARGV[1] then return redis.error_reply('MRESET another generation') end
 local removed = ARGV[5] == '1' and redis.call('HGET', KEYS[2], ARGV[2]) == false
 if not removed then redis.call('HSET', KEYS[2], ARGV[2], ARGV[3]) end
+if ARGV[5] ~= '1' then redis.call('HDEL', KEYS[1], 'd:' .. string.sub(ARGV[2], -16)) end -- see reap.lua
 return {head[2], head[3] or '0', removed and 1 or 0, redis.call('HGETALL', KEYS[2])}

@@ -1,7 +1,8 @@
 -- Appends entries to the log of a hub, in order, and trims it.
 -- KEYS: log, head, subscriptions of this machine, revocations (the last two are only needed by operations)
--- ARGV: generation, writer, counter of the first entry, bounds (entries, bytes, microseconds; 0: none; "-1" bytes:
---       no history), the fork ("": none), then for each entry: stored bytes, blob, operation (store/engine/entry.h)
+-- ARGV: generation, writer, counter of the first entry, bounds (entries, bytes, microseconds; 0: none), the least that
+--       the log keeps (entries, bytes), the fork ("": none), then for each entry: stored bytes, blob, operation
+--       (store/engine/entry.h)
 -- Returns the newest number, and the last counter of this writer.
 local w = 'w:' .. ARGV[2]
 local head = redis.call('HMGET', KEYS[2], 'g', 'n', 'c', w)
@@ -22,14 +23,14 @@ local function operate(op, rest)
   elseif op == 'l' then redis.call('ZREM', KEYS[4], rest) end
   return true
 end
-for i = 8, #ARGV, 3 do
+for i = 10, #ARGV, 3 do
   if counter > done then
     done = counter
     if operate(string.sub(ARGV[i + 2], 1, 1), string.sub(ARGV[i + 2], 2)) then
       n, c = n + 1, c + ARGV[i]
       local id, h = string.format('%.0f-%s', n, ARGV[1]), string.format('%s %.0f %s %.0f', us, c, ARGV[2], counter)
-      if ARGV[7] == '' then redis.call('XADD', KEYS[1], id, 'h', h, 'b', ARGV[i + 1])
-      else redis.call('XADD', KEYS[1], id, 'h', h, 'b', ARGV[i + 1], 'f', ARGV[7]) end
+      if ARGV[9] == '' then redis.call('XADD', KEYS[1], id, 'h', h, 'b', ARGV[i + 1])
+      else redis.call('XADD', KEYS[1], id, 'h', h, 'b', ARGV[i + 1], 'f', ARGV[9]) end
     end
   end
   counter = counter + 1
@@ -39,6 +40,7 @@ if done > first then
 end
 if math.floor(n / 64) > math.floor(before / 64) then
   local maxn, maxc, maxa = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+  local minn, minc = tonumber(ARGV[7]), tonumber(ARGV[8])
   while true do
     local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
     if not oldest then break end
@@ -46,7 +48,8 @@ if math.floor(n / 64) > math.floor(before / 64) then
     local ot, oc = string.match(oldest[2][2], '^(%d+) (%d+)')
     local over = not ot or (maxn > 0 and n - on >= maxn + 64) or (maxc > 0 and c - oc > maxc + 65536)
       or (maxa > 0 and us - ot > maxa)
-    if not over or on + 64 > n then break end
+    local spare = not ot or n - on >= minn + 64 or c - oc > minc + 65536
+    if not over or not spare or on + 64 > n then break end
     redis.call('XTRIM', KEYS[1], 'MINID', string.format('%.0f', on + 64))
   end
 end

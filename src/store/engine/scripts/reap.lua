@@ -1,4 +1,5 @@
--- Removes a machine that is dead: its subscriptions, with one entry for each, and then the machine itself.
+-- Removes a machine that is dead: its subscriptions, with one entry for each, and then the machine itself. With it go the
+-- counters of writers that had no machine when one was removed 30 days ago, and have none now.
 -- KEYS: log, head, machines, subscriptions of the dead machine
 -- ARGV: generation, the dead machine, the value that it reported last, writer and counter for the first entry, then
 --       for each subscription: member, stored bytes, blob (empty: no entry)
@@ -18,7 +19,25 @@ for i = 6, #ARGV, 3 do
   end
   counter = counter + 1
 end
-if n > before then redis.call('HSET', KEYS[2], 'n', string.format('%.0f', n), 'c', string.format('%.0f', c)) end
+if n > before then
+  redis.call('HSET', KEYS[2], 'n', string.format('%.0f', n), 'c', string.format('%.0f', c),
+    'w:' .. ARGV[4], string.format('%.0f', counter - 1))
+  redis.call('HDEL', KEYS[2], 'd:' .. ARGV[4])
+end
 local left = redis.call('ZCARD', KEYS[4])
-if left == 0 then redis.call('HDEL', KEYS[3], ARGV[2]) end
-return left
+if left > 0 then return left end
+redis.call('HDEL', KEYS[3], ARGV[2])
+local lives, since = {}, {}
+local machines, fields = redis.call('HGETALL', KEYS[3]), redis.call('HGETALL', KEYS[2])
+for i = 1, #machines, 2 do lives[string.sub(machines[i], -16)] = true end
+for i = 1, #fields, 2 do
+  if string.sub(fields[i], 1, 2) == 'd:' then since[string.sub(fields[i], 3)] = tonumber(fields[i + 1]) end
+end
+for i = 1, #fields, 2 do
+  local writer = string.match(fields[i], '^w:(.*)$')
+  if writer and not lives[writer] then
+    if not since[writer] then redis.call('HSET', KEYS[2], 'd:' .. writer, t[1])
+    elseif t[1] - since[writer] > 30 * 86400 then redis.call('HDEL', KEYS[2], fields[i], 'd:' .. writer) end
+  end
+end
+return 0

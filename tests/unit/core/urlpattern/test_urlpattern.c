@@ -449,6 +449,8 @@ START_TEST(names_what_is_not_supported)
         {"/((?<=a)?b)", "not a supported regular expression: a quantifier with nothing to repeat"},
         {"/((?<=a+)b)", "not a supported regular expression: a lookbehind of which an alternative "
                         "has no fixed length"},
+        {"/((?<=a{1,3})b)", "not a supported regular expression: a lookbehind of which an "
+                            "alternative has no fixed length"},
         {"/((?<!(?:ab|c))b)", "not a supported regular expression: a lookbehind of which an "
                               "alternative has no fixed length"},
         {"/((?<>a))", "not a supported regular expression: the name of a group is empty"},

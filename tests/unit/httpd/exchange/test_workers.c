@@ -26,10 +26,12 @@ void ap_abort_on_oom(void)
 static atomic_bool deadlines_are_over;
 static atomic_uint timed_waits;
 
+#pragma GCC visibility push(default)
 int __real_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
                                   const struct timespec *until);
 int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
                                   const struct timespec *until);
+#pragma GCC visibility pop
 
 int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
                                   const struct timespec *until)

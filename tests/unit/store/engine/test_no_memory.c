@@ -26,6 +26,7 @@ static struct mrc_engine_error error;
 
 /* ---- libraries --------------------------------------------------------------------------------*/
 
+#pragma GCC visibility push(default)
 redisReader *__real_redisReaderCreate(void);
 redisReader *__wrap_redisReaderCreate(void);
 int __real_redisReaderFeed(redisReader *reader, const char *data, size_t len);
@@ -38,6 +39,7 @@ SSL_CTX *__real_SSL_CTX_new(const SSL_METHOD *method);
 SSL_CTX *__wrap_SSL_CTX_new(const SSL_METHOD *method);
 SSL *__real_SSL_new(SSL_CTX *ctx);
 SSL *__wrap_SSL_new(SSL_CTX *ctx);
+#pragma GCC visibility pop
 
 redisReader *__wrap_redisReaderCreate(void)
 {

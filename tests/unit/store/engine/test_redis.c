@@ -2,7 +2,10 @@
 #include "core/base/buf.h"
 #include "redis_unit.h"
 #include "store/engine/redis.h"
+#include "store/engine/redis_internal.h"
 #include "store/engine/registry.h"
+#include "store/engine/reply.h"
+#include "store/engine/wire.h"
 
 #define WRITER UINT64_C(0xabcdef)
 
@@ -265,6 +268,53 @@ START_TEST(the_log_is_trimmed_by_count)
 }
 END_TEST
 
+/* Publishes 1000 entries of 1000 bytes within BOUNDS; returns how many the log has. */
+static uint64_t count_kept(struct mrc_redis_publish bounds)
+{
+    join();
+    bounds.generation = 77;
+    bounds.writer = WRITER;
+    bounds.entries = 10;
+    for (bounds.counter = 1; bounds.counter < 1000; bounds.counter += bounds.entries) {
+        mrc_redis_publish_add(redis, &keys, &bounds);
+        for (size_t i = 0; i < bounds.entries; i++)
+            mrc_redis_entry_add(redis, 1000, mrc_bytes_of("blob"), mrc_bytes_of(""));
+        mrc_redis_free_reply(next(MRC_REDIS_W));
+    }
+    return read_after(0).count;
+}
+
+START_TEST(the_log_keeps_the_least_however_short_the_history_is)
+{
+    uint64_t kept = count_kept((struct mrc_redis_publish){.bound_count = 10,
+                                                          .bound_bytes = 1,
+                                                          .bound_age_us = 1,
+                                                          .least_count = 500,
+                                                          .least_bytes = 1 << 30});
+
+    ck_assert_uint_ge(kept, 500);
+    ck_assert_uint_le(kept, 500 + 128);
+}
+END_TEST
+
+START_TEST(the_least_has_a_bound_of_bytes)
+{
+    uint64_t kept = count_kept((struct mrc_redis_publish){
+        .bound_count = 10, .least_count = 1 << 20, .least_bytes = 300 * 1000});
+
+    ck_assert_uint_ge(kept, 300);
+    ck_assert_uint_le(kept, 300 + 66 + 128); /* 64 KB, and pieces of 64 entries */
+}
+END_TEST
+
+START_TEST(a_history_that_is_longer_than_the_least_is_kept)
+{
+    ck_assert_uint_eq(count_kept((struct mrc_redis_publish){
+                          .bound_count = 1000, .least_count = 10, .least_bytes = 1}),
+                      1000);
+}
+END_TEST
+
 START_TEST(an_operation_that_changes_nothing_makes_no_entry)
 {
     struct redisReply *reply;
@@ -373,6 +423,78 @@ START_TEST(a_dead_machine_is_removed_once)
 }
 END_TEST
 
+/* Otherwise what was appended for a dead machine would be put back although it is there. */
+START_TEST(the_ends_of_a_dead_machine_are_counted)
+{
+    const char *const members[] = {"a", "b"};
+    const uint64_t writer = 9;
+    uint64_t counter;
+
+    join();
+    beat("m1", "5");
+    subscribe(members, 2);
+    ck_assert_int_eq(reap("m1", "5", members, 2), 0);
+    ck_assert(mrc_redis_counters(redis, &keys, &writer, 1, &counter, &error));
+    ck_assert_uint_eq(counter, 2);
+}
+END_TEST
+
+/* The field FIELD of the head, after it was set to VALUE (NULL: it was not); -1: there is none. */
+static long long head_field(const char *field, const char *value)
+{
+    struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
+    struct redisReply *reply;
+    struct mrc_bytes text;
+    long long found;
+
+    if (value) {
+        mrc_wire_begin(wire, 4);
+        mrc_wire_add_text(wire, "HSET");
+        mrc_wire_add_text(wire, keys.head);
+        mrc_wire_add_text(wire, field);
+        mrc_wire_add_text(wire, value);
+        mrc_redis_free_reply(next(MRC_REDIS_W));
+    }
+    mrc_wire_begin(wire, 3);
+    mrc_wire_add_text(wire, "HGET");
+    mrc_wire_add_text(wire, keys.head);
+    mrc_wire_add_text(wire, field);
+    reply = next(MRC_REDIS_W);
+    text = mrc_reply_text(reply);
+    found = text.len ? strtoll(text.ptr, NULL, 10) : -1;
+    mrc_redis_free_reply(reply);
+    return found;
+}
+
+#define OF_WRITER "0000000000abcdef"
+
+START_TEST(the_counter_of_a_writer_goes_a_month_after_its_machine)
+{
+    join();
+    publish(1, 3, 0);
+    beat("m1." OF_WRITER, "1");
+    beat("m2.0000000000000007", "1");
+    ck_assert_int_eq(reap("m2.0000000000000007", "1", NULL, 0), 0);
+    ck_assert_int_eq(head_field("d:" OF_WRITER, NULL), -1);
+    ck_assert_int_eq(reap("m1." OF_WRITER, "1", NULL, 0), 0);
+    ck_assert_int_gt(head_field("d:" OF_WRITER, NULL), 1000000000);
+    ck_assert_int_eq(head_field("w:" OF_WRITER, NULL), 3);
+    /* The machine was not dead, but away. */
+    ck_assert_int_eq(head_field("d:" OF_WRITER, "1"), 1);
+    beat("m1." OF_WRITER, "2");
+    ck_assert_int_eq(head_field("d:" OF_WRITER, NULL), -1);
+    ck_assert_int_eq(reap("m1." OF_WRITER, "2", NULL, 0), 0);
+    ck_assert_int_gt(head_field("d:" OF_WRITER, NULL), 1000000000);
+    ck_assert_int_eq(head_field("w:" OF_WRITER, NULL), 3);
+    /* A month later another machine is removed. */
+    ck_assert_int_eq(head_field("d:" OF_WRITER, "1"), 1);
+    beat("m3.0000000000000008", "1");
+    ck_assert_int_eq(reap("m3.0000000000000008", "1", NULL, 0), 0);
+    ck_assert_int_eq(head_field("d:" OF_WRITER, NULL), -1);
+    ck_assert_int_eq(head_field("w:" OF_WRITER, NULL), -1);
+}
+END_TEST
+
 static bool take(void *ctx, struct mrc_bytes member)
 {
     mrc_buf_add_bytes(ctx, member);
@@ -474,9 +596,14 @@ int main(void)
     tcase_add_test(tcase, another_generation_is_refused);
     tcase_add_test(tcase, verdicts);
     tcase_add_test(tcase, the_log_is_trimmed_by_count);
+    tcase_add_test(tcase, the_log_keeps_the_least_however_short_the_history_is);
+    tcase_add_test(tcase, the_least_has_a_bound_of_bytes);
+    tcase_add_test(tcase, a_history_that_is_longer_than_the_least_is_kept);
     tcase_add_test(tcase, an_operation_that_changes_nothing_makes_no_entry);
     tcase_add_test(tcase, beats_tell_who_lives);
     tcase_add_test(tcase, a_dead_machine_is_removed_once);
+    tcase_add_test(tcase, the_ends_of_a_dead_machine_are_counted);
+    tcase_add_test(tcase, the_counter_of_a_writer_goes_a_month_after_its_machine);
     tcase_add_test(tcase, subscriptions_are_listed_by_prefix);
     tcase_add_test(tcase, revocations_stand_until_they_end);
     tcase_add_test(tcase, a_server_that_is_none_is_refused);

@@ -61,8 +61,10 @@ ssize_t pwrite(int fd, const void *bytes, size_t size, off_t at)
     return pwrite64(fd, bytes, size, at);
 }
 
+#pragma GCC visibility push(default)
 int __real_mdb_txn_commit(MDB_txn *txn);
 int __wrap_mdb_txn_commit(MDB_txn *txn);
+#pragma GCC visibility pop
 apr_status_t __real_mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_record *record,
                                        int64_t now_us, int64_t wait_us);
 apr_status_t __wrap_mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_record *record,

@@ -15,8 +15,8 @@
 
 static bool pools_fail;
 
+#pragma GCC visibility push(default)
 void *__real_apr_palloc(apr_pool_t *from, apr_size_t size);
-#pragma GCC visibility push(default) /* as in failing_calls.h */
 void *__wrap_apr_palloc(apr_pool_t *from, apr_size_t size);
 #pragma GCC visibility pop
 
