@@ -174,6 +174,7 @@ bool mrc_inquiry_wait(struct mrc_inquiry *inquiry, int64_t wait_us, struct mrc_b
         header->answer_bytes > MRC_INQUIRY_ANSWER_BYTES)
         return false;
     mrc_buf_add(ret_answer, inquiry->answer, header->answer_bytes);
+    set(inquiry, MRC_INQUIRY_IDLE);
     return true;
 }
 

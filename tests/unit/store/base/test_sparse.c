@@ -26,7 +26,7 @@ struct place {
 static struct place open_place(const char *dir, uint64_t bytes)
 {
     struct place place = {.bytes = bytes};
-    struct mrc_sparse_budget *budget = malloc(sizeof(*budget));
+    struct mrc_sparse_budget *budget = store_shared(sizeof(*budget));
     _Atomic uint64_t *counters = (_Atomic uint64_t *)store_shared(16);
     char path[100];
 
