@@ -150,7 +150,7 @@ export class Stream {
     const parser = new Parser(
       (event) => {
         if (event.id) this.cursor = event.id;
-        if (event.type !== POSITION) this.on.event(event);
+        if (event.type !== POSITION || event.data) this.on.event(event);
       },
       () => this.on.comment());
     this.#isOpen = true;

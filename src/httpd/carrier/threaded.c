@@ -74,7 +74,7 @@ struct stream {
     bool is_nonblocking;  /* the filters allow writing without blocking */
     int64_t ends_us;      /* when the stream ends at the latest, in time of day */
     enum mrc_end ends_why;
-    int64_t written_us;   /* when something was last written; of hub/base/clock.h */
+    int64_t written_us;   /* when something was last written; of store/base/clock.h */
     int64_t watched_us;   /* since when the client has to acknowledge bytes; 0: it has not */
     uint64_t orders;      /* the mark of the newest order that it has seen (hub/control/orders.h) */
     enum mrc_end ordered; /* the end that an order demands; MRC_END_CLIENT: none */

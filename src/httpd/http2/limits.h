@@ -28,7 +28,7 @@ struct mrc_http2_limits {
     int32_t credit;
 };
 
-/* NOW_US and the other times are of hub/base/clock.h. */
+/* NOW_US and the other times are of store/base/clock.h. */
 void mrc_http2_limits_init(struct mrc_http2_limits *limits, int64_t now_us);
 
 /* Takes COST. False: the credit does not suffice. */

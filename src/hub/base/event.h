@@ -25,7 +25,7 @@ struct mrc_event *mrc_event_create_comment(void);
 struct mrc_event *mrc_event_create_retry(unsigned retry_ms);
 
 /*
- * When the hub accepted the update, of hub/base/clock.h; 0: the event is not an update, or the time
+ * When the hub accepted the update, of store/base/clock.h; 0: the event is not an update, or the time
  * is unknown. Only the creator sets it, before it shares the event.
  */
 void mrc_event_set_accepted(struct mrc_event *event, int64_t accepted_us);

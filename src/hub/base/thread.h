@@ -26,7 +26,7 @@ apr_status_t mrc_thread_start(apr_pool_t *pool, apr_thread_start_t run, void *ar
                               apr_thread_t **ret_thread);
 
 /*
- * Waits until THREAD has ended, up to UNTIL_US of hub/base/clock.h. False: it has not ended, and
+ * Waits until THREAD has ended, up to UNTIL_US of store/base/clock.h. False: it has not ended, and
  * the process must end without waiting for it. A signal handler of prefork may have interrupted the
  * owner of a lock that the thread needs, such as the allocator's.
  */

@@ -182,7 +182,7 @@ static void deliver(struct mrc_listener *listener, void *ctx)
         return;
     if (!delivery->event) {
         delivery->event = mrc_event_create_of(&delivery->update);
-        if (delivery->event) /* converts the time of day to hub/base/clock.h */
+        if (delivery->event) /* converts the time of day to store/base/clock.h */
             mrc_event_set_accepted(delivery->event,
                                    mrc_clock_us() - apr_time_now() + lane->record.view.time_us);
     }

@@ -98,7 +98,7 @@ apr_status_t mrc_session_begin(struct mrc_sessions *sessions, struct mrc_session
 /* Watches the descriptor for other EVENTS. */
 void mrc_session_watch(struct mrc_session *session, uint32_t events);
 
-/* Sets the time of the next on_time(), of hub/base/clock.h; INT64_MAX: never. */
+/* Sets the time of the next on_time(), of store/base/clock.h; INT64_MAX: never. */
 void mrc_session_set_time(struct mrc_session *session, int64_t due_us);
 
 /* Sets it to DUE_US, unless it is set to an earlier time. */

@@ -121,7 +121,7 @@ void mrc_stream_fetch_carrier(const struct mrc_stream *stream);
 
 /*
  * Makes a stream in REPLAY, which takes SUBSCRIBER and CARRIER over. All times here are of
- * hub/base/clock.h. NULL: out of memory; the caller still owns both.
+ * store/base/clock.h. NULL: out of memory; the caller still owns both.
  */
 struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct mrc_carrier *carrier,
                                      int64_t now_us);

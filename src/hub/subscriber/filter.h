@@ -32,7 +32,7 @@ const char *mrc_filter_get_base(const struct mrc_filter *filter);
 
 /*
  * Whether one of the matchers matches one of TOPICS. APR_INCOMPLETE: that is not known by UNTIL_US
- * of hub/base/clock.h, and other streams wait; the next call continues from *TRIED, which is 0 in
+ * of store/base/clock.h, and other streams wait; the next call continues from *TRIED, which is 0 in
  * the first call, and again when the answer is known. APR_ENOMEM.
  */
 apr_status_t mrc_filter_match(const struct mrc_filter *filter, struct mrc_topics *topics,

@@ -42,7 +42,7 @@ void mrc_link_thread_post_drain(struct mrc_link_thread *link);
 /* Makes the thread end. */
 void mrc_link_thread_post_stop(struct mrc_link_thread *link);
 
-/* Waits for the end of the thread until UNTIL_US of hub/base/clock.h. False: it has not ended. */
+/* Waits for the end of the thread until UNTIL_US of store/base/clock.h. False: it has not ended. */
 bool mrc_link_thread_join(struct mrc_link_thread *link, int64_t until_us);
 
 #endif

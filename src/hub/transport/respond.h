@@ -39,7 +39,7 @@ void mrc_respond_post(struct mrc_respond *respond, struct mrc_hub *hub, const st
 /* Makes the thread end. Any thread, and a signal handler. Accepts NULL. */
 void mrc_respond_post_stop(struct mrc_respond *respond);
 
-/* Waits for its end until UNTIL_US of hub/base/clock.h. False: it has not ended. Accepts NULL. */
+/* Waits for its end until UNTIL_US of store/base/clock.h. False: it has not ended. Accepts NULL. */
 bool mrc_respond_join(struct mrc_respond *respond, int64_t until_us);
 
 #endif

@@ -11,7 +11,7 @@
 #include "hub_unit.h"
 
 #define SECOND INT64_C(1000000)
-#define NOW    (1000 * SECOND) /* of hub/base/clock.h; the tests pass any time they like */
+#define NOW    (1000 * SECOND) /* of store/base/clock.h; the tests pass any time they like */
 
 /* ---- a carrier that does as it is told --------------------------------------------------------*/
 
