@@ -459,6 +459,11 @@ void mrc_exchange_end(struct mrc_exchange *exchange, bool is_whole)
     pthread_mutex_unlock(&exchange->lock);
 }
 
+bool mrc_exchange_has_ended(const struct mrc_exchange *exchange)
+{
+    return exchange->out_ended && !exchange->out.bytes && !exchange->heads.first;
+}
+
 void mrc_exchange_reset(struct mrc_exchange *exchange, uint32_t error)
 {
     pthread_mutex_lock(&exchange->lock);

@@ -240,6 +240,10 @@ void mrc_exchange_offer(struct mrc_exchange *exchange);
 /* The end of the response. IS_WHOLE: it is complete; otherwise the stream is reset. */
 void mrc_exchange_end(struct mrc_exchange *exchange, bool is_whole);
 
+/* Whether the session has all of the response: its body, and its heads, the trailers among them.
+ * Under the lock. */
+bool mrc_exchange_has_ended(const struct mrc_exchange *exchange);
+
 /* Resets the stream with an error code of HTTP/2, in place of a response. */
 void mrc_exchange_reset(struct mrc_exchange *exchange, uint32_t error);
 

@@ -99,7 +99,7 @@ static struct next take_of_worker(struct mrc_exchange *exchange, char *bytes, si
     pthread_mutex_lock(&exchange->lock);
     next.len = mrc_exchange_queue_read(&exchange->out, bytes, max);
     next.is_broken = exchange->out_is_broken || exchange->out.is_broken;
-    next.has_ended = exchange->out.is_broken || (exchange->out_ended && !exchange->out.bytes);
+    next.has_ended = exchange->out.is_broken || mrc_exchange_has_ended(exchange);
     next.needs_load = exchange->out.is_blocked && !exchange->is_loading;
     next.lasts = exchange->lasts && !exchange->out.bytes;
     exchange->is_loading = exchange->is_loading || next.needs_load;

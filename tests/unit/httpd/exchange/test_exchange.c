@@ -158,6 +158,25 @@ START_TEST(a_worker_that_waits_for_more_sends_what_it_has_written)
 }
 END_TEST
 
+/* The session may have taken the other heads, but not the note of the end. */
+START_TEST(a_response_has_ended_when_its_trailers_are_taken)
+{
+    struct mrc_exchange *exchange = create(true);
+    struct mrc_exchange_head *head = calloc(1, sizeof(*head));
+
+    ck_assert(head);
+    head->kind = MRC_EXCHANGE_HEAD_TRAILERS;
+    ck_assert(!mrc_exchange_has_ended(exchange));
+    mrc_exchange_put_head(exchange, head);
+    mrc_exchange_end(exchange, true);
+    ck_assert(!mrc_exchange_has_ended(exchange));
+    ck_assert_ptr_eq(mrc_list_take(&exchange->heads), &head->link);
+    ck_assert(mrc_exchange_has_ended(exchange));
+    mrc_exchange_head_destroy(head);
+    destroy(exchange);
+}
+END_TEST
+
 START_TEST(fields_of_a_request_whose_stream_is_closed_do_not_wait_for_its_job)
 {
     static const char value[5000];
@@ -261,6 +280,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_worker_reads_the_body_and_its_end, 0, 2);
     tcase_add_loop_test(tcase, a_body_for_which_there_is_no_memory_is_not_complete, 0, 2);
     tcase_add_test(tcase, a_worker_that_waits_for_more_sends_what_it_has_written);
+    tcase_add_test(tcase, a_response_has_ended_when_its_trailers_are_taken);
     tcase_add_loop_test(tcase, fields_of_a_request_whose_stream_is_closed_do_not_wait_for_its_job,
                         0, 2);
     tcase_add_test(tcase, a_worker_that_waits_in_a_crowd_sends_what_it_has_written);
