@@ -15,6 +15,7 @@
 #include "hub/transport/respond.h"
 #include "hub/transport/transport.h"
 #include "hub_unit.h"
+#include "late_threads.h"
 #include "store/base/status.h"
 #include "store/engine/entry.h"
 #include "store/engine/lookup.h"
@@ -408,6 +409,32 @@ START_TEST(threads)
 }
 END_TEST
 
+/* Otherwise their memory would be freed under them. */
+START_TEST(late_threads_are_reported)
+{
+    static const struct mrc_responder responder = {respond, NULL};
+    struct mrc_hub *const hubs[] = {hub, NULL};
+    struct mrc_transport *started = NULL;
+    apr_status_t status = APR_EGENERAL;
+    unsigned incomplete = 0;
+
+    for (long i = 0; status != APR_SUCCESS; i++) {
+        late_threads = 0;
+        threads_are_late = true;
+        alloc_left = i;
+        status =
+            mrc_transport_start(pool, hubs, 1, notify, note_report, NULL, &responder, &started);
+        alloc_left = -1;
+        threads_are_late = false;
+        ck_assert_int_eq(status == APR_INCOMPLETE, late_threads > 0);
+        incomplete += status == APR_INCOMPLETE;
+    }
+    ck_assert_uint_gt(incomplete, 0);
+    ck_assert(mrc_transport_stop(started));
+    mrc_hub_set_query(hub, NULL);
+}
+END_TEST
+
 /* ---- parts ------------------------------------------------------------------------------------*/
 
 static bool parse(void)
@@ -458,6 +485,7 @@ int main(void)
     tcase_add_test(tcase, a_log);
     tcase_add_test(tcase, questions);
     tcase_add_test(tcase, threads);
+    tcase_add_test(tcase, late_threads_are_reported);
     tcase_add_test(tcase, parts);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
