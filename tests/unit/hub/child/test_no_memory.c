@@ -83,7 +83,7 @@ static bool start(void)
         hub = mrc_child_hub(child, 0);
         ck_assert(hub || mrc_child_problem(child));
         ck_assert(mrc_child_stop(child));
-        mrc_hub_close(hub);
+        mrc_child_close(child);
     }
     ck_assert(mrc_control_get(mrc_memory_control(memory), 0, &slot));
     ck_assert_int_eq(slot.state, MRC_CONTROL_FREE);
@@ -117,7 +117,7 @@ static struct mrc_child *start_without_hub(void)
         if (mrc_child_problem(child))
             return child;
         ck_assert(mrc_child_stop(child));
-        mrc_hub_close(mrc_child_hub(child, 0));
+        mrc_child_close(child);
     }
     ck_abort_msg("the hub can always be opened");
     return NULL;
@@ -184,7 +184,7 @@ START_TEST(a_hub_that_could_not_be_opened_is_tried_again)
             free(presence);
     }
     ck_assert(mrc_child_stop(child));
-    mrc_hub_close(hub);
+    mrc_child_close(child);
     mrc_matcher_free(all);
 }
 END_TEST
