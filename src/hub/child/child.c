@@ -354,9 +354,9 @@ void mrc_child_watch(struct mrc_child *child, const struct mrc_child_watch *watc
 
 static void report_problem(struct mrc_child *child, size_t i, const char *why)
 {
-    int64_t before_us = atomic_load(&child->problem_us), now_us = apr_time_now();
+    int64_t before_us = atomic_load(&child->problem_us), now_us = mrc_clock_us();
 
-    if (child->watch.on_problem && now_us - before_us >= PROBLEM_REPORT_US &&
+    if (child->watch.on_problem && (!before_us || now_us - before_us >= PROBLEM_REPORT_US) &&
         atomic_compare_exchange_strong(&child->problem_us, &before_us, now_us))
         child->watch.on_problem(child->watch.ctx, i, why);
 }
