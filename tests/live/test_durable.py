@@ -16,7 +16,7 @@ from env import token
 from env.httpd import Httpd
 from env.hub import PATH, hub
 from env.wait import wait_until
-from test_lifecycle import TOPIC, Publishers, publish, read_all, replay
+from test_lifecycle import EARLIEST, TOPIC, Publishers, ids_until, publish, read_all, replay
 
 pytestmark = pytest.mark.mpm("event")
 
@@ -295,10 +295,25 @@ def test_child_that_cannot_open_the_history_reports_it(httpd):
         assert response.status == 503 and response.header("Retry-After").isdigit(), response
     children = httpd.children()
     os.chmod(folder, 0o700)
-    wait_until(lambda: all(httpd.get("/health").status == 200 for _ in range(8)), what="children that can")
-    update = httpd.publish(TOPIC, "x")
+
+    # Each child tries again after a pause of its own, and any of them may get a request.
+    def published():
+        response = httpd.publish(TOPIC, "x", status=None)
+        return response.status == 200 and response.text
+
+    def subscribed():
+        stream = httpd.subscribe(EARLIEST, status=None)
+        if stream.status == 200:
+            return stream
+        stream.close()
+        return None
+
+    update = wait_until(published, what="a child that can publish")
+    with wait_until(subscribed, what="a child that can serve a stream") as stream:
+        end = wait_until(published, what="a child that can publish")
+        assert ids_until(stream, end)[-1] == update
+    wait_until(lambda: httpd.get("/health").status == 200, what="a healthy child")
     assert set(children) <= set(httpd.children())
-    assert read_all(httpd)[-1] == update.text
 
 
 # ---- the tool ------------------------------------------------------------------------------------

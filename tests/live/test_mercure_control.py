@@ -11,6 +11,7 @@ import pytest
 from env import token
 from env.hub import PATH
 from env.operator import ISSUER, KEY, bearer, controlled
+from env.wait import DEADLINE
 from test_control import TOPIC, UUID, assert_live, subscribe, wait_ended
 from test_mercure_token import program as token_program
 
@@ -137,6 +138,7 @@ def test_the_reason_of_a_refusal_does_not_affect_the_terminal():
             pass
 
     with HTTPServer(("127.0.0.1", 0), Hub) as hub:
+        hub.timeout = DEADLINE
         thread = threading.Thread(target=hub.handle_request)
         thread.start()
         done = run("--hub", f"http://127.0.0.1:{hub.server_port}/", "--token", "t", "stats")

@@ -160,11 +160,11 @@ static inline void fail_each(const char *name, bool (*step)(void), long least, l
         ck_assert_msg(hidden <= hidden_max, "%s: %ld is hidden", name, i);
         ck_assert_msg(lost <= 0, "%s: %ld: %ld bytes are lost", name, i, lost);
     }
-    ck_assert_msg(i > least, "%s: %ld", name, i);
+    ck_assert_msg(i - 1 >= least, "%s: %ld", name, i - 1);
 }
 
 /*
- * Runs STEP with each of its allocations and calls failing in turn, which are more than LEAST. It
+ * Runs STEP with each of its allocations and calls failing in turn, which are at least LEAST. It
  * returns whether all was done: always if nothing has failed. It leaves no memory of this thread.
  */
 static inline void fail_in_turn(const char *name, bool (*step)(void), long least)
@@ -189,8 +189,8 @@ static inline int lowest_free_descriptor(void)
 }
 
 /*
- * Runs STEP with no descriptor, with one, and so on, until it has all that it needs, which are more
- * than LEAST. It closes what it opens.
+ * Runs STEP with no descriptor, with one, and so on, until it has all that it needs, which are at
+ * least LEAST. It closes what it opens.
  */
 static inline void few_descriptors_in_turn(const char *name, bool (*step)(void), int least)
 {
@@ -208,7 +208,7 @@ static inline void few_descriptors_in_turn(const char *name, bool (*step)(void),
         ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
         ck_assert_msg(lowest_free_descriptor() == first, "%s: a descriptor is lost", name);
     }
-    ck_assert_msg(n > least, "%s: %d", name, n);
+    ck_assert_msg(n - 1 >= least, "%s: %d", name, n - 1);
 }
 
 #endif

@@ -52,6 +52,7 @@ struct mrc_start {
     pthread_mutex_t lock;     /* of an attempt, and of what is below */
     int64_t reported_us;      /* 0: never */
     bool is_over;             /* there will be no more attempts */
+    bool has_thread;          /* a thread of an attempt that failed has not ended */
 };
 
 void mrc_start_leave_at_once(void)
@@ -63,12 +64,16 @@ void mrc_start_leave_at_once(void)
     _exit(0);
 }
 
-/* No request has begun to start the child, or will. */
-static void end_attempts(struct mrc_start *start)
+/* No request has begun to start the child, or will. False: a thread of an attempt has not ended. */
+static bool end_attempts(struct mrc_start *start)
 {
+    bool has_thread;
+
     pthread_mutex_lock(&start->lock);
     start->is_over = true;
+    has_thread = start->has_thread;
     pthread_mutex_unlock(&start->lock);
+    return !has_thread;
 }
 
 static apr_status_t stop_child(void *data)
@@ -78,7 +83,8 @@ static apr_status_t stop_child(void *data)
 
     if (state->pid != getpid())
         return APR_SUCCESS; /* forked: the child goes on, and has the threads */
-    end_attempts(state->start);
+    if (!end_attempts(state->start))
+        mrc_start_leave_at_once();
     if (!atomic_load(&state->is_started))
         return APR_SUCCESS;
     mrc_waiter_close(state->forked_waiter);
@@ -198,16 +204,23 @@ static void report_failure(struct mrc_start *start, apr_status_t status)
 static void give_up(struct mrc_start *start, apr_status_t status)
 {
     struct mrc_this_child *state = start->state;
-    bool have_ended = true;
+    bool have_ended = status != APR_INCOMPLETE;
 
     if (state->child)
         have_ended &= mrc_child_stop(state->child);
     have_ended &= mrc_transport_stop(state->transport);
     have_ended &= mrc_keeper_stop(state->keeper);
     have_ended &= mrc_jobs_stop(state->jobs);
-    mrc_token_cache_free(state->tokens);
-    mrc_interned_table_free(state->log_texts);
-    mrc_htaccess_cache_free(state->htaccess);
+    /* A thread that has not ended uses the memory of this attempt. */
+    start->has_thread = !have_ended;
+    start->is_over |= !have_ended;
+    if (have_ended && state->child)
+        mrc_child_close(state->child);
+    if (have_ended) {
+        mrc_token_cache_free(state->tokens);
+        mrc_interned_table_free(state->log_texts);
+        mrc_htaccess_cache_free(state->htaccess);
+    }
     state->child = NULL;
     state->transport = NULL;
     state->keeper = NULL;
@@ -216,7 +229,6 @@ static void give_up(struct mrc_start *start, apr_status_t status)
     state->tokens = NULL;
     state->log_texts = NULL;
     state->htaccess = NULL;
-    start->is_over |= !have_ended; /* a thread still uses the memory of this attempt */
     report_failure(start, status);
 }
 

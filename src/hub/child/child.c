@@ -15,6 +15,7 @@
 #include "hub/stream/loop.h"
 #include "hub/stream/waiters.h"
 #include "store/base/clock.h"
+#include "store/base/opened.h"
 #include "store/history/history.h"
 #include "store/memory/hub.h"
 #include "store/memory/memory.h"
@@ -124,12 +125,9 @@ static struct mrc_hub *open_hub(apr_pool_t *pool, const struct mrc_child *child,
     struct mrc_hub_segment *segment = make_segment(child, i, problem);
     struct mrc_hub *hub = NULL;
 
-    if (segment) {
-        /* They may need memory that stays, even if the hub is not opened now. */
-        mrc_hub_segment_begin_numbers(child->hubs_pool, segment, child->slot);
+    if (segment)
         hub = mrc_hub_open(pool, segment, mrc_memory_notify(child->memory), child->slot, i,
                            child->specs[i], problem);
-    }
     if (hub && mrc_revocation_load(hub, apr_time_now()) != APR_SUCCESS) {
         mrc_error_set(problem, MRC_EINVAL, "the revoked tokens of the hub cannot be read");
         mrc_hub_close(hub);
@@ -159,19 +157,13 @@ static void open_hubs(apr_pool_t *pool, struct mrc_child *child)
     }
 }
 
-static void close_hubs(struct mrc_child *child)
-{
-    for (size_t i = 0; i < child->hubs_count; i++)
-        mrc_hub_close(atomic_load(&child->early[i]));
-}
-
 static void open_numbers(apr_pool_t *pool, struct mrc_child *child)
 {
     for (size_t i = 0; i < child->hubs_count && !child->first; i++)
         child->first = make_segment(child, i, &child->problem);
     if (!child->first)
         return;
-    mrc_hub_segment_begin_numbers(pool, child->first, child->slot);
+    mrc_hub_segment_begin_numbers(child->first, child->slot);
     child->numbers = mrc_numbers_create(pool, child->first, child->slot);
 }
 
@@ -219,11 +211,13 @@ static apr_status_t make_pool(apr_pool_t *pool, struct mrc_child *child)
     if (status != APR_SUCCESS)
         return status;
     status = apr_pool_create_ex(&child->hubs_pool, pool, NULL, allocator);
-    if (status == APR_SUCCESS)
-        apr_allocator_owner_set(allocator, child->hubs_pool);
-    else
+    if (status != APR_SUCCESS) {
         apr_allocator_destroy(allocator);
-    return status;
+        return status;
+    }
+    apr_allocator_owner_set(allocator, child->hubs_pool);
+    mrc_opened_share(child->hubs_pool, pool);
+    return APR_SUCCESS;
 }
 
 static apr_status_t start_dispatcher(apr_pool_t *pool, struct mrc_child *child, unsigned threads)
@@ -284,12 +278,14 @@ apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
     }
     if (status == APR_SUCCESS) {
         status = start_dispatcher(pool, child, threads);
-        if (status != APR_SUCCESS)
-            mrc_announcer_stop(child->announcer);
+        if (status != APR_SUCCESS && !mrc_announcer_stop(child->announcer))
+            status = APR_INCOMPLETE;
     }
+    if (status == APR_INCOMPLETE)
+        return status; /* as in mrc_child_stop() */
     if (status != APR_SUCCESS) {
-        close_hubs(child);
         mrc_control_release(control, child->slot);
+        mrc_child_close(child);
         return status;
     }
     *ret_child = child;
@@ -331,6 +327,20 @@ bool mrc_child_stop(struct mrc_child *child)
     return true;
 }
 
+void mrc_child_close(struct mrc_child *child)
+{
+    struct mrc_memory_hub *hub;
+
+    for (size_t i = 0; i < child->hubs_count; i++)
+        mrc_hub_close(atomic_load(&child->hubs[i]));
+    for (size_t i = 0; (hub = mrc_memory_hub_at(child->memory, i)); i++) {
+        struct mrc_hub_segment *segment = mrc_memory_hub_segment(hub);
+
+        if (segment)
+            mrc_hub_segment_end_numbers(segment);
+    }
+}
+
 void mrc_child_watch(struct mrc_child *child, const struct mrc_child_watch *watch)
 {
     child->watch = *watch;
@@ -344,9 +354,9 @@ void mrc_child_watch(struct mrc_child *child, const struct mrc_child_watch *watc
 
 static void report_problem(struct mrc_child *child, size_t i, const char *why)
 {
-    int64_t before_us = atomic_load(&child->problem_us), now_us = apr_time_now();
+    int64_t before_us = atomic_load(&child->problem_us), now_us = mrc_clock_us();
 
-    if (child->watch.on_problem && now_us - before_us >= PROBLEM_REPORT_US &&
+    if (child->watch.on_problem && (!before_us || now_us - before_us >= PROBLEM_REPORT_US) &&
         atomic_compare_exchange_strong(&child->problem_us, &before_us, now_us))
         child->watch.on_problem(child->watch.ctx, i, why);
 }
@@ -361,6 +371,7 @@ static struct mrc_hub *open_in_pool(struct mrc_child *child, size_t i, struct mr
         mrc_error_set(problem, MRC_ENOMEM, "out of memory");
         return NULL;
     }
+    mrc_opened_share(pool, child->hubs_pool);
     hub = open_hub(pool, child, i, problem);
     if (!hub)
         apr_pool_destroy(pool);

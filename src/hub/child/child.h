@@ -24,7 +24,8 @@ struct mrc_waiters;
  * Joins the server when a child starts: takes a slot of MEMORY, folds what dead children left,
  * opens those of the N hubs of SPECS that have work to do without requests, and starts THREADS
  * dispatcher threads. The struct lives in POOL; SPECS must outlive it. APR_ENOSPC: no slot is free,
- * and the child serves no hub.
+ * and the child serves no hub. APR_INCOMPLETE: it could not start, and a thread has not ended, so
+ * POOL must stay.
  */
 apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
                              const struct mrc_hub_spec *const *specs, size_t n, unsigned threads,
@@ -49,13 +50,17 @@ void mrc_child_watch(struct mrc_child *child, const struct mrc_child_watch *watc
  * for it. */
 bool mrc_child_stop(struct mrc_child *child);
 
+/* Closes the hubs of a child that has stopped, when no other thread uses them: POOL may be
+ * destroyed, and the process may start another child. */
+void mrc_child_close(struct mrc_child *child);
+
 /* Hub number I, which may be opened now; NULL: it has no shared memory or no history, or there are
  * fewer hubs. A hub that could not be opened at the start is tried again at most once a second,
  * unless it has a transport. Any thread. */
 struct mrc_hub *mrc_child_hub(struct mrc_child *child, size_t i);
 
-/* The same, to read its numbers: if the hub was not to be opened at the start and is not open, it
- * is made in POOL, and serves nothing. Nothing of its memory is made. */
+/* The same, to read its numbers. A hub that is opened with its first request, and has had none, is
+ * made in POOL: it serves nothing, and nothing of its memory is made. Other hubs may be opened. */
 struct mrc_hub *mrc_child_view_hub(struct mrc_child *child, apr_pool_t *pool, size_t i);
 
 /* Finds the hub of the site NAME among the COUNT hubs from FIRST on, and claims one for it if there

@@ -7,6 +7,6 @@ unit_tests += \
 	tests/unit/hub/child/test_child \
 	tests/unit/hub/child/test_jobs \
 	tests/unit/hub/child/test_no_memory
-tests_unit_hub_child_test_no_memory_LDFLAGS = $(LINK_FAILING_CALLS)
+tests_unit_hub_child_test_no_memory_LDFLAGS = $(LINK_FAILING_CALLS) -Wl,--wrap=mrc_thread_join
 
 EXTRA_DIST += %D%/README.md

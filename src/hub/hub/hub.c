@@ -83,7 +83,7 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     hub->slot = slot;
     hub->index = index;
     hub->spec = spec;
-    mrc_hub_segment_begin_numbers(pool, segment, slot);
+    mrc_hub_segment_begin_numbers(segment, slot);
     if (open_history(pool, hub, notify, error) != APR_SUCCESS)
         return NULL;
     hub->entropy = mrc_entropy_create(pool);

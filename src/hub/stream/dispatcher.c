@@ -93,10 +93,8 @@ apr_status_t mrc_dispatcher_start(apr_pool_t *pool, const struct mrc_dispatcher_
         status = open_loops(pool, dispatcher);
     if (status == APR_SUCCESS)
         status = start_threads(pool, dispatcher);
-    if (status != APR_SUCCESS) {
-        mrc_dispatcher_stop(dispatcher);
-        return status;
-    }
+    if (status != APR_SUCCESS)
+        return mrc_dispatcher_stop(dispatcher) ? status : APR_INCOMPLETE;
     *ret_dispatcher = dispatcher;
     return APR_SUCCESS;
 }

@@ -40,7 +40,8 @@ struct mrc_dispatcher_args {
     void *ctx;
 };
 
-/* Starts the threads; all signals are blocked in them. The struct lives in POOL. */
+/* Starts the threads; all signals are blocked in them. The struct lives in POOL. APR_INCOMPLETE: it
+ * has failed, and a thread has not ended, so POOL must stay. */
 apr_status_t mrc_dispatcher_start(apr_pool_t *pool, const struct mrc_dispatcher_args *args,
                                   struct mrc_dispatcher **ret_dispatcher);
 

@@ -970,7 +970,8 @@ apr_status_t mrc_link_thread_start(apr_pool_t *pool, struct mrc_hub *const *hubs
         status = mrc_thread_start(pool, run, link, &link->thread);
     if (status != APR_SUCCESS) {
         mrc_respond_post_stop(link->respond);
-        mrc_respond_join(link->respond, mrc_clock_us() + 1000 * MS);
+        if (!mrc_respond_join(link->respond, mrc_clock_us() + 1000 * MS))
+            status = APR_INCOMPLETE;
         mrc_lookups_free(link->lookups);
     }
     if (status == APR_SUCCESS)

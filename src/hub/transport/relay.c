@@ -57,25 +57,33 @@ static apr_status_t note_revocation(const struct mrc_hub *hub, struct mrc_bytes 
 }
 
 /*
- * Whether the ring has the order BYTES of TIME_US. A leader that has appended it may have died
- * before it could note that, and streams have begun since that the order does not concern. Equal
- * orders of the same microsecond are one.
+ * Looks for the order BYTES of TIME_US in the ring; APR_NOTFOUND. A leader that has appended it may
+ * have died before it could note that, and streams have begun since that the order does not
+ * concern. Equal orders of the same microsecond are one.
  */
-static bool has_order(const struct mrc_ring *ring, struct mrc_bytes bytes, int64_t time_us)
+static apr_status_t find_order(struct mrc_ring *ring, struct mrc_bytes bytes, int64_t time_us)
 {
     struct mrc_ring_record record = {.buf = NULL};
+    /* That leader may even have died before the mark of the order was there. */
+    apr_status_t status = mrc_ring_settle(ring, apr_time_now(), RING_WAIT_US);
     uint64_t mark = mrc_ring_control(ring);
     bool has_it = false;
 
-    for (int i = 0; mark && i < ORDERS_BACK && !has_it; i++) {
+    if (status)
+        return status;
+    for (int i = 0; mark && i < ORDERS_BACK && !has_it && !status; i++) {
         uint64_t pos = mark - 1;
 
-        if (mrc_ring_read(ring, &pos, &record) || mrc_ring_control_before(ring, mark, &mark))
-            break;
-        has_it = record.view.time_us == time_us && mrc_bytes_eq(record.view.payload, bytes);
+        status = mrc_ring_read(ring, &pos, &record);
+        has_it =
+            !status && record.view.time_us == time_us && mrc_bytes_eq(record.view.payload, bytes);
+        if (!status && !has_it)
+            status = mrc_ring_control_before(ring, mark, &mark);
     }
     mrc_ring_record_free(&record);
-    return has_it;
+    if (has_it || status == APR_ENOMEM)
+        return status;
+    return APR_NOTFOUND; /* otherwise the ring has no more of them */
 }
 
 apr_status_t mrc_relay_take(struct mrc_hub *hub, struct mrc_bytes bytes, int64_t time_us)
@@ -87,7 +95,9 @@ apr_status_t mrc_relay_take(struct mrc_hub *hub, struct mrc_bytes bytes, int64_t
     if (mrc_order_decode(bytes, &order) != MRC_OK)
         return APR_EINVAL;
     noted = note_revocation(hub, bytes); /* before the streams end, so that none comes back */
-    if (order.kind != MRC_ORDER_LIFT && !has_order(ring, bytes, time_us))
+    if (order.kind != MRC_ORDER_LIFT)
+        status = find_order(ring, bytes, time_us);
+    if (status == APR_NOTFOUND)
         status = mrc_ring_append_control_as(ring, bytes, time_us, apr_time_now(), RING_WAIT_US);
     return status ? status : noted;
 }

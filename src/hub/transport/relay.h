@@ -21,7 +21,7 @@ struct mrc_hub;
  * Carries out ORDER, which the engine has stored at TIME_US: notes its revocation, and gives it to
  * the children, unless an earlier leader has. APR_EINVAL: it is none, or of a later version.
  * APR_ENOSPC: the list of revocations is full; the streams end nevertheless. Others: as
- * mrc_ring_append_control().
+ * mrc_ring_append_control(), and APR_ENOMEM.
  */
 apr_status_t mrc_relay_take(struct mrc_hub *hub, struct mrc_bytes order, int64_t time_us);
 

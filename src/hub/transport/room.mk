@@ -30,6 +30,6 @@ EXTRA_libmrchub_la_SOURCES += $(LINK_SOURCES) $(NO_LINK_SOURCES)
 unit_tests += \
 	tests/unit/hub/transport/test_listed \
 	tests/unit/hub/transport/test_machines
-tests_unit_hub_transport_test_no_memory_LDFLAGS = $(LINK_FAILING_CALLS)
+tests_unit_hub_transport_test_no_memory_LDFLAGS = $(LINK_FAILING_CALLS) -Wl,--wrap=mrc_thread_join
 
 EXTRA_DIST += %D%/README.md

@@ -73,10 +73,8 @@ apr_status_t mrc_transport_start(apr_pool_t *pool, struct mrc_hub *const *hubs, 
 
     transport->links = apr_pcalloc(pool, (count + 1) * sizeof(struct mrc_link_thread *));
     status = start_links(pool, transport, left, count, notify, report, report_ctx, responder);
-    if (status != APR_SUCCESS) {
-        mrc_transport_stop(transport);
-        return status;
-    }
+    if (status != APR_SUCCESS)
+        return mrc_transport_stop(transport) ? status : APR_INCOMPLETE;
     *ret_transport = transport->count ? transport : NULL;
     return APR_SUCCESS;
 }

@@ -22,7 +22,8 @@ struct mrc_transport;
  * Starts the links of those of the COUNT HUBS that have a transport; some of HUBS may be NULL.
  * REPORT is called in their threads. RESPONDER answers what operators of other machines ask, in a
  * thread that may wait. RET_TRANSPORT gets NULL if no hub has one. The struct lives in POOL; the
- * arguments outlive it.
+ * arguments outlive it. APR_INCOMPLETE: it has failed, and a thread has not ended, so POOL must
+ * stay.
  */
 apr_status_t mrc_transport_start(apr_pool_t *pool, struct mrc_hub *const *hubs, size_t count,
                                  const struct mrc_notify *notify, mrc_link_report_fn *report,

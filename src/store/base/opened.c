@@ -26,6 +26,11 @@ struct mrc_opened *mrc_opened_in(apr_pool_t *pool)
     return opened;
 }
 
+void mrc_opened_share(apr_pool_t *pool, apr_pool_t *parent)
+{
+    apr_pool_userdata_setn(mrc_opened_in(parent), POOL_KEY, NULL, pool);
+}
+
 /* Under the mutex: the open file that was used the longest ago; one that is used after AFTER. */
 static struct mrc_opened_file *find_oldest(const struct mrc_opened *opened, uint64_t after)
 {

@@ -28,8 +28,11 @@ struct mrc_opened_file {
     _Atomic uint64_t used;
 };
 
-/* Those that are opened in POOL, which all histories of a child share. */
+/* Those that are opened in POOL. */
 struct mrc_opened *mrc_opened_in(apr_pool_t *pool);
+
+/* From now on, those that are opened in POOL are among those of PARENT, which lasts longer. */
+void mrc_opened_share(apr_pool_t *pool, apr_pool_t *parent);
 
 /* FILE was opened: closes others beyond the limit. The caller may hold a lock of FILE. */
 void mrc_opened_enter(struct mrc_opened *opened, struct mrc_opened_file *file);

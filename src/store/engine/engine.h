@@ -8,8 +8,8 @@
  *     T:head    hash     generation `g`, newest number `n`, bytes ever stored `c`, identity `i`,
  *                        format `v`, bounds `b`, key of positions `k`, the last counter of each
  *                        writer `w:WRITER`, since when a writer has had no machine `d:WRITER` (in
- *                        seconds; both go after 30 days), how far machines had read a generation
- *                        that is gone `o:GENERATION`
+ *                        seconds; both go after 30 days), when such writers were last looked for
+ *                        `s`, how far machines had read a generation that is gone `o:GENERATION`
  *     T:m       hash     the machines that take part, and what each reported last
  *     T:p:NAME  zset     the active subscriptions of a machine; all scores are 0, so that they are
  *                        in the order of their bytes

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "apr_general.h"
@@ -29,8 +30,8 @@ struct mrc_hub_segment {
     struct mrc_link *link;               /* NULL: none */
     struct mrc_busiest *busiest;         /* NULL: none */
     struct mrc_interests *interests;
-    struct mrc_hub_metrics_row *metrics; /* nslots + 1 rows */
-    struct mrc_hub_metrics_row *spare;   /* of this process, without room for its own; or NULL */
+    struct mrc_hub_metrics_row *metrics;         /* nslots + 1 rows */
+    _Atomic(struct mrc_hub_metrics_row *) spare; /* of SPARE_SLOT, which has no room; or NULL */
     unsigned spare_slot;
     bool is_blank; /* the memory is not the hub's own: it takes none */
 };
@@ -429,6 +430,14 @@ apr_status_t mrc_hub_segment_make(apr_pool_t *pool, void *base, const char *dir,
     return status;
 }
 
+static apr_status_t unmap_blank(void *data)
+{
+    const struct mrc_hub_segment *hub = data;
+
+    munmap(hub->segment.base, hub->segment.size);
+    return APR_SUCCESS;
+}
+
 apr_status_t mrc_hub_segment_make_blank(apr_pool_t *pool, unsigned nslots, struct mrc_error *error,
                                         struct mrc_hub_segment **ret_segment)
 {
@@ -449,9 +458,10 @@ apr_status_t mrc_hub_segment_make_blank(apr_pool_t *pool, unsigned nslots, struc
     segment = part_at(base, &plan.header);
     hub = begin(pool, &segment, &plan.header);
     hub->is_blank = true;
+    apr_pool_cleanup_register(pool, hub, unmap_blank, apr_pool_cleanup_null);
     status = fill(pool, hub, &shape, &plan, error);
     if (status)
-        munmap(base, plan.header.total_bytes);
+        apr_pool_cleanup_run(pool, hub, unmap_blank);
     else
         *ret_segment = hub;
     return status;
@@ -618,8 +628,10 @@ void mrc_hub_segment_release(struct mrc_hub_segment *segment)
 
 void mrc_hub_segment_close(struct mrc_hub_segment *segment)
 {
-    if (segment)
-        mrc_segment_close(&segment->segment);
+    if (!segment)
+        return;
+    mrc_hub_segment_end_numbers(segment);
+    mrc_segment_close(&segment->segment);
 }
 
 const char *mrc_hub_segment_key(const struct mrc_hub_segment *segment)
@@ -787,10 +799,12 @@ unsigned mrc_hub_segment_wake_for(const struct mrc_hub_segment *segment,
 /* The numbers in ROW; NULL: they are not allocated, so all are 0. */
 static struct mrc_hub_metrics_row *row_at(const struct mrc_hub_segment *segment, unsigned row)
 {
+    struct mrc_hub_metrics_row *spare = atomic_load(&segment->spare);
+
     if (segment->is_blank)
         return NULL;
-    if (segment->spare && row == segment->spare_slot)
-        return segment->spare;
+    if (spare && row == segment->spare_slot)
+        return spare;
     return mrc_sparse_have(segment->pages, &segment->metrics[row], sizeof(*segment->metrics))
                ? &segment->metrics[row]
                : NULL;
@@ -807,14 +821,19 @@ static _Atomic uint64_t *gauge_at(const struct mrc_hub_segment *segment, unsigne
     return row ? &row->gauge[index] : NULL;
 }
 
-void mrc_hub_segment_begin_numbers(apr_pool_t *pool, struct mrc_hub_segment *segment, unsigned slot)
+void mrc_hub_segment_begin_numbers(struct mrc_hub_segment *segment, unsigned slot)
 {
-    if (slot >= segment->geometry.nslots || segment->spare ||
+    if (slot >= segment->geometry.nslots || atomic_load(&segment->spare) ||
         mrc_sparse_take(segment->pages, &segment->metrics[slot], sizeof(*segment->metrics)) ==
             APR_SUCCESS)
         return;
-    segment->spare = apr_pcalloc(pool, sizeof(*segment->spare));
     segment->spare_slot = slot;
+    atomic_store(&segment->spare, calloc(1, sizeof(struct mrc_hub_metrics_row)));
+}
+
+void mrc_hub_segment_end_numbers(struct mrc_hub_segment *segment)
+{
+    free(atomic_exchange(&segment->spare, NULL));
 }
 
 void mrc_hub_segment_count(struct mrc_hub_segment *segment, unsigned slot, unsigned index,

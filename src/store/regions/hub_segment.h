@@ -74,7 +74,7 @@ struct mrc_hub_segment *mrc_hub_segment_attach(apr_pool_t *pool, void *base,
                                                const struct mrc_sparse_budget *budget);
 
 /* An empty segment in private memory, which is read in place of one that is not made yet. It lasts
- * as long as the process. */
+ * as long as POOL. */
 apr_status_t mrc_hub_segment_make_blank(apr_pool_t *pool, unsigned nslots, struct mrc_error *error,
                                         struct mrc_hub_segment **ret_segment);
 
@@ -158,10 +158,14 @@ unsigned mrc_hub_segment_wake_for(const struct mrc_hub_segment *segment,
 
 /*
  * Allocates the numbers of SLOT, which the caller owns; nothing is counted before. Without room,
- * they are in POOL, and other processes do not see them. One thread at a time, before others count.
+ * they are in memory of this process, and others do not see them. One thread at a time, before
+ * others count; the process owns no other slot until it calls mrc_hub_segment_end_numbers().
  */
-void mrc_hub_segment_begin_numbers(apr_pool_t *pool, struct mrc_hub_segment *segment,
-                                   unsigned slot);
+void mrc_hub_segment_begin_numbers(struct mrc_hub_segment *segment, unsigned slot);
+
+/* The caller leaves its slot: frees the numbers that are in memory of this process. No thread
+ * counts any more. */
+void mrc_hub_segment_end_numbers(struct mrc_hub_segment *segment);
 
 /* The caller owns SLOT; INDEX < MRC_HUB_COUNTERS or MRC_HUB_GAUGES. Any thread. */
 void mrc_hub_segment_count(struct mrc_hub_segment *segment, unsigned slot, unsigned index,

@@ -139,6 +139,10 @@ apr_status_t mrc_ring_append_control(struct mrc_ring *ring, struct mrc_bytes pay
 apr_status_t mrc_ring_append_control_as(struct mrc_ring *ring, struct mrc_bytes payload,
                                         int64_t time_us, int64_t now_us, int64_t wait_us);
 
+/* Does what writers that have died left undone: afterwards the mark of each control record that
+ * they appended is there. APR_TIMEUP: a writer is at work. */
+apr_status_t mrc_ring_settle(struct mrc_ring *ring, int64_t now_us, int64_t wait_us);
+
 /*
  * Appends COUNT (at least one) records with the next numbers, all or none: readers see none of them
  * before they see all, nothing is between them, and a writer that dies leaves all or none. RECORDS

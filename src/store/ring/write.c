@@ -355,6 +355,15 @@ apr_status_t mrc_ring_append_control_as(struct mrc_ring *ring, struct mrc_bytes 
     return append_control(ring, payload, time_us, now_us, wait_us, &unused);
 }
 
+apr_status_t mrc_ring_settle(struct mrc_ring *ring, int64_t now_us, int64_t wait_us)
+{
+    apr_status_t status = mrc_ring_lock(ring, now_us, wait_us); /* it repairs the ring */
+
+    if (!status)
+        mrc_ring_unlock(ring);
+    return status;
+}
+
 /* ---- A reload: the parent ---------------------------------------------------------------------*/
 
 apr_status_t mrc_ring_set_bounds(struct mrc_ring *ring, const struct mrc_ring_bounds *bounds,

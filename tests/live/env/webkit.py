@@ -24,12 +24,20 @@ class WebKit:
     """FOLDER gets its files."""
 
     def __init__(self, folder):
-        self.port, self.session = free_port(), None
+        self.port, self.session, self.screen, self.driver = free_port(), None, None, None
+        try:
+            self._start(folder)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _start(self, folder):
         os.makedirs(os.path.join(folder, "run"), mode=0o700)
         with open(os.path.join(folder, "log"), "wb") as log:
             self.screen = subprocess.Popen(["Xvfb", "-displayfd", "1", "-screen", "0", "1024x768x24", "-nolisten", "tcp"],
                                            stdout=subprocess.PIPE, stderr=log)
             display = self.screen.stdout.readline().decode().strip()
+            assert display, "Xvfb has ended"
             self.driver = subprocess.Popen(
                 [PROGRAM, f"--port={self.port}", "--host=127.0.0.1"], stdout=log, stderr=log,
                 env={**os.environ, "DISPLAY": f":{display}", "HOME": folder, "XDG_RUNTIME_DIR": os.path.join(folder, "run"),
@@ -51,9 +59,11 @@ class WebKit:
             if self.session:
                 self.do("DELETE", "")
         finally:
-            end(self.driver)
-            end(self.screen)
-            self.screen.stdout.close()
+            if self.driver:
+                end(self.driver)
+            if self.screen:
+                end(self.screen)
+                self.screen.stdout.close()
             release_port(self.port)
 
     def _is_ready(self):

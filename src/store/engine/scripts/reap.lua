@@ -1,5 +1,6 @@
 -- Removes a machine that is dead: its subscriptions, with one entry for each, and then the machine itself. With it go the
--- counters of writers that had no machine when one was removed 30 days ago, and have none now.
+-- counters of writers that had no machine when one was removed 30 days ago, and have none now. They are looked for once
+-- in an hour, because there may be thousands.
 -- KEYS: log, head, machines, subscriptions of the dead machine
 -- ARGV: generation, the dead machine, the value that it reported last, writer and counter for the first entry, then
 --       for each subscription: member, stored bytes, blob (empty: no entry)
@@ -27,6 +28,9 @@ end
 local left = redis.call('ZCARD', KEYS[4])
 if left > 0 then return left end
 redis.call('HDEL', KEYS[3], ARGV[2])
+local swept = tonumber(redis.call('HGET', KEYS[2], 's') or '')
+if swept and math.abs(t[1] - swept) < 3600 then return 0 end
+redis.call('HSET', KEYS[2], 's', t[1])
 local lives, since = {}, {}
 local machines, fields = redis.call('HGETALL', KEYS[3]), redis.call('HGETALL', KEYS[2])
 for i = 1, #machines, 2 do lives[string.sub(machines[i], -16)] = true end

@@ -313,7 +313,7 @@ START_TEST(without_memory_no_more_is_accepted)
 {
     fail_in_turn("reserved", refuse_reserved, 2);
     fail_in_turn("others", refuse_others, 2);
-    fail_in_turn("granted", accept_granted, -1);
+    fail_in_turn("granted", accept_granted, 1);
 }
 END_TEST
 

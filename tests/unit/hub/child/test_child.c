@@ -241,6 +241,27 @@ START_TEST(subscribers_are_counted_in_all_children)
 }
 END_TEST
 
+/* Without room, a child counts in memory of its own until it is closed, and the next one of the
+ * process counts anew in another slot. */
+START_TEST(without_room_a_child_counts_for_itself)
+{
+    mrc_memory_set_limit(memory, 1);
+    for (unsigned slot = 0; slot < 2; slot++) {
+        struct mrc_child *process = start(101);
+
+        ck_assert_uint_eq(mrc_hub_get_slot(mrc_child_hub(process, A)), slot);
+        ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_UPDATES), 0);
+        mrc_numbers_count(mrc_hub_numbers(mrc_child_hub(process, A)), MRC_COUNTER_UPDATES, 1);
+        ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_UPDATES), 1);
+        ck_assert(mrc_child_hold_thread(process, 1, 1));
+        ck_assert(mrc_child_stop(process));
+        mrc_child_close(process);
+        ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_UPDATES), 0);
+        ck_assert_int_eq(mrc_control_claim(mrc_memory_control(memory), 201, 7), slot);
+    }
+}
+END_TEST
+
 START_TEST(threads_are_limited_per_child_and_in_total)
 {
     struct mrc_child *first = start(101);
@@ -613,6 +634,7 @@ int main(void)
     tcase_add_test(tcase, without_a_free_slot_nothing_is_served);
     tcase_add_test(tcase, a_child_leaves_nothing_open);
     tcase_add_test(tcase, subscribers_are_counted_in_all_children);
+    tcase_add_test(tcase, without_room_a_child_counts_for_itself);
     tcase_add_test(tcase, threads_are_limited_per_child_and_in_total);
     tcase_add_test(tcase, suspended_streams_are_limited_per_child);
     tcase_add_test(tcase, the_last_place_goes_to_one);

@@ -9,6 +9,7 @@
 #include "hub/child/child.h"
 #include "hub/presence/presence.h"
 #include "hub_unit.h"
+#include "late_threads.h"
 #include "store/base/clock.h"
 #include "store/memory/memory.h"
 #include "store/regions/roster.h"
@@ -83,7 +84,7 @@ static bool start(void)
         hub = mrc_child_hub(child, 0);
         ck_assert(hub || mrc_child_problem(child));
         ck_assert(mrc_child_stop(child));
-        mrc_hub_close(hub);
+        mrc_child_close(child);
     }
     ck_assert(mrc_control_get(mrc_memory_control(memory), 0, &slot));
     ck_assert_int_eq(slot.state, MRC_CONTROL_FREE);
@@ -96,6 +97,47 @@ START_TEST(a_child_starts_whole_or_not_at_all)
 {
     fail_in_turn("start", start, 10);
     few_descriptors_in_turn("descriptors", start, 5);
+}
+END_TEST
+
+/* The child keeps its slot, and the caller its memory, while a thread runs: one of the dispatcher,
+ * or the announcer. */
+START_TEST(a_start_that_fails_tells_of_a_late_thread)
+{
+    struct mrc_hub_spec plain = spec;
+    const struct mrc_hub_spec *const plain_hubs[] = {&plain};
+    struct mrc_control *control = mrc_memory_control(memory);
+    struct mrc_child *child = NULL;
+    unsigned incomplete = 0;
+    long failures;
+
+    plain.history_dir = NULL;
+    if (_i == 0)
+        plain.shape.roster_subscribers = 0;
+    for (long i = 0; i == 0 || *alloc_failures > failures; i++) {
+        struct mrc_control_child slot;
+        apr_status_t status;
+
+        failures = *alloc_failures;
+        late_threads = 0;
+        threads_are_late = true;
+        alloc_left = i;
+        status = mrc_child_start(pool, memory, plain_hubs, 1, 2, getpid(), 7, &child);
+        alloc_left = -1;
+        threads_are_late = false;
+        ck_assert_int_eq(status == APR_INCOMPLETE, late_threads > 0);
+        ck_assert(mrc_control_get(control, 0, &slot));
+        ck_assert_int_eq(slot.state == MRC_CONTROL_LIVE,
+                         status == APR_SUCCESS || status == APR_INCOMPLETE);
+        if (status == APR_INCOMPLETE) {
+            incomplete++;
+            mrc_control_release(control, 0);
+        } else if (status == APR_SUCCESS) {
+            ck_assert(mrc_child_stop(child));
+            mrc_child_close(child);
+        }
+    }
+    ck_assert_uint_gt(incomplete, 0);
 }
 END_TEST
 
@@ -117,7 +159,7 @@ static struct mrc_child *start_without_hub(void)
         if (mrc_child_problem(child))
             return child;
         ck_assert(mrc_child_stop(child));
-        mrc_hub_close(mrc_child_hub(child, 0));
+        mrc_child_close(child);
     }
     ck_abort_msg("the hub can always be opened");
     return NULL;
@@ -184,7 +226,7 @@ START_TEST(a_hub_that_could_not_be_opened_is_tried_again)
             free(presence);
     }
     ck_assert(mrc_child_stop(child));
-    mrc_hub_close(hub);
+    mrc_child_close(child);
     mrc_matcher_free(all);
 }
 END_TEST
@@ -197,6 +239,7 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, a_child_starts_whole_or_not_at_all);
+    tcase_add_loop_test(tcase, a_start_that_fails_tells_of_a_late_thread, 0, 2);
     tcase_add_test(tcase, a_hub_that_could_not_be_opened_is_tried_again);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

@@ -12,9 +12,11 @@
 #include "hub/transport/machines.h"
 #include "hub/transport/member.h"
 #include "hub/transport/query.h"
+#include "hub/transport/relay.h"
 #include "hub/transport/respond.h"
 #include "hub/transport/transport.h"
 #include "hub_unit.h"
+#include "late_threads.h"
 #include "store/base/status.h"
 #include "store/engine/entry.h"
 #include "store/engine/lookup.h"
@@ -246,6 +248,34 @@ START_TEST(a_log)
 }
 END_TEST
 
+/* An order that an earlier leader has appended comes again. */
+static bool take_order_again(void)
+{
+    uint64_t mark = mrc_ring_control(mrc_hub_ring(hub));
+    long left = fail_later();
+    const struct mrc_order order = mrc_order_init(MRC_ORDER_DISCONNECT);
+    apr_status_t status;
+    struct mrc_buf bytes;
+
+    mrc_buf_init(&bytes, SIZE_MAX);
+    mrc_order_encode(&order, &bytes);
+    fail_again(left);
+    status = mrc_relay_take(hub, mrc_buf_bytes(&bytes), 1);
+    ck_assert(!status || status == APR_ENOMEM);
+    ck_assert_msg(!mark || mrc_ring_control(mrc_hub_ring(hub)) == mark, "it was carried out again");
+    left = fail_later();
+    mrc_buf_free(&bytes);
+    fail_again(left);
+    return status == APR_SUCCESS;
+}
+
+START_TEST(an_order)
+{
+    ck_assert(take_order_again());
+    fail_in_turn_strictly("again", take_order_again, 1, 0);
+}
+END_TEST
+
 /* ---- questions --------------------------------------------------------------------------------*/
 
 static struct mrc_query *query;
@@ -408,6 +438,32 @@ START_TEST(threads)
 }
 END_TEST
 
+/* Otherwise their memory would be freed under them. */
+START_TEST(late_threads_are_reported)
+{
+    static const struct mrc_responder responder = {respond, NULL};
+    struct mrc_hub *const hubs[] = {hub, NULL};
+    struct mrc_transport *started = NULL;
+    apr_status_t status = APR_EGENERAL;
+    unsigned incomplete = 0;
+
+    for (long i = 0; status != APR_SUCCESS; i++) {
+        late_threads = 0;
+        threads_are_late = true;
+        alloc_left = i;
+        status =
+            mrc_transport_start(pool, hubs, 1, notify, note_report, NULL, &responder, &started);
+        alloc_left = -1;
+        threads_are_late = false;
+        ck_assert_int_eq(status == APR_INCOMPLETE, late_threads > 0);
+        incomplete += status == APR_INCOMPLETE;
+    }
+    ck_assert_uint_gt(incomplete, 0);
+    ck_assert(mrc_transport_stop(started));
+    mrc_hub_set_query(hub, NULL);
+}
+END_TEST
+
 /* ---- parts ------------------------------------------------------------------------------------*/
 
 static bool parse(void)
@@ -456,8 +512,10 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, a_log);
+    tcase_add_test(tcase, an_order);
     tcase_add_test(tcase, questions);
     tcase_add_test(tcase, threads);
+    tcase_add_test(tcase, late_threads_are_reported);
     tcase_add_test(tcase, parts);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

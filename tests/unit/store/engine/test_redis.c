@@ -468,6 +468,12 @@ static long long head_field(const char *field, const char *value)
 
 #define OF_WRITER "0000000000abcdef"
 
+/* An hour passes since old writers were last looked for. */
+static void sweep_again(void)
+{
+    head_field("s", "1");
+}
+
 START_TEST(the_counter_of_a_writer_goes_a_month_after_its_machine)
 {
     join();
@@ -476,6 +482,7 @@ START_TEST(the_counter_of_a_writer_goes_a_month_after_its_machine)
     beat("m2.0000000000000007", "1");
     ck_assert_int_eq(reap("m2.0000000000000007", "1", NULL, 0), 0);
     ck_assert_int_eq(head_field("d:" OF_WRITER, NULL), -1);
+    sweep_again();
     ck_assert_int_eq(reap("m1." OF_WRITER, "1", NULL, 0), 0);
     ck_assert_int_gt(head_field("d:" OF_WRITER, NULL), 1000000000);
     ck_assert_int_eq(head_field("w:" OF_WRITER, NULL), 3);
@@ -483,15 +490,44 @@ START_TEST(the_counter_of_a_writer_goes_a_month_after_its_machine)
     ck_assert_int_eq(head_field("d:" OF_WRITER, "1"), 1);
     beat("m1." OF_WRITER, "2");
     ck_assert_int_eq(head_field("d:" OF_WRITER, NULL), -1);
+    sweep_again();
     ck_assert_int_eq(reap("m1." OF_WRITER, "2", NULL, 0), 0);
     ck_assert_int_gt(head_field("d:" OF_WRITER, NULL), 1000000000);
     ck_assert_int_eq(head_field("w:" OF_WRITER, NULL), 3);
     /* A month later another machine is removed. */
     ck_assert_int_eq(head_field("d:" OF_WRITER, "1"), 1);
     beat("m3.0000000000000008", "1");
+    sweep_again();
     ck_assert_int_eq(reap("m3.0000000000000008", "1", NULL, 0), 0);
     ck_assert_int_eq(head_field("d:" OF_WRITER, NULL), -1);
     ck_assert_int_eq(head_field("w:" OF_WRITER, NULL), -1);
+}
+END_TEST
+
+/* They may be thousands, and machines may die by the dozen. */
+START_TEST(old_writers_are_looked_for_once_in_an_hour)
+{
+    long long now;
+
+    join();
+    publish(1, 3, 0);
+    beat("m1.0000000000000007", "1");
+    ck_assert_int_eq(reap("m1.0000000000000007", "1", NULL, 0), 0);
+    ck_assert_int_eq(head_field("d:" OF_WRITER, "1"), 1);
+    now = head_field("s", NULL);
+    ck_assert_int_gt(now, 1000000000);
+    for (int minutes = -61; minutes <= 61; minutes += 2) { /* the clock may step back */
+        bool is_due = minutes == -61 || minutes == 61;
+        char text[24];
+
+        snprintf(text, sizeof(text), "%lld", now - minutes * 60LL);
+        head_field("s", text);
+        head_field("d:" OF_WRITER, "1");
+        head_field("w:" OF_WRITER, "3");
+        beat("m2.0000000000000008", "1");
+        ck_assert_int_eq(reap("m2.0000000000000008", "1", NULL, 0), 0);
+        ck_assert_int_eq(head_field("w:" OF_WRITER, NULL), is_due ? -1 : 3);
+    }
 }
 END_TEST
 
@@ -604,6 +640,7 @@ int main(void)
     tcase_add_test(tcase, a_dead_machine_is_removed_once);
     tcase_add_test(tcase, the_ends_of_a_dead_machine_are_counted);
     tcase_add_test(tcase, the_counter_of_a_writer_goes_a_month_after_its_machine);
+    tcase_add_test(tcase, old_writers_are_looked_for_once_in_an_hour);
     tcase_add_test(tcase, subscriptions_are_listed_by_prefix);
     tcase_add_test(tcase, revocations_stand_until_they_end);
     tcase_add_test(tcase, a_server_that_is_none_is_refused);

@@ -159,7 +159,8 @@ START_TEST(programs_inherit_no_file)
 }
 END_TEST
 
-/* A process with many histories has few of them open, and uses all. */
+/* A process with many histories has few of them open, and uses all, whether they are in one pool or
+ * in pools that share it. */
 START_TEST(few_files_are_open)
 {
     enum { COUNT = MRC_OPENED_MAX + 10 };
@@ -173,9 +174,13 @@ START_TEST(few_files_are_open)
         const struct mrc_history_env_options options = {
             .key = "hub", .map_bytes = 256 << 10, .unsynced = i % 2};
 
+        apr_pool_t *own = i % 3 ? store_pool() : pool;
+
+        if (own != pool)
+            mrc_opened_share(own, pool);
         snprintf(dir, sizeof(dir), "%s/%d", history_dir, i);
         ck_assert_int_eq(mkdir(dir, 0700), 0);
-        ck_assert_msg(mrc_history_env_open(pool, dir, &options, &error, &env[i]) == APR_SUCCESS,
+        ck_assert_msg(mrc_history_env_open(own, dir, &options, &error, &env[i]) == APR_SUCCESS,
                       "%s", error.text);
         if (i == 0)
             one = count_fds(&unused);

@@ -189,7 +189,7 @@ static int use_hub(struct mrc_memory *memory)
 
     if (make(memory, 3, &hub) != APR_SUCCESS || append(hub, "from a child") != APR_SUCCESS)
         return 1;
-    mrc_hub_segment_begin_numbers(store_pool(), hub, 1);
+    mrc_hub_segment_begin_numbers(hub, 1);
     mrc_hub_segment_count(hub, 1, 7, 5);
     mrc_interests_add(mrc_hub_segment_interests(hub), 1);
     return mrc_census_add(mrc_hub_segment_census(hub), 1, 77) == 1 ? 0 : 2;

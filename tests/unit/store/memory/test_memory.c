@@ -80,7 +80,7 @@ static uint64_t records(struct mrc_hub_segment *hub)
 static void begin_numbers(struct mrc_hub_segment *hub)
 {
     for (unsigned slot = 0; slot <= 4; slot++) /* there is no slot 4 */
-        mrc_hub_segment_begin_numbers(store_pool(), hub, slot);
+        mrc_hub_segment_begin_numbers(hub, slot);
 }
 
 static bool is_readable(int fd)
@@ -745,13 +745,20 @@ START_TEST(a_full_disk_is_an_error_of_one_publication)
     ck_assert_readable(hub, count);
     ck_assert_int_eq(append(mrc_memory_hub(memory, "a"), "y"), APR_SUCCESS); /* in its page */
     /* Without room, a child counts for itself. */
-    mrc_hub_segment_begin_numbers(store_pool(), hub, 2);
+    mrc_hub_segment_begin_numbers(hub, 2);
     mrc_hub_segment_count(hub, 2, 7, 3);
     mrc_hub_segment_gauge_add(hub, 1, 2, 9);
     ck_assert(mrc_hub_segment_gauge_take(hub, 2, 2, 1));
     ck_assert(!mrc_hub_segment_gauge_take(hub, 2, 2, 1));
     ck_assert_uint_eq(mrc_hub_segment_counter(hub, 7), 3);
     ck_assert_uint_eq(mrc_hub_segment_gauge(hub, 2), 1);
+    /* In another slot, it counts anew. */
+    mrc_hub_segment_end_numbers(hub);
+    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 7), 0);
+    mrc_hub_segment_begin_numbers(hub, 1);
+    mrc_hub_segment_count(hub, 1, 7, 2);
+    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 7), 2);
+    ck_assert(mrc_hub_segment_gauge_take(hub, 1, 2, 1));
     /* What the other hub needs less is enough for this one. */
     shapes[0] = shapes[1];
     reconcile(memory, shapes, 1);

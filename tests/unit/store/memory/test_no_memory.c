@@ -146,7 +146,7 @@ START_TEST(a_hub_that_cannot_move_stays)
     ck_assert_int_eq(reconcile(memory, &shape, NULL, &error), APR_SUCCESS);
     fill_hub(mrc_memory_hub(memory, "a"));
     fail_in_turn("resize", resize, 3);
-    few_descriptors_in_turn("descriptors", resize, 0);
+    few_descriptors_in_turn("descriptors", resize, 1);
     mrc_memory_close(memory);
     ck_assert_int_eq(rmdir(dir), 0);
 }
@@ -236,13 +236,21 @@ START_TEST(what_a_child_does)
         {.name = "key", .content = mrc_bytes_of("secret")}};
     const struct mrc_hub_shape shape = shape_of("a", 100000);
     struct mrc_error error = {""};
+    bool is_done = false;
+    long tries;
 
     ck_assert_int_eq(mrc_memory_open(pool, dir, 4, &error, &memory), APR_SUCCESS);
     ck_assert_int_eq(reconcile(memory, &shape, NULL, &error), APR_SUCCESS);
     ck_assert_int_eq(mrc_memory_set_documents(memory, documents, 1, &error), APR_SUCCESS);
     hub = mrc_memory_hub(memory, "a");
     fail_in_turn("publish and read", publish_and_read, 3);
-    fail_in_turn("revoke", revoke_and_lift, 0);
+    for (tries = 0; !is_done; tries++) { /* the first one, for which the list has no pages yet */
+        ck_assert_int_lt(tries, 100);
+        alloc_left = tries;
+        is_done = revoke_and_lift();
+        alloc_left = -1;
+    }
+    ck_assert_int_gt(tries, 1);
     fail_in_turn("list", list, 1);
     fail_in_turn("documents", read_documents, 1);
     mrc_memory_close(memory);
