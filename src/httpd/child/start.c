@@ -331,9 +331,12 @@ void mrc_start_again(void)
     if (!start || mrc_this_child_get() || start->state->pid != getpid() || !is_due(start))
         return;
     mrc_thread_hold_signals(&mask); /* the end of the child waits for the lock */
-    pthread_mutex_lock(&start->lock);
-    if (!start->is_over && !mrc_this_child_get() && mrc_this_child_is_current())
-        try_again(start);
-    pthread_mutex_unlock(&start->lock);
+    /* An attempt may wait long for a disk, and the other requests do not wait for it. */
+    if (pthread_mutex_trylock(&start->lock) == 0) {
+        if (!start->is_over && !mrc_this_child_get() && mrc_this_child_is_current())
+            try_again(start);
+        atomic_store(&start->tried_us, mrc_clock_us());
+        pthread_mutex_unlock(&start->lock);
+    }
     mrc_thread_let_signals(&mask);
 }

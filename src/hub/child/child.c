@@ -390,19 +390,26 @@ static void add_hub(struct mrc_child *child, size_t i, struct mrc_hub *hub)
     atomic_store(&child->hubs[i], hub);
 }
 
-/* Opens hub I, unless another thread has just done so. */
+/* Opens hub I, unless another thread has just done so. An early hub may wait long for its disk, and
+ * the caller does not wait for the thread that opens it. */
 static struct mrc_hub *open_late(struct mrc_child *child, size_t i)
 {
+    bool is_again = is_early(child->specs[i]);
     struct mrc_error problem = {""};
     struct mrc_hub *hub;
 
-    apr_thread_mutex_lock(child->opening);
+    if (is_again && apr_thread_mutex_trylock(child->opening) != APR_SUCCESS)
+        return NULL;
+    if (!is_again)
+        apr_thread_mutex_lock(child->opening);
     hub = atomic_load(&child->hubs[i]);
     if (!hub) {
         hub = open_in_pool(child, i, &problem);
         if (hub)
             add_hub(child, i, hub);
     }
+    if (is_again)
+        atomic_store(&child->tried_us[i], mrc_clock_us());
     apr_thread_mutex_unlock(child->opening);
     if (!hub && problem.text[0])
         report_problem(child, i, problem.text);
