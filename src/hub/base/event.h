@@ -25,8 +25,8 @@ struct mrc_event *mrc_event_create_comment(void);
 struct mrc_event *mrc_event_create_retry(unsigned retry_ms);
 
 /*
- * When the hub accepted the update, of store/base/clock.h; 0: the event is not an update, or the time
- * is unknown. Only the creator sets it, before it shares the event.
+ * When the hub accepted the update, of store/base/clock.h; 0: the event is not an update, or the
+ * time is unknown. Only the creator sets it, before it shares the event.
  */
 void mrc_event_set_accepted(struct mrc_event *event, int64_t accepted_us);
 int64_t mrc_event_accepted_us(const struct mrc_event *event);
