@@ -7,6 +7,7 @@ import pytest
 
 from env.h2 import Http2
 from env.hub import PATH, hub
+from env.valgrind import under_valgrind
 from env.wait import wait_until
 from env.watch import STATUS, auto, descriptors, number, wait_subscribers
 from test_carriers import check_cost, no_sanitizer
@@ -314,3 +315,30 @@ def test_memory_of_a_further_stream_is_bounded(httpd):
         for _ in range(160):
             listen()
         check_cost(httpd, listen, 600, 5 * MOST_FURTHER_KB)
+
+
+@pytest.mark.soak
+@no_sanitizer
+@pytest.mark.parametrize("tls", [False, True], ids=["h2c", "h2"])
+def test_valgrind_finds_no_leak_and_no_bad_access(httpd, tls):
+    """Streams, pages, bodies, downloads that are left half-way, and connections that break."""
+    httpd.sizing = ONE_CHILD
+    port = httpd.add_port()
+    httpd.write("htdocs/page.html", "page")
+    httpd.write("htdocs/big.bin", bytes(1 << 20))
+    httpd.configure("Protocols h2 h2c http/1.1\n" +
+                    httpd.vhost("MercureHttp2 On", f"DocumentRoot {httpd.docroot}", hub(), port=port, tls=tls))
+    with under_valgrind(httpd, port, "mod_mercure|libnghttp2"):
+        for number in range(20):
+            conn = Http2(port, tls)
+            streams = open_streams(conn, 5)
+            update = httpd.publish(TOPIC, "x" * 1000, port=port, tls=tls).text
+            conn.wait(lambda: all(stream.parser.events for stream in streams), "the update", 60)
+            assert {stream.parser.events.popleft().id for stream in streams} == {update}
+            assert conn.request("/page.html").body == b"page"
+            assert conn.post(PATH, b"x" * 50000, [("content-type", "text/plain")]).status == 401
+            conn.open("/big.bin")
+            conn.reset(streams[0])
+            if number % 2:
+                conn.pump(0.1)
+            conn.close()

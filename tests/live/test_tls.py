@@ -2,7 +2,6 @@
 import http.server
 import os
 import re
-import shutil
 import socket
 import ssl
 import subprocess
@@ -14,9 +13,11 @@ from env import openssl
 from env.http import client_context, strict_context
 from env.httpd import switches
 from env.hub import PATH, hub
+from env.valgrind import under_valgrind
 from env.wait import DEADLINE, wait_until
 from env.watch import STATUS, auto, descriptors, number, owner, wait_subscribers
 from test_carriers import check_cost, memory_kb
+from test_stay import ONE_CHILD
 from test_streams import REASON_LOG, TOPIC, wait_reason
 
 event_only = pytest.mark.mpm("event")
@@ -808,41 +809,19 @@ def test_20000_clients_come_and_go(httpd, mpm):
         stream.close()
 
 
-def accepts(port):
-    try:
-        socket.create_connection(("127.0.0.1", port)).close()
-    except OSError:
-        return False
-    return True
-
-
 @pytest.mark.soak
 @event_only
 @no_sanitizer
 def test_valgrind_finds_no_leak_and_no_bad_access(httpd):
-    """In one process (-X), because valgrind is slow."""
-    valgrind, log = shutil.which("valgrind"), httpd.path("logs/valgrind")
-    assert valgrind, "valgrind is not installed"
+    httpd.sizing = ONE_CHILD
     port = httpd.add_port()
     httpd.configure(httpd.vhost(hub("MercureConnectionLifetime 5"), port=port, tls=True))
-    run = subprocess.Popen([valgrind, "--leak-check=full", "--show-leak-kinds=definite", f"--log-file={log}",
-                            *httpd._command("-X")], env=httpd._environment(), cwd=httpd.root)
-    try:
-        wait_until(lambda: accepts(port), 300, what="httpd under valgrind")
+    with under_valgrind(httpd, port, "mod_mercure|libssl|mod_ssl"):
         streams = [httpd.subscribe([("match", TOPIC)], port=port, tls=True, context=strict_context()) for _ in range(10)]
         Churn(port, 200, threads=2).join()
         for stream in streams:  # each ends by its lifetime
             assert said_goodbye(stream)
             stream.close()
-    finally:
-        run.terminate()
-        run.wait(300)
-    with open(log, encoding="utf-8", errors="replace") as file:
-        text = file.read()
-    assert "LEAK SUMMARY" in text or "no leaks are possible" in text
-    for block in re.split(r"^==\d+== *$", text, flags=re.M):
-        is_bad = re.search(r"Invalid (read|write)|definitely lost|uninitialised", block)
-        assert not (is_bad and re.search(r"mod_mercure|libssl|mod_ssl", block)), block
 
 
 @pytest.mark.soak
