@@ -119,8 +119,9 @@ _Static_assert(sizeof(struct mrc_hub_header) == MRC_HUB_PAGES_OFFSET,
 /*
  * The numbers of one child, on cache lines that no other child writes: relaxed additions by the
  * child that owns the slot. Counters only grow; they stay when the child ends, and the next child
- * in the slot continues them. Gauges count what the child has open now; the one that folds a dead
- * child sets them to 0. The row after the last slot has the counts from before the hub was resized.
+ * in the slot continues them. Gauges count what the child has open now; the process that folds a
+ * dead child sets them to 0. The row after the last slot has the counts from before the hub was
+ * resized.
  */
 struct mrc_hub_metrics_row {
     _Atomic uint64_t counter[MRC_HUB_COUNTERS];

@@ -94,7 +94,7 @@ static apr_status_t check_shape(const struct mrc_hub_shape *shape, unsigned nslo
     return APR_SUCCESS;
 }
 
-/* Computes the header of a segment of this shape, and the sizes of its ring. */
+/* Computes the header of a segment of SHAPE, and the sizes of its ring. */
 static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
                             struct mrc_error *error, struct mrc_hub_header *ret_header,
                             uint64_t *ret_capacity, uint64_t *ret_buckets)
@@ -306,7 +306,8 @@ static apr_status_t begin_memory(apr_pool_t *pool, struct mrc_hub_segment *hub, 
                                  const struct mrc_sparse_budget *budget, struct mrc_error *error)
 {
     const struct mrc_hub_region *ring = &hub->geometry.region[MRC_HUB_REGION_RING];
-    /* All heads up to that of the ring follow the groups; of many groups, only the first is needed.
+    /*
+     * All heads up to that of the ring follow the groups; of many groups, only the first is needed.
      */
     uint64_t first = hub->geometry.groups_bytes == MRC_SPARSE_GROUP_BYTES
                          ? ring->offset + MRC_RING_HEAD_BYTES
@@ -356,7 +357,7 @@ static apr_status_t plan_for(const struct mrc_hub_shape *shape, unsigned nslots,
     return status ? mrc_status_set(error, status, "the system has no random bytes") : APR_SUCCESS;
 }
 
-/* Writes what HUB, whose memory has begun, contains. */
+/* Writes the content of HUB, whose memory has begun. */
 static apr_status_t fill(apr_pool_t *pool, struct mrc_hub_segment *hub,
                          const struct mrc_hub_shape *shape, const struct plan *plan,
                          struct mrc_error *error)
