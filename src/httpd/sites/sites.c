@@ -15,7 +15,7 @@
 #include "httpd/route/claim.h"
 #include "httpd/sites/virtual_root.h"
 #include "hub/child/child.h"
-#include "store/regions/site.h"
+#include "store/hub/site.h"
 
 APLOG_USE_MODULE(mercure);
 

@@ -163,7 +163,7 @@ static void open_numbers(apr_pool_t *pool, struct mrc_child *child)
         child->first = make_segment(child, i, &child->problem);
     if (!child->first)
         return;
-    mrc_hub_segment_begin_numbers(child->first, child->slot);
+    mrc_counters_begin(mrc_hub_segment_counters(child->first), child->slot);
     child->numbers = mrc_numbers_create(pool, child->first, child->slot);
 }
 
@@ -337,7 +337,7 @@ void mrc_child_close(struct mrc_child *child)
         struct mrc_hub_segment *segment = mrc_memory_hub_segment(hub);
 
         if (segment)
-            mrc_hub_segment_end_numbers(segment);
+            mrc_counters_end(mrc_hub_segment_counters(segment));
     }
 }
 

@@ -7,9 +7,9 @@
 #include "core/base/siphash.h"
 #include "store/base/lock.h"
 #include "store/base/status.h"
+#include "store/hub/site.h"
 #include "store/memory/hub.h"
 #include "store/memory/internal.h"
-#include "store/regions/site.h"
 
 #define WAIT_US ((int64_t)1000 * 1000)
 
