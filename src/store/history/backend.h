@@ -9,7 +9,7 @@
 #include "store/base/record.h"
 #include "store/history/place.h"
 #include "store/history/slice.h"
-#include "store/regions/hub_layout.h"
+#include "store/hub/layout.h"
 #include "store/regions/interests.h"
 
 struct mrc_history;

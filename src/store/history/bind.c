@@ -4,7 +4,7 @@
 
 #include "store/base/status.h"
 #include "store/history/backend.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 
 /* The most bytes that a record takes in a ring beside its id and payload. */
 #define RECORD_OVERHEAD_BYTES 128

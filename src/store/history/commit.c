@@ -8,7 +8,7 @@
 #include "store/history/begun.h"
 #include "store/history/bind.h"
 #include "store/history/table.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/ring/ring.h"
 
 /* One commit removes as many old records as it adds, and this many more. */

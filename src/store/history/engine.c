@@ -16,7 +16,7 @@
 #include "store/engine/entry.h"
 #include "store/history/backend.h"
 #include "store/history/history.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/regions/link.h"
 #include "store/regions/staging.h"
 #include "store/ring/ring.h"

@@ -23,7 +23,7 @@
 #include "apr_pools.h"
 
 #include "core/base/err.h"
-#include "store/regions/hub_layout.h"
+#include "store/hub/layout.h"
 
 struct mrc_history_env;
 

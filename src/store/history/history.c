@@ -4,7 +4,7 @@
 
 #include "store/base/status.h"
 #include "store/history/backend.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/ring/ring.h"
 
 /* The clocks of several machines, or one clock over time, may differ by this much. */

@@ -15,7 +15,7 @@
 #include "store/history/history.h"
 #include "store/history/revoked.h"
 #include "store/history/table.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/regions/staging.h"
 #include "store/ring/ring.h"
 

@@ -54,7 +54,7 @@ static apr_status_t lay_out(apr_pool_t *pool, const struct mrc_hub_file_args *ar
 
     offsets[0] = round_up(head_bytes(count));
     for (size_t i = 0; i < count; i++) {
-        uint64_t size = mrc_hub_segment_size(shapes[i], args->nslots, error);
+        uint64_t size = mrc_hub_shape_bytes(shapes[i], args->nslots, error);
 
         if (size == 0)
             return APR_EINVAL;

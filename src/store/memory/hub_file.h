@@ -20,7 +20,7 @@
 #include "core/base/err.h"
 #include "store/base/lock.h"
 #include "store/base/sparse.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 
 struct mrc_hub_file;
 

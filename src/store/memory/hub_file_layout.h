@@ -6,7 +6,7 @@
  *     64             +-----------------------------------------------+
  *                    | struct mrc_hub_file_entry [count]  (32 each)  |
  *     head_bytes     +-----------------------------------------------+
- *                    | the segment of hub 0, at entry[0].offset      |  regions/hub_layout.h
+ *                    | the segment of hub 0, at entry[0].offset      |  hub/layout.h
  *                    | the segment of hub 1                          |
  *                    | …                                             |
  *     total_bytes    +-----------------------------------------------+

@@ -27,7 +27,7 @@ uint64_t mrc_memory_size(const struct mrc_hub_shape *const *shapes, size_t n, un
     size_t i;
 
     for (i = 0; i < n; i++) {
-        uint64_t size = mrc_hub_segment_size(shapes[i], nslots, error);
+        uint64_t size = mrc_hub_shape_bytes(shapes[i], nslots, error);
 
         if (size == 0)
             return 0;

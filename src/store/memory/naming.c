@@ -1,15 +1,14 @@
 #include "store/memory/naming.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "core/base/bytes.h"
 #include "core/base/siphash.h"
 #include "store/base/lock.h"
 #include "store/base/status.h"
+#include "store/hub/site.h"
 #include "store/memory/hub.h"
 #include "store/memory/internal.h"
-#include "store/regions/site.h"
 
 #define WAIT_US ((int64_t)1000 * 1000)
 
@@ -41,6 +40,15 @@ static size_t search(struct mrc_memory_hub *const *hubs, size_t count, const cha
             break;
     }
     return free_place;
+}
+
+bool mrc_naming_has(struct mrc_memory_hub *const *hubs, size_t count, const char *name)
+{
+    bool is_found = false;
+
+    if (count > 0)
+        search(hubs, count, name, &is_found);
+    return is_found;
 }
 
 /* Under the lock. */

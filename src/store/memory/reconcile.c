@@ -166,7 +166,7 @@ static apr_status_t check_shapes(const struct mrc_memory *memory,
         return mrc_status_set(error, APR_ENOMEM, "out of memory");
     keys = apr_hash_make(pool);
     for (size_t i = 0; i < n && !status; i++) {
-        if (mrc_hub_segment_size(shapes[i], memory->nslots, error) == 0)
+        if (mrc_hub_shape_bytes(shapes[i], memory->nslots, error) == 0)
             status = APR_EINVAL;
         else if (apr_hash_get(keys, shapes[i]->key, APR_HASH_KEY_STRING))
             status =

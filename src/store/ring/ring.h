@@ -66,7 +66,7 @@ struct mrc_ring_stats {
     bool superseded;
 };
 
-/* ---- Making a ring: called by hub_segment.c ---------------------------------------------------*/
+/* ---- Making a ring: called by hub/segment.c ---------------------------------------------------*/
 
 /*
  * The capacity, in bytes, of a ring that holds at most COUNT records with PAYLOAD_BYTES in total,

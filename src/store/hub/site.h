@@ -3,8 +3,8 @@
  * once, in the segment of the hub that the site gets, and stays there. memory/naming.h finds the
  * hub of a name.
  */
-#ifndef MRC_STORE_REGIONS_SITE_H
-#define MRC_STORE_REGIONS_SITE_H
+#ifndef MRC_STORE_HUB_SITE_H
+#define MRC_STORE_HUB_SITE_H
 
 #include <stdint.h>
 
