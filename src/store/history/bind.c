@@ -6,7 +6,7 @@
 #include "store/history/backend.h"
 #include "store/hub/segment.h"
 
-/* The most bytes that a record takes in a ring beside its id and payload. */
+/* The most bytes that a record takes in a ring in addition to its id and payload. */
 #define RECORD_OVERHEAD_BYTES 128
 
 /* ---- From the file to the ring ----------------------------------------------------------------*/

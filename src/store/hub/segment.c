@@ -14,7 +14,7 @@
 
 struct mrc_hub_segment {
     struct mrc_segment segment;
-    struct mrc_hub_header geometry; /* our own copy; the shared one is not trusted */
+    struct mrc_hub_header geometry; /* this process's own copy; the shared one is not trusted */
     struct mrc_sparse *pages;       /* NULL: everything is allocated */
     struct mrc_ring *ring;
     struct mrc_roster *roster;           /* NULL: none */
@@ -225,7 +225,7 @@ static apr_status_t plan_for(const struct mrc_hub_shape *shape, unsigned nslots,
     return status ? mrc_status_set(error, status, "the system has no random bytes") : APR_SUCCESS;
 }
 
-/* Writes what HUB, whose memory has begun, contains. */
+/* Writes the content of HUB, whose memory has begun. */
 static apr_status_t fill(apr_pool_t *pool, struct mrc_hub_segment *hub,
                          const struct mrc_hub_shape *shape, const struct mrc_hub_plan *plan,
                          struct mrc_error *error)

@@ -32,15 +32,15 @@ struct mrc_hub_segment;
 struct mrc_link;
 struct mrc_staging;
 
-/* Creates it as the file NAME in DIR; the struct and the mapping live in POOL. BUDGET outlives it.
- * Only the parent. */
+/* Creates a segment as the file NAME in DIR; the struct and the mapping live in POOL. BUDGET
+ * outlives it. Only the parent. */
 apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const char *name,
                                     const struct mrc_hub_shape *shape, unsigned nslots,
                                     const struct mrc_sparse_budget *budget, struct mrc_error *error,
                                     struct mrc_hub_segment **ret_segment);
 
 /*
- * Makes it in a part of another mapping, at BASE, where nothing has been touched; DIR is for
+ * Makes a segment in a part of another mapping, at BASE, where nothing has been touched; DIR is for
  * messages. On failure, pages may be allocated, and do not count. APR_ENOTIMPL: the kernel cannot
  * allocate pages through a mapping. Any process that has the mapping.
  */
@@ -49,8 +49,8 @@ apr_status_t mrc_hub_segment_make(apr_pool_t *pool, void *base, const char *dir,
                                   const struct mrc_sparse_budget *budget, struct mrc_error *error,
                                   struct mrc_hub_segment **ret_segment);
 
-/* One that another process made in that way, with the same SHAPE, which has neither roster nor
- * staging nor link. NULL: the shape is impossible. */
+/* Attaches to a segment that another process has made in that way, with the same SHAPE, which has
+ * neither roster nor staging nor link. NULL: the shape is impossible. */
 struct mrc_hub_segment *mrc_hub_segment_attach(apr_pool_t *pool, void *base,
                                                const struct mrc_hub_shape *shape, unsigned nslots,
                                                const struct mrc_sparse_budget *budget);
@@ -72,7 +72,10 @@ apr_status_t mrc_hub_segment_open_part(apr_pool_t *pool, const void *base, uint6
 /* Unmaps it in this process; the file stays. Accepts NULL. */
 void mrc_hub_segment_close(struct mrc_hub_segment *segment);
 
-/* Gives what it has taken back to its budget; the parent does so when it has removed the file. */
+/*
+ * Returns what the segment has taken to its budget; the parent does so when it has removed the
+ * file.
+ */
 void mrc_hub_segment_release(struct mrc_hub_segment *segment);
 
 const char *mrc_hub_segment_key(const struct mrc_hub_segment *segment);
@@ -80,13 +83,16 @@ unsigned mrc_hub_segment_nslots(const struct mrc_hub_segment *segment);
 uint64_t mrc_hub_segment_bytes(const struct mrc_hub_segment *segment);
 uint64_t mrc_hub_segment_taken(const struct mrc_hub_segment *segment); /* of these, allocated */
 
-/* Gives memory that the ring does not need back (ring/reclaim.h); not while a publisher commits. */
+/*
+ * Frees memory that the ring does not need (ring/reclaim.h), unless a publisher is committing.
+ * Returns the bytes that were freed.
+ */
 uint64_t mrc_hub_segment_reclaim(struct mrc_hub_segment *segment, uint64_t *passed, int64_t now_us);
 
 int64_t mrc_hub_segment_created_us(const struct mrc_hub_segment *segment);
 struct mrc_ring *mrc_hub_segment_ring(const struct mrc_hub_segment *segment);
 
-/* Where the name of the site stands whose hub this is, if the hub is one of a set (site.h). */
+/* The place for the name of the site that has this hub, if the hub is one of a set (site.h). */
 struct mrc_site_place *mrc_hub_segment_site(const struct mrc_hub_segment *segment);
 
 /* The key for positions in the ring, made with the first segment of the hub: it belongs to the
@@ -127,14 +133,14 @@ void *mrc_hub_segment_region(const struct mrc_hub_segment *segment, enum mrc_hub
 
 /* ---- Waking -----------------------------------------------------------------------------------*/
 
-/* Which children are woken for what. Must not be changed if the segment is read-only. */
+/* Which children are woken for what. They must not be changed if the segment is read-only. */
 struct mrc_interests *mrc_hub_segment_interests(const struct mrc_hub_segment *segment);
 
 /* Wakes every child with subscribers, the caller's own included. Returns their number. */
 unsigned mrc_hub_segment_wake(const struct mrc_hub_segment *segment,
                               const struct mrc_notify *notify);
 
-/* Wakes those of them that records with TAGS concern; the records have been appended before.
+/* Wakes those of them that records with TAGS concern; the records have already been appended.
  * Returns their number. */
 unsigned mrc_hub_segment_wake_for(const struct mrc_hub_segment *segment,
                                   const struct mrc_notify *notify, const struct mrc_tags *tags);

@@ -1,6 +1,4 @@
-/*
- * The shape of a hub's segment: how large its regions are, and where they lie (layout.h).
- */
+/* The shape of a hub's segment: how large its regions are, and where they are (layout.h). */
 #ifndef MRC_STORE_HUB_SHAPE_H
 #define MRC_STORE_HUB_SHAPE_H
 

@@ -20,8 +20,8 @@ struct mrc_counters;
 /* The bytes of the region, which begins at a multiple of MRC_COUNTERS_ROW_BYTES. */
 uint64_t mrc_counters_bytes(unsigned nslots);
 
-/* Those in REGION, zeroed at first, which must outlive the struct in POOL. NULL: there is no memory
- * for them, so nothing is counted, and all are 0. */
+/* A view of the counters in REGION, which is zeroed at first and must outlive the struct in POOL.
+ * REGION may be NULL: there is no memory for them, so nothing is counted, and all are 0. */
 struct mrc_counters *mrc_counters_open(apr_pool_t *pool, void *region, unsigned nslots);
 
 /* The rows are allocated when their children begin. NULL: all are. */
