@@ -550,18 +550,22 @@ def test_htaccess_counts_only_where_the_hub_allows_it(httpd):
 # ---- other modules -------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def announce(tmp_path_factory):
-    """The example module, built as its first comment says, but not installed."""
+def build_module(source):
+    """Builds the module of httpd in the file SOURCE, in its folder. Returns the path of the module."""
     apxs = shutil.which("apxs") or shutil.which("apxs2")
     if not apxs:
         pytest.skip("no apxs")
-    folder = tmp_path_factory.mktemp("module")
-    source = shutil.copy(os.path.join(SOURCES, "examples/module/mod_announce.c"), folder)
+    folder, name = os.path.split(source)
     done = subprocess.run([apxs, "-c", "-Wc,-Wall -Wextra -Werror -Wno-unused-parameter", "-I", os.path.join(SOURCES, "include"),
                            source], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    return str(folder / ".libs/mod_announce.so")
+    return os.path.join(folder, ".libs", name.replace(".c", ".so"))
+
+
+@pytest.fixture(scope="module")
+def announce(tmp_path_factory):
+    """The example module, built as its first comment says, but not installed."""
+    return build_module(shutil.copy(os.path.join(SOURCES, "examples/module/mod_announce.c"), tmp_path_factory.mktemp("module")))
 
 
 def test_another_module_publishes(httpd, announce):

@@ -8,6 +8,7 @@
 
 struct mrc_claim;
 struct mrc_htaccess_cache;
+struct mrc_location;
 
 /* A cache of readings for one child, with room for MRC_HTACCESS_CACHE_MAX. NULL: out of memory. */
 struct mrc_htaccess_cache *mrc_htaccess_lookup_create(void);
@@ -19,5 +20,13 @@ struct mrc_htaccess_cache *mrc_htaccess_lookup_create(void);
  */
 int mrc_htaccess_lookup(request_rec *r, const struct mrc_claim *claim,
                         struct mrc_htaccess_cache *cache, const char **ret_detail);
+
+/*
+ * For a request R that is not for a hub: whether the site with the document root ROOT has a key for
+ * the hub of LOCATION. Same results. A file that another thread reads for the first time is read
+ * here, too, because such a request is not repeated.
+ */
+int mrc_htaccess_look(request_rec *r, const struct mrc_location *location, const char *root,
+                      struct mrc_htaccess_cache *cache, const char **ret_detail);
 
 #endif

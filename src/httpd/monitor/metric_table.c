@@ -9,7 +9,7 @@
 #include "hub/hub/numbers.h"
 #include "store/engine/engine.h"
 #include "store/history/history.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/regions/link.h"
 #include "store/regions/staging.h"
 

@@ -168,7 +168,7 @@ static void open_numbers(apr_pool_t *pool, struct mrc_child *child)
         child->first = make_segment(child, i, &child->problem);
     if (!child->first)
         return;
-    mrc_hub_segment_begin_numbers(child->first, child->slot);
+    mrc_counters_begin(mrc_hub_segment_counters(child->first), child->slot);
     child->numbers = mrc_numbers_create(pool, child->first, child->slot);
 }
 
@@ -347,7 +347,7 @@ void mrc_child_close(struct mrc_child *child)
         struct mrc_hub_segment *segment = mrc_memory_hub_segment(hub);
 
         if (segment)
-            mrc_hub_segment_end_numbers(segment);
+            mrc_counters_end(mrc_hub_segment_counters(segment));
     }
 }
 
@@ -486,16 +486,33 @@ static struct mrc_memory_hub **obtain_places(struct mrc_child *child)
     return places;
 }
 
-apr_status_t mrc_child_obtain_site(struct mrc_child *child, size_t first, size_t count,
-                                   const char *name, size_t *ret_place)
+/* The places of the COUNT hubs from FIRST on. NULL: one of them has none. */
+static struct mrc_memory_hub **places_from(struct mrc_child *child, size_t first, size_t count)
 {
     struct mrc_memory_hub **places = obtain_places(child) + first;
-    struct mrc_error problem = {""};
-    apr_status_t status;
 
     for (size_t i = 0; i < count; i++)
         if (first + i >= child->hubs_count || !places[i])
-            return APR_EGENERAL;
+            return NULL;
+    return places;
+}
+
+bool mrc_child_has_site(struct mrc_child *child, size_t first, size_t count, const char *name)
+{
+    struct mrc_memory_hub **places = places_from(child, first, count);
+
+    return places && mrc_naming_has(places, count, name);
+}
+
+apr_status_t mrc_child_obtain_site(struct mrc_child *child, size_t first, size_t count,
+                                   const char *name, size_t *ret_place)
+{
+    struct mrc_memory_hub **places = places_from(child, first, count);
+    struct mrc_error problem = {""};
+    apr_status_t status;
+
+    if (!places)
+        return APR_EGENERAL;
     status = mrc_naming_obtain(child->memory, places, count, name, &problem, ret_place);
     if (status != APR_SUCCESS && status != APR_ENOSPC)
         report_problem(child, first, problem.text);

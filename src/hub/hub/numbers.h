@@ -1,6 +1,6 @@
 /*
  * The counters and gauges of one hub, and the place of each in the hub's segment
- * (store/regions/hub_segment.h). A child writes only the numbers in its own slot; a read returns
+ * (store/regions/counters.h). A child writes only the numbers in its own slot; a read returns
  * the sum over all children, unless a function says otherwise. Any thread, no lock.
  *
  * A number never moves to another place, because a reload may let another build use the segment of
@@ -17,7 +17,7 @@
 
 #include "hub/base/carrier_kind.h"
 #include "hub/base/end.h"
-#include "store/regions/hub_layout.h"
+#include "store/regions/counters.h"
 
 struct mrc_hub_segment;
 struct mrc_numbers;
@@ -58,8 +58,9 @@ enum mrc_gauge {
     MRC_GAUGE_COUNT
 };
 
-_Static_assert(MRC_COUNTER_COUNT <= (int)MRC_HUB_COUNTERS, "the segment has room for each counter");
-_Static_assert(MRC_GAUGE_COUNT <= (int)MRC_HUB_GAUGES, "the segment has room for each gauge");
+_Static_assert(MRC_COUNTER_COUNT <= (int)MRC_COUNTERS_MAX, "the segment has room for each counter");
+_Static_assert(MRC_GAUGE_COUNT <= (int)MRC_COUNTERS_GAUGES_MAX,
+               "the segment has room for each gauge");
 _Static_assert(MRC_END_REVOKED < MRC_NUMBERS_REASONS, "each end has a place");
 
 /* Why a publication or a subscription was refused; the names are those of logs and metrics. */

@@ -11,7 +11,7 @@
 
 #include "store/engine/engine.h"
 #include "store/history/history.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 
 /* Limits that directives set without any change. */
 struct mrc_hub_limits {

@@ -22,7 +22,7 @@
 #include "store/base/clock.h"
 #include "store/base/status.h"
 #include "store/engine/lookup.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/regions/staging.h"
 #include "store/ring/ring.h"
 #include "store/shm/notify.h"

@@ -20,7 +20,7 @@
 #include "store/engine/entry.h"
 #include "store/engine/registry.h"
 #include "store/history/history.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/regions/roster.h"
 #include "store/ring/ring.h"
 

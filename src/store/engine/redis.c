@@ -86,7 +86,7 @@ static bool check_role(struct mrc_redis *redis, enum mrc_redis_side side,
                                              "the server is a replica and not the primary");
 }
 
-/* Copies the value of the line NAME: of INFO to OUT. */
+/* Copies the value of the line `NAME:` of INFO to OUT. */
 static void copy_line(struct mrc_bytes info, const char *name, char *out, size_t out_bytes)
 {
     size_t name_len = strlen(name), n = 0;

@@ -6,7 +6,7 @@
 #include "store/engine/reply.h"
 #include "store/engine/wire.h"
 
-/* Waits for the answer, which is an array. NULL: it is none, or the connection has failed. */
+/* Waits for the answer. NULL: it is not an array, or the connection has failed. */
 static struct redisReply *wait_for_array(struct mrc_redis *redis, struct mrc_engine_error *error)
 {
     struct redisReply *reply = mrc_redis_wait_on(redis, MRC_REDIS_W, error);
@@ -114,8 +114,10 @@ static bool take_members(struct mrc_redis *redis, mrc_registry_fn *each, void *c
     return true;
 }
 
-/* Adds a bound of ZRANGEBYLEX: MARK, then BYTES. IS_END: the first text behind all that begin with
- * BYTES, which are not empty. */
+/*
+ * Adds a bound of ZRANGEBYLEX: MARK, then BYTES. IS_END: the first text after all that begin with
+ * BYTES, which are not empty.
+ */
 static void add_bound(struct mrc_wire *wire, char mark, struct mrc_bytes bytes, bool is_end)
 {
     char next = is_end ? (char)(bytes.ptr[bytes.len - 1] + 1) : '\0';

@@ -91,6 +91,16 @@ static struct mrc_hub_segment *segment_of(size_t i)
     return mrc_memory_hub(memory, hubs[i]->shape.key);
 }
 
+static uint64_t counter_of(size_t i, unsigned counter)
+{
+    return mrc_counters_sum(mrc_hub_segment_counters(segment_of(i)), counter);
+}
+
+static uint64_t gauge_of(size_t i, unsigned gauge)
+{
+    return mrc_counters_gauge_sum(mrc_hub_segment_counters(segment_of(i)), gauge);
+}
+
 #define wait_until(condition)                                                                      \
     do {                                                                                           \
         int64_t until_us_ = mrc_clock_us() + DEADLINE_US;                                          \
@@ -227,11 +237,11 @@ START_TEST(subscribers_are_counted_in_all_children)
     ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(segment_of(A)), 1), 2);
     leave(there, MRC_END_SLOW);
     ck_assert_int_eq(join(here), APR_SUCCESS);
-    ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_SUBSCRIBERS), 0);
+    ck_assert_uint_eq(counter_of(A, MRC_COUNTER_SUBSCRIBERS), 0);
     mrc_hub_begin(here);
     mrc_hub_begin(there);
-    ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_SUBSCRIBERS), 2);
-    ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_ENDED + MRC_END_SLOW), 1);
+    ck_assert_uint_eq(counter_of(A, MRC_COUNTER_SUBSCRIBERS), 2);
+    ck_assert_uint_eq(counter_of(A, MRC_COUNTER_ENDED + MRC_END_SLOW), 1);
     leave(here, MRC_END_CLIENT);
     leave(here, MRC_END_CLIENT);
     leave(there, MRC_END_CLIENT);
@@ -250,13 +260,13 @@ START_TEST(without_room_a_child_counts_for_itself)
         struct mrc_child *process = start(101);
 
         ck_assert_uint_eq(mrc_hub_get_slot(mrc_child_hub(process, A)), slot);
-        ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_UPDATES), 0);
+        ck_assert_uint_eq(counter_of(A, MRC_COUNTER_UPDATES), 0);
         mrc_numbers_count(mrc_hub_numbers(mrc_child_hub(process, A)), MRC_COUNTER_UPDATES, 1);
-        ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_UPDATES), 1);
+        ck_assert_uint_eq(counter_of(A, MRC_COUNTER_UPDATES), 1);
         ck_assert(mrc_child_hold_thread(process, 1, 1));
         ck_assert(mrc_child_stop(process));
         mrc_child_close(process);
-        ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_UPDATES), 0);
+        ck_assert_uint_eq(counter_of(A, MRC_COUNTER_UPDATES), 0);
         ck_assert_int_eq(mrc_control_claim(mrc_memory_control(memory), 201, 7), slot);
     }
 }
@@ -272,14 +282,14 @@ START_TEST(threads_are_limited_per_child_and_in_total)
     ck_assert(!mrc_child_hold_thread(first, 2, 3)); /* it has two */
     ck_assert(mrc_child_hold_thread(second, 2, 3));
     ck_assert(!mrc_child_hold_thread(second, 2, 3)); /* there are three in all */
-    ck_assert_uint_eq(mrc_hub_segment_gauge(segment_of(A), MRC_GAUGE_THREADS), 3);
+    ck_assert_uint_eq(gauge_of(A, MRC_GAUGE_THREADS), 3);
     mrc_child_release_thread(first);
     ck_assert(mrc_child_hold_thread(second, 2, 3));
     ck_assert(!mrc_child_hold_thread(first, 2, 3));
     mrc_child_release_thread(first);
     mrc_child_release_thread(second);
     mrc_child_release_thread(second);
-    ck_assert_uint_eq(mrc_hub_segment_gauge(segment_of(A), MRC_GAUGE_THREADS), 0);
+    ck_assert_uint_eq(gauge_of(A, MRC_GAUGE_THREADS), 0);
     ck_assert(!mrc_child_hold_thread(first, 0, 3));
     ck_assert(!mrc_child_hold_thread(first, 3, 0));
     mrc_child_stop(first);
@@ -389,7 +399,7 @@ START_TEST(a_slot_begins_empty)
 
     mrc_child_stop(process);
     mrc_interests_add(mrc_hub_segment_interests(segment_of(A)), 0);
-    mrc_hub_segment_gauge_add(segment_of(A), 0, MRC_GAUGE_SUBSCRIBERS, 3);
+    mrc_counters_gauge_add(mrc_hub_segment_counters(segment_of(A)), 0, MRC_GAUGE_SUBSCRIBERS, 3);
     mrc_notify_wake(mrc_memory_notify(memory), 0);
     process = start(101);
     ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(segment_of(A)), 0), 0);
@@ -452,8 +462,8 @@ static void kill_child(pid_t pid)
 {
     kill(pid, SIGKILL);
     ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
-    ck_assert_uint_eq(mrc_hub_segment_gauge(segment_of(A), MRC_GAUGE_SUBSCRIBERS), 1);
-    ck_assert_uint_eq(mrc_hub_segment_gauge(segment_of(A), MRC_GAUGE_THREADS), 1);
+    ck_assert_uint_eq(gauge_of(A, MRC_GAUGE_SUBSCRIBERS), 1);
+    ck_assert_uint_eq(gauge_of(A, MRC_GAUGE_THREADS), 1);
     ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(segment_of(B)), 0), 1);
     ck_assert_uint_eq(mrc_control_mark_dead(mrc_memory_control(memory), pid), 1);
 }
@@ -461,10 +471,10 @@ static void kill_child(pid_t pid)
 static void ck_assert_folded(void)
 {
     for (size_t i = A; i <= B; i++) {
-        ck_assert_uint_eq(mrc_hub_segment_gauge(segment_of(i), MRC_GAUGE_SUBSCRIBERS), 0);
-        ck_assert_uint_eq(mrc_hub_segment_gauge(segment_of(i), MRC_GAUGE_THREADS), 0);
+        ck_assert_uint_eq(gauge_of(i, MRC_GAUGE_SUBSCRIBERS), 0);
+        ck_assert_uint_eq(gauge_of(i, MRC_GAUGE_THREADS), 0);
         ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(segment_of(i)), 0), 0);
-        ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(i), MRC_COUNTER_SUBSCRIBERS), 1);
+        ck_assert_uint_eq(counter_of(i, MRC_COUNTER_SUBSCRIBERS), 1);
     }
 }
 
@@ -566,7 +576,7 @@ START_TEST(a_slot_is_kept_while_a_thread_still_counts)
     while (!mrc_dispatcher_stop(mrc_child_dispatcher(process))) /* however late it is scheduled */
         ;
     ck_assert(atomic_load(&is_closed));
-    ck_assert_uint_eq(mrc_hub_segment_gauge(segment_of(A), MRC_GAUGE_SUBSCRIBERS), 1);
+    ck_assert_uint_eq(gauge_of(A, MRC_GAUGE_SUBSCRIBERS), 1);
     leave(mrc_child_hub(next, A), MRC_END_CLIENT);
     ck_assert_uint_eq(mrc_control_mark_dead(mrc_memory_control(memory), 101), 1);
     mrc_child_stop(next);
