@@ -49,7 +49,7 @@ struct mrc_start {
     struct mrc_memory *memory;
     struct mrc_this_child *state;
     _Atomic int64_t tried_us; /* when the last attempt began */
-    pthread_mutex_t lock;     /* of an attempt, and of what is below */
+    pthread_mutex_t lock;     /* held during an attempt; guards what is below */
     int64_t reported_us;      /* 0: never */
     bool is_over;             /* there will be no more attempts */
     bool has_thread;          /* a thread of an attempt that failed has not ended */
@@ -64,7 +64,10 @@ void mrc_start_leave_at_once(void)
     _exit(0);
 }
 
-/* No request has begun to start the child, or will. False: a thread of an attempt has not ended. */
+/*
+ * Makes sure that no request is starting the child, or will. False: a thread of an attempt has not
+ * ended.
+ */
 static bool end_attempts(struct mrc_start *start)
 {
     bool has_thread;
@@ -82,7 +85,7 @@ static apr_status_t stop_child(void *data)
     bool have_ended;
 
     if (state->pid != getpid())
-        return APR_SUCCESS; /* forked: the child goes on, and has the threads */
+        return APR_SUCCESS; /* forked: the child continues, and has the threads */
     if (!end_attempts(state->start))
         mrc_start_leave_at_once();
     if (!atomic_load(&state->is_started))
