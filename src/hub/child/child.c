@@ -24,7 +24,7 @@
 /* Refused streams are reported at most this often. */
 #define REFUSAL_REPORT_S 60
 
-/* So are hubs that a request cannot open. */
+/* Hubs that a request cannot open are reported at most this often. */
 #define PROBLEM_REPORT_US ((int64_t)60 * 1000 * 1000)
 
 /* The pause between two attempts to open a hub that could not be opened at the start. */
@@ -110,7 +110,7 @@ static void when_woken(void *ctx)
     mrc_announcer_post_look(child->announcer);
 }
 
-/* The segment of hub I, which is made if need be. NULL: it has none, or PROBLEM says why. */
+/* The segment of hub I, which is made if it is not yet. NULL: it has none, or PROBLEM says why. */
 static struct mrc_hub_segment *make_segment(const struct mrc_child *child, size_t i,
                                             struct mrc_error *problem)
 {
@@ -141,8 +141,8 @@ static struct mrc_hub *open_hub(apr_pool_t *pool, const struct mrc_child *child,
     return hub;
 }
 
-/* Whether a hub has work to do in a child that gets no request for it: what others left on the disk
- * or in its list of subscriptions, or a link. */
+/* Whether a hub has work to do in a child that gets no request for it: it has a link, or others may
+ * have left something on the disk or in its list of subscriptions. */
 static bool is_early(const struct mrc_hub_spec *spec)
 {
     return spec->history_dir || spec->transport || spec->shape.roster_subscribers;
@@ -172,7 +172,7 @@ static void open_numbers(apr_pool_t *pool, struct mrc_child *child)
     child->numbers = mrc_numbers_create(pool, child->first, child->slot);
 }
 
-/* Makes what is read in place of hubs on demand that are not made. */
+/* Makes the segment that is read in place of those of hubs on demand that are not made. */
 static apr_status_t open_blank(apr_pool_t *pool, struct mrc_child *child)
 {
     bool is_needed = false;
@@ -266,7 +266,8 @@ apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
     if (slot < 0)
         return APR_ENOSPC;
     child->slot = (unsigned)slot;
-    /* The child that freed the slot may be of an earlier generation, which did not have all hubs.
+    /*
+     * The child that freed the slot may be of an earlier generation, which did not have all hubs.
      */
     if (!mrc_control_is_fresh(control, child->slot))
         fold_slot(memory, child->slot);
@@ -371,7 +372,7 @@ static void report_problem(struct mrc_child *child, size_t i, const char *why)
         child->watch.on_problem(child->watch.ctx, i, why);
 }
 
-/* Opens hub I in a pool of its own, of which nothing stays if it cannot be opened. */
+/* Opens hub I in a pool of its own, which is destroyed if the hub cannot be opened. */
 static struct mrc_hub *open_in_pool(struct mrc_child *child, size_t i, struct mrc_error *problem)
 {
     struct mrc_hub *hub;
