@@ -207,7 +207,7 @@ bool mrc_hub_should_report_no_room(struct mrc_hub *hub, int64_t now_us)
     return is_due(&hub->no_room_reported_us, now_us);
 }
 
-/* Makes RECORDS of UPDATES; TEXT gets their payloads. */
+/* Makes RECORDS from UPDATES; TEXT gets their payloads. */
 static apr_status_t encode(const struct mrc_update *updates, size_t count, struct mrc_buf *text,
                            struct mrc_record *records)
 {

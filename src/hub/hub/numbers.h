@@ -81,7 +81,8 @@ _Static_assert(MRC_REFUSAL_COUNT <= MRC_NUMBERS_REASONS, "each refusal has a pla
 /* The word for REFUSAL in logs and metrics, a constant. */
 const char *mrc_refusal_text(enum mrc_refusal refusal);
 
-/* The numbers in SEGMENT, which must outlive them, for the child that owns SLOT. They live in POOL.
+/*
+ * The numbers in SEGMENT, which must outlive them, for the child that owns SLOT. They live in POOL.
  */
 struct mrc_numbers *mrc_numbers_create(apr_pool_t *pool, struct mrc_hub_segment *segment,
                                        unsigned slot);

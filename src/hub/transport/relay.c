@@ -18,7 +18,7 @@
 /* The wait for the lock of the ring: its owner works for microseconds, unless it is stopped. */
 #define RING_WAIT_US ((int64_t)5 * 1000 * 1000)
 
-/* An order that an earlier leader has appended is among so many of the newest. */
+/* An order that an earlier leader has appended is among this many of the newest. */
 #define ORDERS_BACK 64
 
 /* No engine has more revocations: a list holds fewer (regions/revocations.h). */
@@ -26,7 +26,7 @@
 
 /* ---- orders -----------------------------------------------------------------------------------*/
 
-/* Reads the revocation in BYTES, an order. False: it is none. */
+/* Reads the revocation in BYTES, an order. False: it is not one. */
 static bool parse_revocation(struct mrc_bytes bytes, enum mrc_order_kind kind,
                              struct mrc_revocation *ret_entry)
 {
@@ -64,7 +64,7 @@ static apr_status_t note_revocation(const struct mrc_hub *hub, struct mrc_bytes 
 static apr_status_t find_order(struct mrc_ring *ring, struct mrc_bytes bytes, int64_t time_us)
 {
     struct mrc_ring_record record = {.buf = NULL};
-    /* That leader may even have died before the mark of the order was there. */
+    /* That leader may even have died before the mark of the order existed. */
     apr_status_t status = mrc_ring_settle(ring, apr_time_now(), RING_WAIT_US);
     uint64_t mark = mrc_ring_control(ring);
     bool has_it = false;
@@ -254,7 +254,7 @@ bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct m
         is_good = set_order_error(error, taking.status);
     if (is_good && taking.ordered != APR_SUCCESS)
         is_good = set_order_error(error, taking.ordered);
-    /* Without debts, what has changed stands in the log. */
+    /* Without debts, what has changed is in the log. */
     if (is_good && (debts & MRC_LINK_OWES_ENTRIES))
         is_good = enter_others(&taking, redis, mrc_buf_bytes(&copy), error);
     else if (is_good && (debts & MRC_LINK_OWES_LIST))

@@ -1,7 +1,7 @@
 /*
  * Orders that come from the engine (hub/control/order.h): what an operator has told one machine to
- * do reaches the children of all machines here, in one order with the updates. Revocations stand in
- * the engine, too, and a machine that joins takes them from there.
+ * do reaches the children of all machines here, in one order with the updates. The engine keeps
+ * revocations, too, and a machine that joins takes them from there.
  *
  * One thread, that of the link.
  */
@@ -19,8 +19,8 @@ struct mrc_hub;
 
 /*
  * Carries out ORDER, which the engine has stored at TIME_US: notes its revocation, and gives it to
- * the children, unless an earlier leader has. APR_EINVAL: it is none, or of a later version.
- * APR_ENOSPC: the list of revocations is full; the streams end nevertheless. Others: as
+ * the children, unless an earlier leader has. APR_EINVAL: it is not an order, or of a later
+ * version. APR_ENOSPC: the list of revocations is full; the streams end nevertheless. Others: as
  * mrc_ring_append_control(), and APR_ENOMEM.
  */
 apr_status_t mrc_relay_take(struct mrc_hub *hub, struct mrc_bytes order, int64_t time_us);
