@@ -49,7 +49,8 @@ struct mrc_start {
     struct mrc_memory *memory;
     struct mrc_this_child *state;
     _Atomic int64_t tried_us; /* when the last attempt began */
-    pthread_mutex_t lock;     /* held during an attempt; guards what is below */
+    atomic_bool is_ending;    /* the MPM ends the child */
+    pthread_mutex_t lock;     /* of an attempt, and of what is below */
     int64_t reported_us;      /* 0: never */
     bool is_over;             /* there will be no more attempts */
     bool has_thread;          /* a thread of an attempt that failed has not ended */
@@ -310,11 +311,15 @@ static void try_again(struct mrc_start *start)
     if (!pool)
         return;
     attempt(start, pool);
-    if (atomic_load(&start->state->is_started))
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, start->main_server,
-                     "MRC0241: this child serves its hubs now");
-    else if (!start->is_over)
-        apr_pool_destroy(pool);
+    if (!atomic_load(&start->state->is_started)) {
+        if (!start->is_over)
+            apr_pool_destroy(pool);
+        return;
+    }
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, start->main_server,
+                 "MRC0241: this child serves its hubs now");
+    if (atomic_load(&start->is_ending)) /* meanwhile: nobody else drains it */
+        mrc_child_drain(start->state->child, false);
 }
 
 /* Whether the caller may try now: one thread after each pause. */
@@ -331,7 +336,8 @@ void mrc_start_again(void)
     struct mrc_start *start = mrc_this_child_start();
     sigset_t mask;
 
-    if (!start || mrc_this_child_get() || start->state->pid != getpid() || !is_due(start))
+    if (!start || mrc_this_child_get() || start->state->pid != getpid() ||
+        atomic_load(&start->is_ending) || !is_due(start))
         return;
     mrc_thread_hold_signals(&mask); /* the end of the child waits for the lock */
     /* An attempt may wait long for a disk, and the other requests do not wait for it. */
@@ -342,4 +348,12 @@ void mrc_start_again(void)
         pthread_mutex_unlock(&start->lock);
     }
     mrc_thread_let_signals(&mask);
+}
+
+void mrc_start_no_more(void)
+{
+    struct mrc_start *start = mrc_this_child_start();
+
+    if (start)
+        atomic_store(&start->is_ending, true);
 }

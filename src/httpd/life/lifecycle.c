@@ -141,8 +141,10 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
 
 void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful)
 {
-    struct mrc_child *child = mrc_this_child_get();
+    struct mrc_child *child;
 
+    mrc_start_no_more();
+    child = mrc_this_child_get();
     if (!child)
         return;
     if (!graceful)

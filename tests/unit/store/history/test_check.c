@@ -8,6 +8,17 @@
 #include "store/history/env.h"
 #include "store/history/files.h"
 
+/* Each look at the time of day of this program finds it this much later. */
+static int64_t step_us;
+
+apr_time_t apr_time_now(void)
+{
+    static int64_t time_us = INT64_C(1000000000000000);
+
+    time_us += step_us;
+    return time_us;
+}
+
 static void check_and_end(void)
 {
     _exit(mrc_history_check(pool, history_dir, NULL) == APR_SUCCESS ? 0 : 1);
@@ -193,6 +204,33 @@ START_TEST(undamaged_files_pass)
 }
 END_TEST
 
+/* The clock of a machine is set while it starts: most of the file would not be looked at. */
+START_TEST(damage_is_found_although_the_clock_is_set)
+{
+    size_t size = (size_t)sysconf(_SC_PAGESIZE), len;
+    char file[MRC_HISTORY_FILES_PATH_BYTES], *bad = calloc(1, size), *all;
+    unsigned found = 0;
+
+    ck_assert_int_eq(in_child(publish_all_kinds), 0);
+    ck_assert(mrc_history_files_path(history_dir, 1, "", file));
+    all = read_file(file, &len);
+    for (size_t page = 2 * size; page + size <= len && found < 10; page += 7 * size) {
+        write_page(file, (long)page, bad, size);
+        step_us = 0;
+        if (in_child(check_and_end)) {
+            found++;
+            step_us = INT64_C(3600000000);
+            ck_assert_msg(in_child(check_and_end) != 0, "page %zu", page / size);
+        }
+        write_page(file, (long)page, all + page, size);
+    }
+    step_us = 0;
+    ck_assert_uint_eq(found, 10);
+    free(all);
+    free(bad);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("check");
@@ -201,5 +239,6 @@ int main(void)
     tcase_add_test(tcase, undamaged_files_pass);
     tcase_add_test(tcase, no_damaged_page_kills_a_publisher);
     tcase_add_test(tcase, no_changed_byte_kills_a_publisher);
+    tcase_add_test(tcase, damage_is_found_although_the_clock_is_set);
     return unit_run(suite);
 }
