@@ -65,7 +65,10 @@ void mrc_start_leave_at_once(void)
     _exit(0);
 }
 
-/* No request has begun to start the child, or will. False: a thread of an attempt has not ended. */
+/*
+ * Makes sure that no request is starting the child, or will. False: a thread of an attempt has not
+ * ended.
+ */
 static bool end_attempts(struct mrc_start *start)
 {
     bool has_thread;
@@ -83,7 +86,7 @@ static apr_status_t stop_child(void *data)
     bool have_ended;
 
     if (state->pid != getpid())
-        return APR_SUCCESS; /* forked: the child goes on, and has the threads */
+        return APR_SUCCESS; /* forked: the child continues, and has the threads */
     if (!end_attempts(state->start))
         mrc_start_leave_at_once();
     if (!atomic_load(&state->is_started))
