@@ -58,10 +58,11 @@ struct mrc_start {
 
 void mrc_start_leave_at_once(void)
 {
-    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, ap_server_conf,
-                 "MRC0240: this child ends without one of its threads, which has been held up for "
-                 "seconds, perhaps by a log that is a pipe, or by a request over HTTP/2 that waits "
-                 "for another server");
+    ap_log_error(
+        APLOG_MARK, APLOG_NOTICE, 0, ap_server_conf,
+        "MRC0240: this child ends although one of its threads has not ended: it has waited "
+        "for seconds, perhaps for a log that is a pipe, or for another server that "
+        "answers a request over HTTP/2");
     _exit(0);
 }
 
