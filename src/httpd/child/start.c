@@ -163,10 +163,10 @@ static apr_status_t start_parts(apr_pool_t *pchild, server_rec *main_server,
 {
     const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
     int generation = 0;
-    apr_status_t status = mrc_keys_open(pchild, main_server, memory, state);
+    apr_status_t status = APR_SUCCESS;
 
     ap_mpm_query(AP_MPMQ_GENERATION, &generation);
-    if (status == APR_SUCCESS && mrc_token_cache_create(TOKENS_MAX, &state->tokens) != MRC_OK)
+    if (mrc_token_cache_create(TOKENS_MAX, &state->tokens) != MRC_OK)
         status = APR_ENOMEM;
     if (status == APR_SUCCESS && needs_htaccess(hubs) &&
         !(state->htaccess = mrc_htaccess_lookup_create()))
@@ -183,6 +183,9 @@ static apr_status_t start_parts(apr_pool_t *pchild, server_rec *main_server,
         status = mrc_links_start(pchild, hubs, memory, state);
     if (status == APR_SUCCESS && mrc_sizing_forks())
         status = mrc_waiter_open(mrc_child_waiters(state->child), NULL, &state->forked_waiter);
+    /* Last: its thread may fetch a JWK Set, and a name server may keep it from ending. */
+    if (status == APR_SUCCESS)
+        status = mrc_keys_open(pchild, main_server, memory, state);
     return status;
 }
 
@@ -210,6 +213,7 @@ static void give_up(struct mrc_start *start, apr_status_t status)
     struct mrc_this_child *state = start->state;
     bool have_ended = status != APR_INCOMPLETE;
 
+    mrc_waiter_close(state->forked_waiter);
     if (state->child)
         have_ended &= mrc_child_stop(state->child);
     have_ended &= mrc_transport_stop(state->transport);
@@ -225,6 +229,7 @@ static void give_up(struct mrc_start *start, apr_status_t status)
         mrc_interned_table_free(state->log_texts);
         mrc_htaccess_cache_free(state->htaccess);
     }
+    state->forked_waiter = NULL;
     state->child = NULL;
     state->transport = NULL;
     state->keeper = NULL;
