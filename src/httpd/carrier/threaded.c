@@ -179,10 +179,9 @@ static int64_t longest_wait_us(const struct stream *stream)
     return left_us < 0 ? 0 : left_us < CHECK_US ? left_us : CHECK_US;
 }
 
-/*
- * ---- writing ----------------------------------------------------------------------------------
- * Each of these functions returns true; or false, and the reason why the stream ends.
- */
+/* ---- writing ----------------------------------------------------------------------------------*/
+
+/* Each of these functions returns true; or false, and the reason why the stream ends. */
 
 /* Waits until the client has accepted the bytes that the filters keep. */
 static bool complete(struct stream *stream, enum mrc_end *ret_end)

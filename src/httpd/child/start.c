@@ -50,7 +50,7 @@ struct mrc_start {
     struct mrc_this_child *state;
     _Atomic int64_t tried_us; /* when the last attempt began */
     atomic_bool is_ending;    /* the MPM ends the child */
-    pthread_mutex_t lock;     /* of an attempt, and of what is below */
+    pthread_mutex_t lock;     /* held during an attempt; guards what is below */
     int64_t reported_us;      /* 0: never */
     bool is_over;             /* there will be no more attempts */
     bool has_thread;          /* a thread of an attempt that failed has not ended */

@@ -164,6 +164,7 @@ bool mrc_exchange_is_crowded(const struct mrc_exchange_origin *origin);
 /* The exchange of the stream ID, with the session's reference. NULL: out of memory. */
 struct mrc_exchange *mrc_exchange_create(struct mrc_exchange_origin *origin, int32_t id);
 
+/* Adds a reference, and returns EXCHANGE. Any thread. */
 struct mrc_exchange *mrc_exchange_ref(struct mrc_exchange *exchange);
 
 /* Releases a reference; the last one frees the exchange. Any thread. */

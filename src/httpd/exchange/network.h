@@ -32,6 +32,7 @@ struct mrc_network {
     apr_off_t body_bytes;     /* of these, the bytes of the body */
 };
 
+/* Registers the filters. When the module is loaded. */
 void mrc_network_register(void);
 
 /* Whether a response may have the field NAME with VALUE. */

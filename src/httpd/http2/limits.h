@@ -33,6 +33,7 @@ void mrc_http2_limits_init(struct mrc_http2_limits *limits, int64_t now_us);
 /* Takes COST. False: there is not enough credit. */
 bool mrc_http2_limits_take(struct mrc_http2_limits *limits, int cost, int64_t now_us);
 
+/* Gives GAIN, up to MRC_HTTP2_CREDIT_MAX in total. */
 void mrc_http2_limits_give(struct mrc_http2_limits *limits, int gain);
 
 /* The gain of LEN bytes of a body that were sent: the client opens its windows again, in steps that

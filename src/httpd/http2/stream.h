@@ -45,6 +45,7 @@ struct mrc_http2_stream {
 struct mrc_http2_stream *mrc_http2_stream_create(struct mrc_http2_session *session,
                                                  struct mrc_exchange *exchange);
 
+/* Adds a reference, and returns STREAM. */
 struct mrc_http2_stream *mrc_http2_stream_ref(struct mrc_http2_stream *stream);
 
 /* Frees the stream with the last reference. */

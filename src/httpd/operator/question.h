@@ -35,6 +35,7 @@ struct mrc_question {
 void mrc_question_add_place(struct mrc_buf *out, const struct mrc_inquire_place *place);
 bool mrc_question_read_place(const char *text, struct mrc_inquire_place *ret_place);
 
+/* Appends QUESTION to OUT. Errors are the buffer's. */
 void mrc_question_encode(const struct mrc_question *question, struct mrc_buf *out);
 
 /* Reads TEXT. The views of RET_QUESTION point into RET_TEXTS, which the caller has made and frees.
@@ -42,6 +43,7 @@ void mrc_question_encode(const struct mrc_question *question, struct mrc_buf *ou
 bool mrc_question_decode(struct mrc_bytes text, struct mrc_buf *ret_texts,
                          struct mrc_question *ret_question);
 
+/* What an answer says about its streams. */
 struct mrc_question_streams {
     uint32_t count;
     bool has_more;

@@ -56,8 +56,9 @@ static void clear(struct publishing *publishing)
     mrc_token_unref(publishing->token);
 }
 
+/* ---- the steps --------------------------------------------------------------------------------*/
+
 /*
- * ---- the steps --------------------------------------------------------------------------------
  * Each returns DECLINED to continue; otherwise R has been answered, and the handler returns the
  * value.
  */

@@ -133,8 +133,9 @@ static int refuse(const struct subscribing *subscribing, apr_status_t status)
     return mrc_failure_answer(subscribing->r, failure);
 }
 
+/* ---- the steps --------------------------------------------------------------------------------*/
+
 /*
- * ---- the steps --------------------------------------------------------------------------------
  * Each returns DECLINED to continue; otherwise R has been answered, and the handler returns the
  * value.
  */

@@ -494,8 +494,9 @@ static int send_single(const struct reading *reading)
     return mrc_answer_ok(r, content_type_of(&reading->ref), mrc_bytes_of(document));
 }
 
+/* ---- the steps --------------------------------------------------------------------------------*/
+
 /*
- * ---- the steps --------------------------------------------------------------------------------
  * Each returns DECLINED to continue; otherwise R has been answered, and the handler returns the
  * value.
  */
