@@ -67,6 +67,9 @@ enum mrc_err mrc_urlpattern_part_list_parse(struct mrc_bytes pattern,
                                             char prefix, struct mrc_error *error,
                                             struct mrc_urlpattern_part_list *ret_list);
 
+/*
+ * Frees what LIST holds. Accepts a list that mrc_urlpattern_part_list_parse() has failed to fill.
+ */
 void mrc_urlpattern_part_list_free(struct mrc_urlpattern_part_list *list);
 
 /* Appends the literal text with which everything that LIST matches begins, or ends. */

@@ -18,7 +18,7 @@ static const struct mrc_failure superseded = {
     .detail = "the server is being reconfigured: try again",
 };
 
-/* The memory of the hubs is used up, and no waiting helps. */
+/* The memory of the hubs is used up, and waiting does not help. */
 static const struct mrc_failure no_room = {
     .http_status = HTTP_SERVICE_UNAVAILABLE,
     .detail =

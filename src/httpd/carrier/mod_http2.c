@@ -21,7 +21,7 @@ APLOG_USE_MODULE(mercure);
 
 /* ---- the dispatch timeout ---------------------------------------------------------------------*/
 
-/* The hub that R subscribes to. NULL: R is no subscription. */
+/* The hub that R subscribes to. NULL: R is not a subscription. */
 static const struct mrc_hub_conf *find_hub(request_rec *r)
 {
     const struct mrc_location *location;
@@ -74,7 +74,7 @@ int mrc_mod_http2_post_read_request(request_rec *r)
 struct held {
     conn_rec *c;
     unsigned streams;
-    int spare_fd; /* a duplicate of its descriptor; -1: in use in place of that */
+    int spare_fd; /* a duplicate of its descriptor; -1: it has replaced the descriptor */
     struct held *next;
 };
 

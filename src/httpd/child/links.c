@@ -180,7 +180,7 @@ static void log_report(void *hubs, const struct mrc_link_report *report)
     }
 }
 
-/* Who answers the other machines, for STATE. NULL: nobody. */
+/* The responder to other machines, for STATE. NULL: none. */
 static const struct mrc_responder *make_responder(apr_pool_t *pchild,
                                                   const struct mrc_this_child *state)
 {

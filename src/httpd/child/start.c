@@ -50,7 +50,7 @@ struct mrc_start {
     struct mrc_this_child *state;
     _Atomic int64_t tried_us; /* when the last attempt began */
     atomic_bool is_ending;    /* the MPM ends the child */
-    pthread_mutex_t lock;     /* of an attempt, and of what is below */
+    pthread_mutex_t lock;     /* held during an attempt; guards what is below */
     int64_t reported_us;      /* 0: never */
     bool is_over;             /* there will be no more attempts */
     bool has_thread;          /* a thread of an attempt that failed has not ended */
@@ -66,7 +66,10 @@ void mrc_start_leave_at_once(void)
     _exit(0);
 }
 
-/* No request has begun to start the child, or will. False: a thread of an attempt has not ended. */
+/*
+ * Makes sure that no request is starting the child, or will. False: a thread of an attempt has not
+ * ended.
+ */
 static bool end_attempts(struct mrc_start *start)
 {
     bool has_thread;
@@ -84,7 +87,7 @@ static apr_status_t stop_child(void *data)
     bool have_ended;
 
     if (state->pid != getpid())
-        return APR_SUCCESS; /* forked: the child goes on, and has the threads */
+        return APR_SUCCESS; /* forked: the child continues, and has the threads */
     if (!end_attempts(state->start))
         mrc_start_leave_at_once();
     if (!atomic_load(&state->is_started))
@@ -161,10 +164,10 @@ static apr_status_t start_parts(apr_pool_t *pchild, server_rec *main_server,
 {
     const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
     int generation = 0;
-    apr_status_t status = mrc_keys_open(pchild, main_server, memory, state);
+    apr_status_t status = APR_SUCCESS;
 
     ap_mpm_query(AP_MPMQ_GENERATION, &generation);
-    if (status == APR_SUCCESS && mrc_token_cache_create(TOKENS_MAX, &state->tokens) != MRC_OK)
+    if (mrc_token_cache_create(TOKENS_MAX, &state->tokens) != MRC_OK)
         status = APR_ENOMEM;
     if (status == APR_SUCCESS && needs_htaccess(hubs) &&
         !(state->htaccess = mrc_htaccess_lookup_create()))
@@ -181,6 +184,9 @@ static apr_status_t start_parts(apr_pool_t *pchild, server_rec *main_server,
         status = mrc_links_start(pchild, hubs, memory, state);
     if (status == APR_SUCCESS && mrc_sizing_forks())
         status = mrc_waiter_open(mrc_child_waiters(state->child), NULL, &state->forked_waiter);
+    /* Last: its thread may fetch a JWK Set, and a name server may keep it from ending. */
+    if (status == APR_SUCCESS)
+        status = mrc_keys_open(pchild, main_server, memory, state);
     return status;
 }
 
@@ -208,6 +214,7 @@ static void give_up(struct mrc_start *start, apr_status_t status)
     struct mrc_this_child *state = start->state;
     bool have_ended = status != APR_INCOMPLETE;
 
+    mrc_waiter_close(state->forked_waiter);
     if (state->child)
         have_ended &= mrc_child_stop(state->child);
     have_ended &= mrc_transport_stop(state->transport);
@@ -223,6 +230,7 @@ static void give_up(struct mrc_start *start, apr_status_t status)
         mrc_interned_table_free(state->log_texts);
         mrc_htaccess_cache_free(state->htaccess);
     }
+    state->forked_waiter = NULL;
     state->child = NULL;
     state->transport = NULL;
     state->keeper = NULL;

@@ -30,8 +30,8 @@ void mrc_start_again(void);
  * once. Does not wait. */
 void mrc_start_no_more(void);
 
-/* Ends a child one of whose threads has not ended, and so uses what the cleanups that follow would
- * free. Does not return. */
+/* Ends a child one of whose threads has not ended, and so still uses what the following cleanups
+ * would free. Does not return. */
 void mrc_start_leave_at_once(void);
 
 #endif

@@ -108,8 +108,7 @@ apr_status_t mrc_htaccess_file_read(const char *path, struct mrc_buf *buf, struc
                           : fail(error, errno);
 }
 
-/* ---- what httpd's parser gets
- * ------------------------------------------------------------------*/
+/* ---- what httpd's parser gets -----------------------------------------------------------------*/
 
 enum tag { TAG_NONE, TAG_OPENS, TAG_CLOSES };
 

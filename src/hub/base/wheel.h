@@ -31,6 +31,7 @@ struct mrc_wheel {
     uint64_t count;                          /* of timers that are set */
 };
 
+/* Makes a wheel without timers that begins at NOW_US; all times are of one monotonic clock. */
 void mrc_wheel_init(struct mrc_wheel *wheel, int64_t now_us);
 
 /* Sets TIMER to DUE_US, or moves it there. */

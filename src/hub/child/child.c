@@ -33,6 +33,9 @@
 /* In place of the time of an attempt: a thread is at it. */
 #define NOW_TRYING INT64_MAX
 
+/* So many threads at a time may wait for the disks of such hubs: the others have work to do. */
+#define TRYING_MAX 4
+
 struct mrc_child {
     struct mrc_memory *memory;
     pid_t pid;
@@ -43,6 +46,7 @@ struct mrc_child {
     _Atomic(struct mrc_hub *) *early; /* those that are opened at the start, for the announcer */
     _Atomic int64_t *tried_us; /* of these, when one was last opened in vain (store/base/clock.h),
                                 * or NOW_TRYING */
+    atomic_uint trying;        /* the threads that are at it */
     size_t hubs_count;
     struct mrc_error problem;    /* why a hub could not be opened at the start; empty: all were */
     apr_thread_mutex_t *opening; /* of hubs that are opened with their first request, and PLACES */
@@ -363,6 +367,18 @@ void mrc_child_watch(struct mrc_child *child, const struct mrc_child_watch *watc
     }
 }
 
+/* Adds one to HELD, unless it is MAX. */
+static bool hold(atomic_uint *held, unsigned max)
+{
+    unsigned now = atomic_load(held);
+
+    do {
+        if (now >= max)
+            return false;
+    } while (!atomic_compare_exchange_weak(held, &now, now + 1));
+    return true;
+}
+
 static void report_problem(struct mrc_child *child, size_t i, const char *why)
 {
     int64_t before_us = atomic_load(&child->problem_us), now_us = mrc_clock_us();
@@ -437,10 +453,19 @@ static bool begin_again(struct mrc_child *child, size_t i)
 {
     int64_t before_us = atomic_load(&child->tried_us[i]), now_us = mrc_clock_us();
 
-    return before_us != NOW_TRYING && !child->specs[i]->transport &&
-           now_us - before_us >= RETRY_US && child->pid == getpid() &&
-           !mrc_child_is_draining(child) &&
-           atomic_compare_exchange_strong(&child->tried_us[i], &before_us, NOW_TRYING);
+    if (before_us == NOW_TRYING || child->specs[i]->transport || now_us - before_us < RETRY_US ||
+        child->pid != getpid() || mrc_child_is_draining(child) || !hold(&child->trying, TRYING_MAX))
+        return false;
+    if (atomic_compare_exchange_strong(&child->tried_us[i], &before_us, NOW_TRYING))
+        return true;
+    atomic_fetch_sub(&child->trying, 1);
+    return false;
+}
+
+static void end_again(struct mrc_child *child, size_t i)
+{
+    atomic_store(&child->tried_us[i], mrc_clock_us());
+    atomic_fetch_sub(&child->trying, 1);
 }
 
 /* Opens hub I, which could not be opened at the start. It may wait long for its disk, and other
@@ -453,7 +478,7 @@ static struct mrc_hub *open_again(struct mrc_child *child, size_t i)
     if (!begin_again(child, i))
         return NULL;
     hub = open_late(child, i, &problem);
-    atomic_store(&child->tried_us[i], mrc_clock_us());
+    end_again(child, i);
     if (!hub && problem.text[0])
         report_problem(child, i, problem.text);
     return hub;
@@ -571,18 +596,6 @@ struct mrc_dispatcher *mrc_child_dispatcher(const struct mrc_child *child)
 struct mrc_waiters *mrc_child_waiters(const struct mrc_child *child)
 {
     return child->waiters;
-}
-
-/* Adds one to HELD, unless it is MAX. */
-static bool hold(atomic_uint *held, unsigned max)
-{
-    unsigned now = atomic_load(held);
-
-    do {
-        if (now >= max)
-            return false;
-    } while (!atomic_compare_exchange_weak(held, &now, now + 1));
-    return true;
 }
 
 bool mrc_child_hold_thread(struct mrc_child *child, unsigned per_child, unsigned total)

@@ -79,6 +79,7 @@ const char *mrc_child_site_name(struct mrc_child *child, size_t i);
 unsigned mrc_child_slots(const struct mrc_child *child);
 bool mrc_child_is_live(const struct mrc_child *child, unsigned slot);
 
+/* Its parts, which live as long as the child. */
 struct mrc_memory *mrc_child_memory(const struct mrc_child *child);
 struct mrc_dispatcher *mrc_child_dispatcher(const struct mrc_child *child);
 struct mrc_waiters *mrc_child_waiters(const struct mrc_child *child);

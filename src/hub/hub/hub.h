@@ -57,6 +57,7 @@ struct mrc_hub *mrc_hub_view(apr_pool_t *pool, struct mrc_hub_segment *segment,
  * Accepts NULL. */
 void mrc_hub_close(struct mrc_hub *hub);
 
+/* What mrc_hub_open() was given, and the limits in the spec. */
 const struct mrc_hub_spec *mrc_hub_get_spec(const struct mrc_hub *hub);
 const struct mrc_hub_limits *mrc_hub_get_limits(const struct mrc_hub *hub);
 size_t mrc_hub_get_index(const struct mrc_hub *hub);

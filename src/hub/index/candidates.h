@@ -53,6 +53,7 @@ struct mrc_candidates_reading {
     struct mrc_topic topic;
 };
 
+/* Begins with the topic TEXT, which must outlive READING; the caller clears READING. */
 void mrc_candidates_reading_init(struct mrc_candidates_reading *reading, struct mrc_bytes text);
 void mrc_candidates_reading_clear(struct mrc_candidates_reading *reading);
 

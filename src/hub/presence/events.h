@@ -55,6 +55,7 @@ apr_status_t mrc_presence_events_add_left(struct mrc_presence_events *events,
 /* Adds the number ID without an event. EVENTS must not be full. APR_ENOMEM. */
 apr_status_t mrc_presence_events_add_silent(struct mrc_presence_events *events, uint32_t id);
 
+/* Whether EVENTS must be published before another entry is added. */
 bool mrc_presence_events_is_full(const struct mrc_presence_events *events);
 
 /* The number of an event without an entry in the roster. */

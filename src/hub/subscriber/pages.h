@@ -94,6 +94,7 @@ apr_status_t mrc_pages_await(struct mrc_pages *pages, struct mrc_page *page,
  */
 void mrc_pages_give_up(struct mrc_pages *pages, struct mrc_page *page);
 
+/* The number of records of PAGE, and record AT, both valid once the page is there. */
 size_t mrc_page_count(const struct mrc_page *page);
 struct mrc_pages_record *mrc_page_get(struct mrc_page *page, size_t at);
 

@@ -29,6 +29,7 @@ bool mrc_asks_begin(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                     char ret_id[MRC_ASKS_ID_BYTES], bool *ret_can_read,
                     struct mrc_engine_error *error);
 
+/* Puts ASK into the stream, where it replaces the oldest question if there are MRC_ASKS_MAX. */
 bool mrc_asks_put(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                   const struct mrc_ask *ask, struct mrc_engine_error *error);
 

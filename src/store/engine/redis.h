@@ -53,6 +53,7 @@ struct mrc_redis *mrc_redis_open(struct mrc_lookups *lookups, const struct mrc_e
 /* Accepts NULL. */
 void mrc_redis_close(struct mrc_redis *redis);
 
+/* What the server says about itself; lives as long as the connection. */
 const struct mrc_redis_about *mrc_redis_get_about(const struct mrc_redis *redis);
 
 /* -1: there is no connection of this SIDE. */
@@ -118,6 +119,7 @@ struct mrc_redis_join {
     bool has_other_bounds; /* the last machine to join had others */
 };
 
+/* Joins the hub, and compares the machine's last entry with the log. */
 bool mrc_redis_join(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                     const struct mrc_redis_join_args *args, struct mrc_redis_join *ret_join,
                     struct mrc_engine_error *error);

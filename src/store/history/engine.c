@@ -219,9 +219,9 @@ static apr_status_t append_control(struct mrc_history *base, struct mrc_bytes pa
     return append_batch(base, &order, 1, now_us);
 }
 
+/* ---- positions --------------------------------------------------------------------------------*/
+
 /*
- * ---- positions --------------------------------------------------------------------------------
- *
  * The numbers of the ring differ between machines, so a position names the record before it by its
  * origin: its number in the log of the engine, and a hash of writer and counter, because after a
  * loss the engine gives numbers again.

@@ -34,6 +34,7 @@ void mrc_memory_batch_add_former(struct mrc_memory *memory, const struct mrc_mem
 /* Gives back the memory of former hubs that no child uses any more. */
 void mrc_memory_batch_clear_formers(const struct mrc_memory *memory, struct batch *batch);
 
+/* Removes the hub file NUMBER of this server. */
 void mrc_memory_batch_remove_file(const struct mrc_memory *memory, unsigned number);
 
 #endif

@@ -108,6 +108,7 @@ struct mrc_memory_hub *mrc_memory_hub_at(const struct mrc_memory *memory, size_t
 /* The segment of the hub KEY; NULL: there is none, or it is not made. */
 struct mrc_hub_segment *mrc_memory_hub(const struct mrc_memory *memory, const char *key);
 
+/* Parts of MEMORY, which live as long as it. */
 struct mrc_control *mrc_memory_control(const struct mrc_memory *memory);
 const struct mrc_notify *mrc_memory_notify(const struct mrc_memory *memory);
 struct mrc_inquiry *mrc_memory_inquiry(const struct mrc_memory *memory);

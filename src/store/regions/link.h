@@ -24,6 +24,7 @@ enum mrc_link_state {
     MRC_LINK_UP
 };
 
+/* The bytes of the region. */
 uint64_t mrc_link_bytes(void);
 
 /* Makes it in the zeroed REGION (64-byte aligned). Only the parent. Fails without random bytes. */
@@ -59,6 +60,7 @@ struct mrc_link_position {
     uint64_t old_number;
 };
 
+/* Exact for the leader; for others, the members may be from different moments. */
 void mrc_link_get_position(const struct mrc_link *link, struct mrc_link_position *ret_position);
 
 /* Leader. */
@@ -105,6 +107,7 @@ enum mrc_link_debt {
     MRC_LINK_OWES_LIST = 2     /* this machine may have revocations that are lifted */
 };
 
+/* Leader: a bit set of enum mrc_link_debt. */
 unsigned mrc_link_get_debts(const struct mrc_link *link);
 void mrc_link_set_debts(struct mrc_link *link, unsigned debts);
 
@@ -133,6 +136,7 @@ void mrc_link_unsettle(struct mrc_link *link, uint64_t first, uint64_t last, uin
 /* Leader: open windows end with the record LAST. */
 void mrc_link_settle(struct mrc_link *link, uint64_t last);
 
+/* Leader: whether a window is open. */
 bool mrc_link_is_open(const struct mrc_link *link);
 
 /* Leader: the records from FIRST on, where a window begins, up to LAST have numbers of a log that

@@ -68,6 +68,7 @@ apr_status_t mrc_staging_lock(struct mrc_staging *staging, int64_t wait_us);
 /* Releases it, and nudges one publisher that has staged an update meanwhile. */
 void mrc_staging_unlock(struct mrc_staging *staging);
 
+/* Under the lock: whether the work of a dead leader is to be repaired; it has been repaired. */
 bool mrc_staging_needs_recovery(const struct mrc_staging *staging);
 void mrc_staging_recovered(struct mrc_staging *staging);
 

@@ -26,28 +26,38 @@
         }                                                                                          \
     } while (0)
 
-static struct mrc_hub_spec slow = {
-    .shape = {.key = "slow", .ring_bytes = 100000, .body_max_bytes = 1000},
-    .limits = {.dispatch_timeout_us = 1000000},
-};
-static struct mrc_hub_spec other = {
-    .shape = {.key = "other", .ring_bytes = 100000, .body_max_bytes = 1000},
-    .limits = {.dispatch_timeout_us = 1000000},
-};
-static const struct mrc_hub_spec plain = {
-    .shape = {.key = "plain", .ring_bytes = 100000, .body_max_bytes = 1000},
-    .limits = {.dispatch_timeout_us = 1000000},
-};
-static const struct mrc_hub_spec *const hubs[] = {&slow, &other, &plain};
+/* Those with a number are on the disk. */
+#define SPEC(name)                                                                                 \
+    {                                                                                              \
+        .shape = {.key = (name), .ring_bytes = 100000, .body_max_bytes = 1000},                    \
+        .limits = {.dispatch_timeout_us = 1000000},                                                \
+    }
+#define ON_DISK 6
 
-#define SLOW  0 /* their indexes among the hubs of the child */
-#define OTHER 1
-#define PLAIN 2
+static struct mrc_hub_spec specs[] = {SPEC("0"), SPEC("1"), SPEC("2"),    SPEC("3"),
+                                      SPEC("4"), SPEC("5"), SPEC("plain")};
+
+#define HUBS  (sizeof(specs) / sizeof(specs[0]))
+#define PLAIN ON_DISK /* its index */
+
+#define WAITING_MAX 4
+
+static const struct mrc_hub_spec *hubs[HUBS];
 
 /* ---- a disk that is slow ----------------------------------------------------------------------*/
 
-static const struct mrc_staging *slow_staging;
-static atomic_bool is_waiting, may_go_on, has_given_up;
+static const struct mrc_staging *slow[ON_DISK];
+static atomic_uint waiting;
+static atomic_bool may_go_on, has_given_up, were_too_many;
+
+static bool is_slow(const struct mrc_staging *staging)
+{
+    for (size_t i = 0; i < ON_DISK; i++) {
+        if (staging == slow[i])
+            return true;
+    }
+    return false;
+}
 
 #pragma GCC visibility push(default)
 apr_status_t __real_mrc_staging_lock(struct mrc_staging *staging, int64_t wait_us);
@@ -59,11 +69,15 @@ apr_status_t __wrap_mrc_staging_lock(struct mrc_staging *staging, int64_t wait_u
 {
     int64_t until_us = mrc_clock_us() + DEADLINE_US / 2;
 
-    while (staging == slow_staging && !atomic_load(&may_go_on) && !atomic_load(&has_given_up)) {
-        atomic_store(&is_waiting, true);
-        poll(NULL, 0, 2);
-        if (mrc_clock_us() > until_us)
-            atomic_store(&has_given_up, true);
+    if (is_slow(staging) && !atomic_load(&may_go_on)) {
+        if (atomic_fetch_add(&waiting, 1) >= WAITING_MAX)
+            atomic_store(&were_too_many, true);
+        while (!atomic_load(&may_go_on) && !atomic_load(&has_given_up)) {
+            poll(NULL, 0, 2);
+            if (mrc_clock_us() > until_us)
+                atomic_store(&has_given_up, true);
+        }
+        atomic_fetch_sub(&waiting, 1);
     }
     return __real_mrc_staging_lock(staging, wait_us);
 }
@@ -77,22 +91,61 @@ static struct mrc_child *child;
 /* Starts the child, whose hubs on the disk cannot be opened. */
 static void set_up(void)
 {
-    const struct mrc_hub_shape *const shapes[] = {&slow.shape, &other.shape, &plain.shape};
+    const struct mrc_hub_shape *shapes[HUBS];
     const char *disk = store_dir();
     struct mrc_error error = {""};
 
     dir = store_dir();
-    slow.history_dir = apr_pstrcat(store_pool(), disk, "/slow", NULL);
-    other.history_dir = apr_pstrcat(store_pool(), disk, "/other", NULL);
-    slow.shape.staging_bytes = other.shape.staging_bytes =
-        (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES, 0);
+    for (size_t i = 0; i < HUBS; i++) {
+        hubs[i] = &specs[i];
+        shapes[i] = &specs[i].shape;
+        if (i == PLAIN)
+            continue;
+        specs[i].history_dir = apr_pstrcat(store_pool(), disk, "/", specs[i].shape.key, NULL);
+        specs[i].shape.staging_bytes =
+            (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES, 0);
+    }
     ck_assert_int_eq(mrc_memory_open(store_pool(), dir, NSLOTS, &error, &memory), APR_SUCCESS);
-    ck_assert_msg(mrc_memory_reconcile(memory, shapes, 3, &error) == APR_SUCCESS, "%s", error.text);
-    ck_assert_int_eq(mrc_child_start(store_pool(), memory, hubs, 3, 2, getpid(), 7, &child),
+    ck_assert_msg(mrc_memory_reconcile(memory, shapes, HUBS, &error) == APR_SUCCESS, "%s",
+                  error.text);
+    ck_assert_int_eq(mrc_child_start(store_pool(), memory, hubs, HUBS, 2, getpid(), 7, &child),
                      APR_SUCCESS);
     ck_assert_ptr_nonnull(mrc_child_problem(child));
-    ck_assert_int_eq(mkdir(slow.history_dir, 0700), 0);
-    ck_assert_int_eq(mkdir(other.history_dir, 0700), 0);
+    for (size_t i = 0; i < ON_DISK; i++)
+        ck_assert_int_eq(mkdir(specs[i].history_dir, 0700), 0);
+}
+
+static void *open_hub(void *i)
+{
+    struct mrc_hub *hub;
+
+    while (!(hub = mrc_child_hub(child, (uintptr_t)i)))
+        poll(NULL, 0, 2);
+    return hub;
+}
+
+/* Makes the disk of the first COUNT hubs slow. */
+static void slow_down(size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        slow[i] = mrc_hub_segment_staging(mrc_memory_hub(memory, specs[i].shape.key));
+}
+
+/* Lets a thread open hub I. */
+static pthread_t start_opener(size_t i)
+{
+    pthread_t opener;
+
+    ck_assert_int_eq(pthread_create(&opener, NULL, open_hub, (void *)(uintptr_t)i), 0);
+    return opener;
+}
+
+static void wait_for(pthread_t opener, size_t i)
+{
+    void *hub;
+
+    ck_assert_int_eq(pthread_join(opener, &hub), 0);
+    ck_assert_ptr_eq(hub, mrc_child_hub(child, i));
 }
 
 static void tear_down(void)
@@ -103,30 +156,37 @@ static void tear_down(void)
     ck_assert_int_eq(rmdir(dir), 0);
 }
 
-static void *open_slow(void *unused)
-{
-    struct mrc_hub *hub;
-
-    while (!(hub = mrc_child_hub(child, SLOW)))
-        poll(NULL, 0, 2);
-    return hub;
-}
-
 START_TEST(a_hub_that_waits_for_its_disk_delays_no_other)
 {
     pthread_t opener;
-    void *hub;
 
-    slow_staging = mrc_hub_segment_staging(mrc_memory_hub(memory, slow.shape.key));
-    ck_assert_int_eq(pthread_create(&opener, NULL, open_slow, NULL), 0);
-    wait_until(atomic_load(&is_waiting));
+    slow_down(1);
+    opener = start_opener(0);
+    wait_until(atomic_load(&waiting) == 1);
     ck_assert_ptr_nonnull(mrc_child_hub(child, PLAIN)); /* its first request */
-    ck_assert_ptr_null(mrc_child_hub(child, SLOW));
-    wait_until(mrc_child_hub(child, OTHER));
+    ck_assert_ptr_null(mrc_child_hub(child, 0));
+    wait_until(mrc_child_hub(child, 1));
     ck_assert_msg(!atomic_load(&has_given_up), "a hub was delayed by another one");
     atomic_store(&may_go_on, true);
-    ck_assert_int_eq(pthread_join(opener, &hub), 0);
-    ck_assert_ptr_eq(hub, mrc_child_hub(child, SLOW));
+    wait_for(opener, 0);
+}
+END_TEST
+
+START_TEST(few_threads_wait_for_disks)
+{
+    pthread_t openers[ON_DISK];
+
+    slow_down(ON_DISK);
+    for (size_t i = 0; i < ON_DISK; i++)
+        openers[i] = start_opener(i);
+    wait_until(atomic_load(&waiting) == WAITING_MAX);
+    for (size_t i = 0; i < ON_DISK; i++)
+        ck_assert_ptr_null(mrc_child_hub(child, i));
+    ck_assert_msg(!atomic_load(&has_given_up), "one more has waited");
+    atomic_store(&may_go_on, true);
+    for (size_t i = 0; i < ON_DISK; i++)
+        wait_for(openers[i], i);
+    ck_assert(!atomic_load(&were_too_many));
 }
 END_TEST
 
@@ -137,8 +197,10 @@ int main(void)
 
     tcase_set_timeout(tcase, 120);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
-    if (mrc_history_has_lmdb())
+    if (mrc_history_has_lmdb()) {
         tcase_add_test(tcase, a_hub_that_waits_for_its_disk_delays_no_other);
+        tcase_add_test(tcase, few_threads_wait_for_disks);
+    }
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }
