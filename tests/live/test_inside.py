@@ -466,7 +466,7 @@ def test_rate_and_refusals_are_counted(httpd):
     httpd.start(config(httpd, on(), '<Location "/metrics">\nSetHandler mercure-metrics\n</Location>').replace(
         "MercureHub On", "MercureHub On\nMercurePublishRate 1 burst=1 per-token=1"))
     httpd.expect_log("MRC0801")
-    httpd.expect_log("MRC0802.*more updates than")
+    httpd.expect_log("MRC0802.*updates come faster than")
     for _ in range(3):
         check_hidden(httpd.get("/one.cgi"))
     check_hidden(httpd.get("/bad.cgi"))

@@ -58,10 +58,11 @@ struct mrc_start {
 
 void mrc_start_leave_at_once(void)
 {
-    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, ap_server_conf,
-                 "MRC0240: this child ends without one of its threads, which has been held up for "
-                 "seconds, perhaps by a log that is a pipe, or by a request over HTTP/2 that waits "
-                 "for another server");
+    ap_log_error(
+        APLOG_MARK, APLOG_NOTICE, 0, ap_server_conf,
+        "MRC0240: this child ends although one of its threads has not ended: it has waited "
+        "for seconds, perhaps for a log that is a pipe, or for another server that "
+        "answers a request over HTTP/2");
     _exit(0);
 }
 
@@ -163,10 +164,10 @@ static apr_status_t start_parts(apr_pool_t *pchild, server_rec *main_server,
 {
     const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
     int generation = 0;
-    apr_status_t status = mrc_keys_open(pchild, main_server, memory, state);
+    apr_status_t status = APR_SUCCESS;
 
     ap_mpm_query(AP_MPMQ_GENERATION, &generation);
-    if (status == APR_SUCCESS && mrc_token_cache_create(TOKENS_MAX, &state->tokens) != MRC_OK)
+    if (mrc_token_cache_create(TOKENS_MAX, &state->tokens) != MRC_OK)
         status = APR_ENOMEM;
     if (status == APR_SUCCESS && needs_htaccess(hubs) &&
         !(state->htaccess = mrc_htaccess_lookup_create()))
@@ -183,6 +184,9 @@ static apr_status_t start_parts(apr_pool_t *pchild, server_rec *main_server,
         status = mrc_links_start(pchild, hubs, memory, state);
     if (status == APR_SUCCESS && mrc_sizing_forks())
         status = mrc_waiter_open(mrc_child_waiters(state->child), NULL, &state->forked_waiter);
+    /* Last: its thread may fetch a JWK Set, and a name server may keep it from ending. */
+    if (status == APR_SUCCESS)
+        status = mrc_keys_open(pchild, main_server, memory, state);
     return status;
 }
 
@@ -210,6 +214,7 @@ static void give_up(struct mrc_start *start, apr_status_t status)
     struct mrc_this_child *state = start->state;
     bool have_ended = status != APR_INCOMPLETE;
 
+    mrc_waiter_close(state->forked_waiter);
     if (state->child)
         have_ended &= mrc_child_stop(state->child);
     have_ended &= mrc_transport_stop(state->transport);
@@ -225,6 +230,7 @@ static void give_up(struct mrc_start *start, apr_status_t status)
         mrc_interned_table_free(state->log_texts);
         mrc_htaccess_cache_free(state->htaccess);
     }
+    state->forked_waiter = NULL;
     state->child = NULL;
     state->transport = NULL;
     state->keeper = NULL;

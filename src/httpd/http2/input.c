@@ -47,7 +47,7 @@ static int pay(struct mrc_http2_session *session, int cost)
     if (!session->is_over)
         ap_log_cerror(APLOG_MARK, APLOG_INFO, 0, session->c,
                       "MRC1301: an HTTP/2 connection is closed, because its client sends too many "
-                      "frames that are of no use, or resets too many requests");
+                      "useless frames, or resets too many requests");
     mrc_http2_session_terminate(session, NGHTTP2_ENHANCE_YOUR_CALM);
     return 0;
 }

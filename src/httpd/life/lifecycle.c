@@ -67,8 +67,8 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
         mrc_hubs_give_up(main_server);
         ap_log_error(
             APLOG_MARK, APLOG_ERR, 0, main_server,
-            "MRC0226: all hubs refuse all requests with 503, for the reason above, until a "
-            "reload finds that it is gone. The rest of the server goes on");
+            "MRC0226: all hubs refuse all requests with 503, for the reason above: remove it, then "
+            "reload httpd. The rest of the server goes on");
     }
     mrc_warnings_log(main_server);
     if (has_hubs) {

@@ -188,8 +188,8 @@ static void log_hubs_down(server_rec *main_server, const apr_array_header_t *hub
 
         if (hub->is_down)
             ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
-                         "MRC0225: the hub %s refuses all requests with 503, for the reason above, "
-                         "until a reload finds that it is gone",
+                         "MRC0225: the hub %s refuses all requests with 503, for the reason above: "
+                         "remove it, then reload httpd",
                          hub->label);
     }
 }

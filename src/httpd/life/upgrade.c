@@ -178,7 +178,7 @@ static void adopt(apr_pool_t *temp, server_rec *main_server, const struct mrc_hu
                          error.text);
         else
             ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
-                         "MRC0235: the hub %s goes on with the history in %s, which is now %s",
+                         "MRC0235: the hub %s continues with the history in %s, which is now %s",
                          hub->label, name, hub->spec.history_dir);
     }
 }

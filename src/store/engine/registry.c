@@ -14,7 +14,7 @@ static struct redisReply *wait_for_array(struct mrc_redis *redis, struct mrc_eng
     if (!reply || reply->type == REDIS_REPLY_ARRAY)
         return reply;
     mrc_wire_free_reply(reply);
-    mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to a list is odd");
+    mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to a list is malformed");
     return NULL;
 }
 
@@ -76,7 +76,7 @@ bool mrc_registry_reap_reply(const struct redisReply *reply, int64_t *ret_left,
     if (!mrc_reply_is_good(reply, error))
         return false;
     if (reply->type != REDIS_REPLY_INTEGER)
-        return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to reap is odd");
+        return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to reap is malformed");
     *ret_left = reply->integer;
     return true;
 }
