@@ -409,7 +409,8 @@ START_TEST(a_slot_begins_empty)
 }
 END_TEST
 
-/* A child that ends leaves nothing in the hubs that it has opened, and does not touch the others.
+/*
+ * A child that ends leaves nothing in the hubs that it has opened, and does not touch the others.
  */
 START_TEST(a_stop_folds_only_what_was_opened)
 {

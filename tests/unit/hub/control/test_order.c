@@ -94,7 +94,8 @@ START_TEST(all_fields_travel)
 }
 END_TEST
 
-/* No cut or changed order is read beyond its end, and none of a later version applies to anything.
+/*
+ * No cut or changed order is read beyond its end, and none of a later version applies to anything.
  */
 START_TEST(broken_bytes_are_refused)
 {

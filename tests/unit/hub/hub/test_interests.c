@@ -470,7 +470,8 @@ START_TEST(many_topics_still_tell_others_apart)
 }
 END_TEST
 
-/* ---- in the moment between --------------------------------------------------------------------
+/*
+ * ---- in the moment between --------------------------------------------------------------------
  * The linker leads the functions here that take a position, and the one that takes a bit away, so
  * that something can happen right after, or before.
  */

@@ -309,7 +309,8 @@ static void announce_end_of(struct mrc_child *process, const char *match)
         _exit(1);
 }
 
-/* A child dies after it announced an end, before it removed the entry: the end is announced once.
+/*
+ * A child dies after it announced an end, before it removed the entry: the end is announced once.
  */
 START_TEST(an_end_that_a_dead_child_announced_is_not_repeated)
 {
@@ -652,7 +653,8 @@ static void stop_successor(struct mrc_child *process)
     mrc_hub_close(mrc_child_hub(process, 0));
 }
 
-/* Calls FN with each event in the history of PROCESS, the oldest first, and returns their number.
+/*
+ * Calls FN with each event in the history of PROCESS, the oldest first, and returns their number.
  */
 static unsigned each_event(struct mrc_child *process,
                            void (*fn)(const char *match, bool active, void *ctx), void *ctx)

@@ -33,7 +33,8 @@ static void publish_third(struct client *client)
     }
 }
 
-/* While costly patterns are matched with one update, other streams get it, and those that follow.
+/*
+ * While costly patterns are matched with one update, other streams get it, and those that follow.
  */
 START_TEST(costly_patterns_delay_no_other_stream)
 {

@@ -77,7 +77,8 @@ START_TEST(a_turn_is_as_long_as_its_streams_cost)
 }
 END_TEST
 
-/* A hub comes to the turns and goes, with as many streams as it likes: the others keep their turns.
+/*
+ * A hub comes to the turns and goes, with as many streams as it likes: the others keep their turns.
  */
 START_TEST(hubs_come_and_go)
 {

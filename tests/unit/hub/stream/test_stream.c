@@ -201,7 +201,8 @@ START_TEST(pushed_events_are_written)
 }
 END_TEST
 
-/* While a stream is pending, one event of any size may wait, and beside it as much as the backlog.
+/*
+ * While a stream is pending, one event of any size may wait, and beside it as much as the backlog.
  */
 START_TEST(the_backlog_limits_all_but_the_event_in_flight)
 {
@@ -1096,8 +1097,7 @@ START_TEST(a_stream_that_never_began)
 }
 END_TEST
 
-/* ---- what takes long ---------------------------------------------------------------------------
- */
+/* ---- what takes long --------------------------------------------------------------------------*/
 
 #define MANY 1000
 

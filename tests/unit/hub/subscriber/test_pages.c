@@ -87,8 +87,7 @@ static void publish(struct hub_place *place, int number, const char *topic)
  */
 #define FEW 7
 
-/* ---- bounds of what is shared
- * ------------------------------------------------------------------*/
+/* ---- bounds of what is shared -----------------------------------------------------------------*/
 
 /* Publishes N updates with eight topics each, and asks for the topics of the oldest one. True: they
  * belong to its page. */

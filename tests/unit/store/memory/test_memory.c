@@ -424,7 +424,8 @@ START_TEST(impossible_shapes_change_nothing)
 }
 END_TEST
 
-/* A stopped process holds the locks: the hubs go on as before, and the reload ends in bounded time.
+/*
+ * A stopped process holds the locks: the hubs go on as before, and the reload ends in bounded time.
  */
 START_TEST(a_reload_does_not_hang_on_a_lock)
 {
