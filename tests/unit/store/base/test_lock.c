@@ -1,6 +1,6 @@
 /*
  * The lock for shared memory: it excludes, it keeps its deadline, and when its owner dies, the next
- * owner gets it and is told so once.
+ * owner gets it and learns of the death once.
  */
 #include "store/base/lock.h"
 
@@ -14,7 +14,7 @@
 
 static struct shared {
     union mrc_lock lock;
-    _Atomic int ready;  /* processes and threads that have come so far */
+    _Atomic int ready;  /* processes and threads that have reached this point */
     uint64_t counter;   /* guarded by the lock */
     uint64_t half_done; /* 1: the owner is in the middle of a change */
 } * shared;
@@ -54,7 +54,7 @@ static void wait_ready(int count)
         usleep(100);
 }
 
-/* Kills PID, which waits for that, and reaps it. */
+/* Kills PID, which waits to be killed, and reaps it. */
 static void kill_and_reap(pid_t pid)
 {
     int status;
@@ -95,7 +95,7 @@ START_TEST(keeps_its_deadline)
     ck_assert_int_eq(mrc_lock_acquire(&shared->lock, 0, &owner_died), APR_TIMEUP);
     start_us = apr_time_now();
     ck_assert_int_eq(mrc_lock_acquire(&shared->lock, 30000, &owner_died), APR_TIMEUP);
-    ck_assert_int_ge(apr_time_now() - start_us, 30000); /* of the same clock */
+    ck_assert_int_ge(apr_time_now() - start_us, 30000); /* the deadline uses the same clock */
     /* More than a second, to test whole seconds and the rest together. */
     start_us = apr_time_now();
     ck_assert_int_eq(mrc_lock_acquire(&shared->lock, 1200000, &owner_died), APR_TIMEUP);
@@ -165,7 +165,9 @@ static void *wait_for_lock(void *arg)
     return NULL;
 }
 
-/* The death of an owner wakes the threads that already wait, with a deadline or without one. */
+/*
+ * The death of an owner wakes the threads that are already waiting, with a deadline or without one.
+ */
 START_TEST(a_waiter_gets_the_lock_of_a_dead_owner)
 {
     int64_t wait_us = _i ? 50000000 : MRC_LOCK_WAIT_FOREVER;
@@ -176,7 +178,7 @@ START_TEST(a_waiter_gets_the_lock_of_a_dead_owner)
     for (int i = 0; i < 2; i++)
         ck_assert_int_eq(pthread_create(&waiters[i].thread, NULL, wait_for_lock, &waiters[i]), 0);
     wait_ready(3);
-    usleep(20000); /* most likely they sleep in the lock then */
+    usleep(20000); /* by then they most likely sleep in the lock */
     kill_and_reap(owner);
     for (int i = 0; i < 2; i++)
         pthread_join(waiters[i].thread, NULL);
