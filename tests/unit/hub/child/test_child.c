@@ -40,7 +40,7 @@ static const struct mrc_hub_spec b = {
 };
 static const struct mrc_hub_spec *const hubs[] = {&unknown, &a, &b};
 
-#define A 1 /* their indexes among the hubs of the child */
+#define A 1 /* index among the hubs of the child */
 #define B 2
 
 static void setup(void)
@@ -119,7 +119,7 @@ static bool is_readable(int fd)
 
 /* ---- slots ------------------------------------------------------------------------------------*/
 
-/* With the wildcard. */
+/* Makes HUB listen to all topics, or stop to. */
 static void listen_to_all(struct mrc_hub *hub, bool on)
 {
     struct mrc_matcher *all;
@@ -133,7 +133,7 @@ static void listen_to_all(struct mrc_hub *hub, bool on)
     mrc_matcher_free(all);
 }
 
-/* A seat that is counted for no client. */
+/* Takes a seat that is counted for no client. */
 static apr_status_t join(struct mrc_hub *hub)
 {
     const struct mrc_hub_client client = {.address = {NULL, 0}, .token = {NULL, 0}};
@@ -279,9 +279,9 @@ START_TEST(threads_are_limited_per_child_and_in_total)
 
     ck_assert(mrc_child_hold_thread(first, 2, 3));
     ck_assert(mrc_child_hold_thread(first, 2, 3));
-    ck_assert(!mrc_child_hold_thread(first, 2, 3)); /* it has two */
+    ck_assert(!mrc_child_hold_thread(first, 2, 3)); /* its own limit */
     ck_assert(mrc_child_hold_thread(second, 2, 3));
-    ck_assert(!mrc_child_hold_thread(second, 2, 3)); /* there are three in all */
+    ck_assert(!mrc_child_hold_thread(second, 2, 3)); /* the limit for all children */
     ck_assert_uint_eq(gauge_of(A, MRC_GAUGE_THREADS), 3);
     mrc_child_release_thread(first);
     ck_assert(mrc_child_hold_thread(second, 2, 3));
@@ -321,11 +321,11 @@ END_TEST
 /* RACERS threads try to take the last place at the same time, ROUNDS times. */
 struct race {
     struct mrc_child *children[RACERS]; /* each racer is in another child */
-    atomic_uint turn;                   /* incremented by each racer that comes to a line */
+    atomic_uint turn;                   /* incremented by each racer that reaches a line */
     atomic_uint got;
 };
 
-/* Waits until all racers have come to the line number LINE; spins at first. */
+/* Waits until all racers have reached line number LINE; spins at first. */
 static void line_up(struct race *race, unsigned line)
 {
     atomic_fetch_add(&race->turn, 1);
@@ -367,7 +367,7 @@ static void *run_race(void *arg)
     return NULL;
 }
 
-/* Of several that try to take the last place at the same time, exactly one gets it. */
+/* Of several children that try to take the last place at the same time, exactly one gets it. */
 START_TEST(the_last_place_goes_to_one)
 {
     struct race race = {.children = {start(101), start(102)}};
@@ -391,7 +391,7 @@ START_TEST(the_last_place_goes_to_one)
 }
 END_TEST
 
-/* Numbers that a predecessor left in the slot do not become those of a new child. A child of the
+/* A new child does not inherit the numbers that a predecessor left in the slot. A child of the
  * previous generation may free a slot without folding hubs that came with a reload. */
 START_TEST(a_slot_begins_empty)
 {
@@ -409,9 +409,7 @@ START_TEST(a_slot_begins_empty)
 }
 END_TEST
 
-/*
- * A child that ends leaves nothing in the hubs that it has opened, and does not touch the others.
- */
+/* A child that ends leaves nothing in the hubs that it has opened, and does not touch others. */
 START_TEST(a_stop_folds_only_what_was_opened)
 {
     struct mrc_child *process = start(100);
@@ -428,8 +426,8 @@ END_TEST
 
 /* ---- a child that dies ------------------------------------------------------------------------*/
 
-/* A child in slot 0 that holds a thread and two subscribers, and dies after it has published,
- * before it has woken anybody. */
+/* Starts a child in slot 0 that holds a thread and two subscribers, and dies after publishing and
+ * before waking anybody. */
 static pid_t start_child(void)
 {
     int ready[2];
@@ -545,8 +543,10 @@ static void slow_close(struct mrc_carrier *carrier, enum mrc_end end)
     atomic_store(&is_closed, true);
 }
 
-/* A thread that has not ended still counts in its slot after the stop, so no other child may have
- * the slot before this one is dead: here the subscriber of another child would be lost. */
+/*
+ * A thread that has not ended still counts in its slot after the stop, so no other child may have
+ * the slot before this one is dead: otherwise the subscriber of another child would be lost here.
+ */
 START_TEST(a_slot_is_kept_while_a_thread_still_counts)
 {
     static const struct mrc_carrier_ops ops = {
@@ -574,7 +574,8 @@ START_TEST(a_slot_is_kept_while_a_thread_still_counts)
     next = start(102);
     ck_assert_int_eq(join(mrc_child_hub(next, A)), APR_SUCCESS);
     atomic_store(&released, true);
-    while (!mrc_dispatcher_stop(mrc_child_dispatcher(process))) /* however late it is scheduled */
+    while (!mrc_dispatcher_stop(
+        mrc_child_dispatcher(process))) /* however late the thread is scheduled */
         ;
     ck_assert(atomic_load(&is_closed));
     ck_assert_uint_eq(gauge_of(A, MRC_GAUGE_SUBSCRIBERS), 1);
@@ -597,7 +598,7 @@ START_TEST(drains)
     ck_assert(!mrc_child_is_draining(process));
     mrc_child_drain(process, true);
     ck_assert(mrc_child_is_draining(process));
-    wait_until(is_readable(mrc_waiter_fd(waiter))); /* threads that hold a stream are woken */
+    wait_until(is_readable(mrc_waiter_fd(waiter))); /* the drain wakes threads that hold a stream */
     mrc_child_drain(process, false);
     mrc_waiter_close(waiter);
     mrc_child_stop(process);

@@ -1,6 +1,6 @@
 /*
- * Hubs that a child could not open at its start, because their disk was not there, and that are
- * opened later. The program is linked with -Wl,--wrap=mrc_staging_lock.
+ * A child could not open hubs at its start, because their disk was missing, and opens them later.
+ * The program is linked with -Wl,--wrap=mrc_staging_lock.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -26,7 +26,7 @@
         }                                                                                          \
     } while (0)
 
-/* Those with a number are on the disk. */
+/* Hubs with a number are on the disk. */
 #define SPEC(name)                                                                                 \
     {                                                                                              \
         .shape = {.key = (name), .ring_bytes = 100000, .body_max_bytes = 1000},                    \
@@ -131,7 +131,7 @@ static void slow_down(size_t count)
         slow[i] = mrc_hub_segment_staging(mrc_memory_hub(memory, specs[i].shape.key));
 }
 
-/* Lets a thread open hub I. */
+/* Starts a thread that opens hub I. */
 static pthread_t start_opener(size_t i)
 {
     pthread_t opener;
