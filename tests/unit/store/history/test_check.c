@@ -30,6 +30,24 @@ static void write_page(const char *file, long page, const char *bytes, size_t le
     ck_assert_int_eq(fclose(at), 0);
 }
 
+/* The bytes of the history FILE, which the caller free()s. */
+static char *read_whole(const char *file, size_t *ret_len)
+{
+    FILE *whole = fopen(file, "rb");
+    long end;
+    char *all;
+
+    ck_assert_ptr_nonnull(whole);
+    fseek(whole, 0, SEEK_END);
+    end = ftell(whole);
+    rewind(whole);
+    all = malloc((size_t)end);
+    *ret_len = fread(all, 1, (size_t)end, whole);
+    ck_assert_uint_eq(*ret_len, (size_t)end);
+    fclose(whole);
+    return all;
+}
+
 /* Damages page after page: the damage is found, or does no harm. LMDB's own database of free pages
  * is among them. */
 START_TEST(no_damaged_page_kills_a_publisher)
@@ -37,21 +55,11 @@ START_TEST(no_damaged_page_kills_a_publisher)
     size_t size = (size_t)sysconf(_SC_PAGESIZE), len;
     char file[MRC_HISTORY_FILES_PATH_BYTES], *bad = malloc(size), *all;
     unsigned found = 0;
-    FILE *whole;
-    long end;
 
     for (unsigned i = 0; i < 8; i++)
         ck_assert_int_eq(in_child(publish_after_a_restart), 0);
     ck_assert(mrc_history_files_path(history_dir, 1, "", file));
-    whole = fopen(file, "rb");
-    ck_assert_ptr_nonnull(whole);
-    fseek(whole, 0, SEEK_END);
-    end = ftell(whole);
-    rewind(whole);
-    all = malloc((size_t)end);
-    len = fread(all, 1, (size_t)end, whole);
-    ck_assert_uint_eq(len, (size_t)end);
-    fclose(whole);
+    all = read_whole(file, &len);
     memset(bad, 0xa5, size);
     for (size_t page = 2 * size; page + size <= len; page += size) {
         write_page(file, (long)page, bad, size);
@@ -193,6 +201,52 @@ START_TEST(undamaged_files_pass)
 }
 END_TEST
 
+/* ---- the clock is set -------------------------------------------------------------------------*/
+
+static apr_time_t clock_step; /* by which each look finds the time of day set forward */
+
+apr_time_t __real_apr_time_now(void);
+apr_time_t __wrap_apr_time_now(void);
+
+apr_time_t __wrap_apr_time_now(void)
+{
+    static apr_time_t steps;
+
+    steps += clock_step;
+    return __real_apr_time_now() + steps;
+}
+
+static void check_meanwhile(void)
+{
+    clock_step = apr_time_from_sec(3600);
+    check_and_end();
+}
+
+START_TEST(a_new_time_of_day_hides_no_damage)
+{
+    size_t size = (size_t)sysconf(_SC_PAGESIZE), len;
+    char file[MRC_HISTORY_FILES_PATH_BYTES], *bad = malloc(size), *all;
+    unsigned found = 0;
+
+    ck_assert_int_eq(in_child(publish_all_kinds), 0);
+    ck_assert(mrc_history_files_path(history_dir, 1, "", file));
+    all = read_whole(file, &len);
+    memset(bad, 0xa5, size);
+    for (size_t page = 2 * size; page + size <= len; page += 7 * size) {
+        int is_found;
+
+        write_page(file, (long)page, bad, size);
+        is_found = in_child(check_and_end);
+        ck_assert_int_eq(in_child(check_meanwhile), is_found);
+        write_page(file, (long)page, all + page, size);
+        found += is_found != 0;
+    }
+    ck_assert_uint_gt(found, 3);
+    free(all);
+    free(bad);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("check");
@@ -200,6 +254,7 @@ int main(void)
 
     tcase_add_test(tcase, undamaged_files_pass);
     tcase_add_test(tcase, no_damaged_page_kills_a_publisher);
+    tcase_add_test(tcase, a_new_time_of_day_hides_no_damage);
     tcase_add_test(tcase, no_changed_byte_kills_a_publisher);
     return unit_run(suite);
 }
