@@ -7,6 +7,7 @@
 #include "hub/hub/hub.h"
 #include "hub/hub/rate.h"
 #include "hub/hub/seats.h"
+#include "store/base/clock.h"
 #include "store/base/status.h"
 
 APLOG_USE_MODULE(mercure);
@@ -159,7 +160,7 @@ const struct mrc_failure *mrc_failure_of_announcement(apr_status_t status)
 
 void mrc_failure_report_no_room(request_rec *r, struct mrc_hub *hub, const char *label)
 {
-    if (mrc_hub_should_report_no_room(hub, apr_time_now()))
+    if (mrc_hub_should_report_no_room(hub, mrc_clock_us()))
         ap_log_rerror(
             APLOG_MARK, APLOG_ERR, 0, r,
             "MRC0714: hub %s: an update was not stored, because there is no room for more "

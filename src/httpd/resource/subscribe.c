@@ -29,6 +29,7 @@
 #include "hub/hub/numbers.h"
 #include "hub/hub/patterns.h"
 #include "hub/subscriber/subscriber.h"
+#include "store/base/clock.h"
 #include "store/base/status.h"
 
 APLOG_USE_MODULE(mercure);
@@ -272,7 +273,7 @@ static int open_subscriber(struct subscribing *subscribing)
 /* Reports the first stream that the child refuses, and then one in each minute. */
 static void report_no_place(const struct subscribing *subscribing, const char *limit)
 {
-    if (mrc_child_should_report_refusal(mrc_this_child_get(), apr_time_now()))
+    if (mrc_child_should_report_refusal(mrc_this_child_get(), mrc_clock_us()))
         ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, subscribing->r,
                       "MRC0712: hub %s refuses streams, whose clients now get their updates some "
                       "seconds late: %s",
@@ -295,7 +296,7 @@ static int hold_place(const struct subscribing *subscribing, enum mrc_choice cho
 /* The roster is full; logged once a minute. */
 static void log_full_roster(const struct subscribing *subscribing)
 {
-    if (!mrc_hub_should_report_full(subscribing->hub, apr_time_now()))
+    if (!mrc_hub_should_report_full(subscribing->hub, mrc_clock_us()))
         return;
     ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, subscribing->r,
                   "MRC0707: hub %s: its list of active subscriptions is full, so subscribers with "

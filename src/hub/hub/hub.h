@@ -171,7 +171,8 @@ bool mrc_hub_is_ready(const struct mrc_hub *hub, int64_t now_us);
 
 /* ---- reports to the administrator -------------------------------------------------------------*/
 
-/* Whether to log at NOW_US that the roster is full: true once a minute in this child. */
+/* Whether to log at NOW_US (store/base/clock.h) that the roster is full: true once a minute in this
+ * child. */
 bool mrc_hub_should_report_full(struct mrc_hub *hub, int64_t now_us);
 
 /* The same for an update for which there was no room in shared memory. */

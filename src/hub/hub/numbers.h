@@ -101,8 +101,9 @@ uint64_t mrc_numbers_gauge_of(const struct mrc_numbers *numbers, enum mrc_gauge 
 bool mrc_numbers_gauge_take(struct mrc_numbers *numbers, enum mrc_gauge gauge, uint64_t max);
 
 /*
- * Sets GAUGE of this child, a time in seconds, to NOW_S, unless it is less than AGO_S before. Of
- * several threads and processes of the child that call this at the same time, one gets true.
+ * Sets GAUGE of this child, seconds of store/base/clock.h, to NOW_S, unless it is less than AGO_S
+ * before. Of several threads and processes of the child that call this at the same time, one gets
+ * true.
  */
 bool mrc_numbers_gauge_renew(struct mrc_numbers *numbers, enum mrc_gauge gauge, uint64_t now_s,
                              uint64_t ago_s);
