@@ -108,6 +108,7 @@ struct taking {
     struct mrc_hub *hub;
     struct mrc_revocations *list;
     const struct mrc_redis_keys *keys;
+    unsigned debts;       /* those with which the joining began */
     struct mrc_buf known; /* the ids in the list before; sorted */
     struct mrc_buf ids;   /* of all revocations in the engine */
     apr_status_t status;  /* of the list */
@@ -138,22 +139,36 @@ static bool is_known(const struct mrc_buf *known, const unsigned char *id)
                                  MRC_REVOCATION_ID_BYTES, compare_ids) != NULL;
 }
 
+/* Adds ENTRY to the list, and gives BYTES, its order, to the children. If this leader dies in
+ * between, the next one finds ENTRY in the list. */
+static void take_new(struct taking *taking, const struct mrc_revocation *entry,
+                     struct mrc_bytes bytes)
+{
+    struct mrc_link *link = mrc_hub_link(taking->hub);
+    uint64_t unused;
+
+    mrc_link_set_debts(link, taking->debts | MRC_LINK_OWES_ORDER);
+    taking->status = mrc_revocations_add(taking->list, entry, apr_time_now());
+    taking->ordered = mrc_ring_append_control(mrc_hub_ring(taking->hub), bytes, apr_time_now(),
+                                              RING_WAIT_US, &unused);
+    if (taking->ordered == APR_SUCCESS)
+        mrc_link_set_debts(link, taking->debts);
+    taking->has_orders = true;
+}
+
 /* The order may have been lost with the end of a log, and only the revocation was entered again. */
 static bool take(void *ctx, struct mrc_bytes bytes)
 {
     struct mrc_revocation entry;
     struct taking *taking = ctx;
-    uint64_t unused;
 
     if (!parse_revocation(bytes, MRC_ORDER_REVOKE, &entry))
         return true; /* a later version has written it */
     mrc_buf_add(&taking->ids, entry.id, sizeof(entry.id));
-    taking->status = mrc_revocations_add(taking->list, &entry, apr_time_now());
-    if (!is_known(&taking->known, entry.id)) {
-        taking->ordered = mrc_ring_append_control(mrc_hub_ring(taking->hub), bytes, apr_time_now(),
-                                                  RING_WAIT_US, &unused);
-        taking->has_orders = true;
-    }
+    if (taking->debts & MRC_LINK_OWES_ORDER || !is_known(&taking->known, entry.id))
+        take_new(taking, &entry, bytes);
+    else
+        taking->status = mrc_revocations_add(taking->list, &entry, apr_time_now());
     return taking->status == APR_SUCCESS && taking->ordered == APR_SUCCESS;
 }
 
@@ -232,7 +247,8 @@ bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct m
                     unsigned debts, struct mrc_relay_joined *ret_joined,
                     struct mrc_engine_error *error)
 {
-    struct taking taking = {.hub = hub, .list = mrc_hub_revocations(hub), .keys = keys};
+    struct taking taking = {
+        .hub = hub, .list = mrc_hub_revocations(hub), .keys = keys, .debts = debts};
     struct mrc_buf copy;
     bool is_good;
 

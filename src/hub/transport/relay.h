@@ -31,7 +31,8 @@ struct mrc_relay_joined {
 };
 
 /* The hub joins: takes the standing revocations, ends the streams of those that are new here, and
- * enters those that the engine has lost, according to DEBTS (enum mrc_link_debt). */
+ * enters those that the engine has lost, according to DEBTS, those of the link (enum
+ * mrc_link_debt). */
 bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                     unsigned debts, struct mrc_relay_joined *ret_joined,
                     struct mrc_engine_error *error);
