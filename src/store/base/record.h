@@ -59,8 +59,8 @@ struct mrc_record {
     struct mrc_record_subject subject;
     struct mrc_bytes operation; /* with a transport: what the engine does in the same step
                                  * (engine/entry.h); empty: nothing */
-    bool is_control; /* an order to the children, and not an update: it has no id, and only rings
-                      * have such records (ring.h) */
+    bool is_control; /* an order to the children, and not an update: only rings have such records
+                      * (ring.h) */
 };
 
 #endif

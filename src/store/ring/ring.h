@@ -6,8 +6,8 @@
  * the ring, reading takes none. The meaning of a payload is up to the caller.
  *
  * Among the records there may be control records: orders to all children, such as to end certain
- * streams, in one order with the updates. They have no id and no number, count for no bound of the
- * history, and are never the newest or the oldest record. Every reader passes over them.
+ * streams, in one order with the updates. They have no number, count for no bound of the history,
+ * and are never the newest or the oldest record. Every reader passes over them.
  *
  * A reader holds a position: the place of the next record to read. A position is valid only in the
  * ring that it came from, not in the ring that replaces it after a reload.
@@ -135,9 +135,10 @@ apr_status_t mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_record *
 apr_status_t mrc_ring_append_control(struct mrc_ring *ring, struct mrc_bytes payload,
                                      int64_t now_us, int64_t wait_us, uint64_t *ret_pos);
 
-/* The same with the record's own time. */
-apr_status_t mrc_ring_append_control_as(struct mrc_ring *ring, struct mrc_bytes payload,
-                                        int64_t time_us, int64_t now_us, int64_t wait_us);
+/* The same with the record's own time, and an ID, by which it cannot be found. */
+apr_status_t mrc_ring_append_control_as(struct mrc_ring *ring, struct mrc_bytes id,
+                                        struct mrc_bytes payload, int64_t time_us, int64_t now_us,
+                                        int64_t wait_us);
 
 /* Does what writers that have died left undone: afterwards the mark of each control record that
  * they appended is there. APR_TIMEUP: a writer is at work. */
