@@ -25,13 +25,13 @@
 extern "C" {
 #endif
 
-/* An update. Set size to sizeof(mercure_update), and all that you do not use to 0; but retry_ms to
- * -1. All text is UTF-8. The struct and everything that it points to stay the caller's. */
+/* An update. Set size to sizeof(mercure_update), and everything that you do not use to 0, except
+ * retry_ms, which is then -1. All text is UTF-8. The struct and everything that it points to stay
+ * the caller's. */
 typedef struct mercure_update {
-    apr_size_t size; /* sizeof(mercure_update): later versions add members at the end */
-    const char *const
-        *topics;      /* at least one; ends with NULL. The first one is the canonical topic */
-    const char *data; /* data_len bytes; NULL: no data */
+    apr_size_t size;           /* sizeof(mercure_update): later versions add members at the end */
+    const char *const *topics; /* at least one, then NULL; the first one is the canonical topic */
+    const char *data;          /* data_len bytes; NULL: no data */
     apr_size_t data_len;
     const char *id;       /* NULL or empty: the hub makes one */
     const char *type;     /* the type of the event; NULL or empty: none */
@@ -41,8 +41,8 @@ typedef struct mercure_update {
 
 /*
  * Publishes UPDATE to the hub at HUB_PATH (the path of its <Location>) of the site of R; NULL: to
- * the only hub of that site. The caller may publish on every topic outside of the hub's own
- * namespace; no token is needed. The limits of the hub apply. May wait for the disk.
+ * the only hub of that site. The caller may publish on every topic outside the hub's own namespace,
+ * without a token. The limits of the hub apply. May wait for the disk.
  *
  * APR_SUCCESS: the update is stored, and RET_ID, which may be NULL, gets its id, in R's pool.
  * APR_ENOENT: the site has no such hub, or has several. APR_EINVAL: the update is not valid, or

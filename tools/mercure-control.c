@@ -303,8 +303,18 @@ static void add_form(const struct call *call, struct mrc_buf *form)
     }
 }
 
-/* Prints TEXT, which is JSON or a message, with an escape for each control character but line
- * feeds: clients have chosen parts of it, and they cannot affect a terminal. */
+static void print_escape(FILE *out, uint32_t code_point)
+{
+    if (code_point > 0xffff)
+        fprintf(out, "\\u%04x\\u%04x", (unsigned)(0xd7c0 + (code_point >> 10)),
+                (unsigned)(0xdc00 + (code_point & 0x3ff)));
+    else
+        fprintf(out, "\\u%04x", (unsigned)code_point);
+}
+
+/* Prints TEXT, which is JSON or a message, with an escape for each control or format character but
+ * line feeds: clients have chosen parts of it, and they can neither command a terminal nor change
+ * the order of what it shows. */
 static void print_visible(FILE *out, struct mrc_bytes text)
 {
     while (text.len) {
@@ -314,9 +324,8 @@ static void print_visible(FILE *out, struct mrc_bytes text)
 
         if (!is_valid)
             fputs("\\ufffd", out);
-        else if ((code_point < 0x20 && code_point != '\n') ||
-                 (code_point >= 0x7f && code_point <= 0x9f))
-            fprintf(out, "\\u%04x", (unsigned)code_point);
+        else if (code_point != '\n' && !mrc_utf8_is_printable(code_point))
+            print_escape(out, code_point);
         else
             fwrite(text.ptr, 1, len, out);
         text.ptr += len;

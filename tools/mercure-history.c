@@ -144,8 +144,8 @@ static int each_record(struct mrc_history_env *env, record_fn *fn, void *ctx)
     }
 }
 
-/* Prints BYTES without control characters, so that they stay on one line and cannot affect a
- * terminal. */
+/* Prints BYTES without control and format characters, so that they stay on one line and cannot
+ * affect a terminal. */
 static void print_plain(struct mrc_bytes bytes)
 {
     while (bytes.len) {
@@ -153,7 +153,7 @@ static void print_plain(struct mrc_bytes bytes)
         bool is_valid;
         size_t len = mrc_utf8_decode(bytes, &code_point, &is_valid);
 
-        if (!is_valid || code_point < 0x20 || (code_point >= 0x7f && code_point <= 0x9f))
+        if (!is_valid || !mrc_utf8_is_printable(code_point))
             putchar('?');
         else
             fwrite(bytes.ptr, 1, len, stdout);

@@ -34,6 +34,7 @@ FLOORS = [
     {"store/engine", "store/lmdb"},
     {"store/documents", "store/ring", "store/shm"},
     {"store/regions"},
+    {"store/hub"},
     {"store/history", "store/memory"},
     {"hub/base"},
     {"hub/control", "hub/index"},

@@ -19,8 +19,8 @@
 #include "apr_pools.h"
 
 #include "fuzz.h"
-#include "store/regions/hub_layout.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/layout.h"
+#include "store/hub/segment.h"
 #include "store/regions/link.h"
 #include "store/regions/staging.h"
 

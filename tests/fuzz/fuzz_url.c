@@ -58,7 +58,8 @@ static void check_url(const struct mrc_url *url)
     mrc_buf_free(&href);
 }
 
-/* A space before a URL means nothing, but the shortcut of mrc_reserved_covers() does not take it.
+/*
+ * A space before a URL means nothing, but the shortcut of mrc_reserved_covers() does not take it.
  */
 static void check_reserved(struct mrc_bytes input)
 {

@@ -135,6 +135,8 @@ ONE_CHILD = """
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
 KEPT = "/kept"  # a hub whose streams stay in httpd
 SITE_KEY = "key-of-the-site:0123456789abcdef0123456789abcdef0123"
+PAGE = (f'<Location "/page.html">\nMercurePublishHeader On {PATH}\n'
+        f'Header set Mercure-Publish "topic={urllib.parse.quote(TOPIC, safe="").replace("%", "%%")}&data=x"\n</Location>\n')
 
 
 class Witness:
@@ -187,9 +189,7 @@ class Requests:
         httpd.write("htdocs/page.html", "page")
         httpd.write("site/index.html", "page")
         httpd.write("sites/one.example/index.html", "page")
-        topic = urllib.parse.quote(TOPIC, safe="").replace("%", "%%")
-        page = (f'<Location "/page.html">\nMercurePublishHeader On {PATH}\nMercureDiscovery On {PATH}\n'
-                f'Header set Mercure-Publish "topic={topic}&data=x"\n</Location>\n')
+        page = PAGE + f'<Location "/page.html">\nMercureDiscovery On {PATH}\n</Location>\n'
         hubs = controlled("MercureSubscriptions On", "MercureCursor On") + hub("MercureDetach Off", path=KEPT)
         own = {"keys": False, "anonymous": False, "identifier": None}
         return (f'MercureSites 500\nCustomLog "{httpd.path("fields_log")}" "%h %U %>s %{{Accept}}i %{{Content-Type}}o"\n'
@@ -343,14 +343,17 @@ def test_each_call_fails_in_turn(httpd, monkeypatch, name):
 
 
 @pytest.mark.mpm("event")
-def test_child_that_could_not_start_serves_later(httpd, monkeypatch):
-    """Requests for its hub make it try again."""
+@pytest.mark.parametrize("target", [PATH, "/page.html"])
+def test_child_that_could_not_start_serves_later(httpd, monkeypatch, target):
+    """Requests for its hub make it try again, and so do publications of other pages."""
     failing = Failing(httpd, monkeypatch)
+    httpd.load("headers")
+    httpd.write("htdocs/page.html", "page")
     httpd.sizing = ONE_CHILD
     httpd.expect_log("MRC0217: this child serves no hub, because it could not start its hubs")
     httpd.expect_log("MRC0241: this child serves its hubs now")
     httpd.expect_log(r"MRC0\d+", required=False)
-    httpd.start(hub("MercureSubscriptions On"))
+    httpd.start(hub("MercureSubscriptions On") + PAGE)
     for calls in range(100):
         before = httpd.children()
         failing.after(calls)
@@ -361,7 +364,7 @@ def test_child_that_could_not_start_serves_later(httpd, monkeypatch):
         if "MRC0217" in httpd.log():
             break
     child = httpd.children()
-    wait_until(lambda: httpd.publish(TOPIC, "x", status=None).status == 200, what="the hub served")
+    wait_until(lambda: httpd.get(target).status and "MRC0241" in httpd.log(), what="the hub served")
     with httpd.subscribe([("match", TOPIC)]) as stream:
         update = httpd.publish(TOPIC, "y")
         assert stream.next().id == update.text

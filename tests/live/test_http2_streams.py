@@ -77,6 +77,7 @@ def test_streams_of_one_connection_and_pages_beside(httpd, tls):
     wait_subscribers(httpd, 0)
     wait_until(lambda: sum(line.startswith(f"HTTP/2.0 {PATH} 200") for line in lines(httpd)) == 60,
                what="a line of the access log for each stream")
+    assert "MRC0902" not in httpd.log()  # mod_http2 has no part in it
 
 
 def test_as_many_streams_as_a_connection_may_have(httpd):

@@ -466,7 +466,7 @@ def test_rate_and_refusals_are_counted(httpd):
     httpd.start(config(httpd, on(), '<Location "/metrics">\nSetHandler mercure-metrics\n</Location>').replace(
         "MercureHub On", "MercureHub On\nMercurePublishRate 1 burst=1 per-token=1"))
     httpd.expect_log("MRC0801")
-    httpd.expect_log("MRC0802.*more updates than")
+    httpd.expect_log("MRC0802.*updates come faster than")
     for _ in range(3):
         check_hidden(httpd.get("/one.cgi"))
     check_hidden(httpd.get("/bad.cgi"))
@@ -550,18 +550,22 @@ def test_htaccess_counts_only_where_the_hub_allows_it(httpd):
 # ---- other modules -------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def announce(tmp_path_factory):
-    """The example module, built as its first comment says, but not installed."""
+def build_module(source):
+    """Builds the module of httpd in the file SOURCE, in its folder. Returns the path of the module."""
     apxs = shutil.which("apxs") or shutil.which("apxs2")
     if not apxs:
         pytest.skip("no apxs")
-    folder = tmp_path_factory.mktemp("module")
-    source = shutil.copy(os.path.join(SOURCES, "examples/module/mod_announce.c"), folder)
+    folder, name = os.path.split(source)
     done = subprocess.run([apxs, "-c", "-Wc,-Wall -Wextra -Werror -Wno-unused-parameter", "-I", os.path.join(SOURCES, "include"),
                            source], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    return str(folder / ".libs/mod_announce.so")
+    return os.path.join(folder, ".libs", name.replace(".c", ".so"))
+
+
+@pytest.fixture(scope="module")
+def announce(tmp_path_factory):
+    """The example module, built as its first comment says, but not installed."""
+    return build_module(shutil.copy(os.path.join(SOURCES, "examples/module/mod_announce.c"), tmp_path_factory.mktemp("module")))
 
 
 def test_another_module_publishes(httpd, announce):

@@ -114,21 +114,23 @@ def test_help():
 
 
 CONTROLS = "\x1b[31m\x7f\x80\x9b31m\x9f"
+ORDERS = "\u061c\u200e\u200f\u202a\u202e\u2066\u2069\ufeff\U000e0041"  # they change the order of others, or are invisible
+ESCAPED = r"\u061c\u200e\u200f\u202a\u202e\u2066\u2069\ufeff\udb40\udc41"
 
 
 @event_only
 def test_what_clients_have_chosen_does_not_affect_the_terminal(httpd):
     httpd.start(controlled())
-    with subscribe(httpd, sub=f"é{CONTROLS}\xa0"):
+    with subscribe(httpd, sub=f"é{CONTROLS}\xa0{ORDERS}"):
         printed = ok(httpd, "streams")
-        assert r"\u0080\u009b31m\u009f" in printed and not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", printed)
-        assert [stream["sub"] for stream in json.loads(printed)["streams"]] == [f"é{CONTROLS}\xa0"]
+        assert r"\u0080\u009b31m\u009f" in printed and ESCAPED in printed and not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", printed)
+        assert [stream["sub"] for stream in json.loads(printed)["streams"]] == [f"é{CONTROLS}\xa0{ORDERS}"]
 
 
 def test_the_reason_of_a_refusal_does_not_affect_the_terminal():
     class Hub(BaseHTTPRequestHandler):
         def do_GET(self):
-            body = json.dumps({"detail": f"no{CONTROLS}"}).encode()
+            body = json.dumps({"detail": f"no{CONTROLS}{ORDERS}"}).encode()
             self.send_response(400)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -144,4 +146,4 @@ def test_the_reason_of_a_refusal_does_not_affect_the_terminal():
         done = run("--hub", f"http://127.0.0.1:{hub.server_port}/", "--token", "t", "stats")
         thread.join()
     assert done.returncode == 1
-    assert done.stderr == r"mercure-control: the hub answered 400: no\u001b[31m\u007f\u0080\u009b31m\u009f" + "\n"
+    assert done.stderr == r"mercure-control: the hub answered 400: no\u001b[31m\u007f\u0080\u009b31m\u009f" + ESCAPED + "\n"

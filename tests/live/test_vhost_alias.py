@@ -8,7 +8,8 @@ import pytest
 
 from env import token
 from env.hub import PATH, hub
-from test_inside import php
+from env.wait import wait_until
+from test_inside import build_module, php
 
 pytestmark = pytest.mark.mpm("event")
 
@@ -189,6 +190,66 @@ def test_a_site_without_keys_takes_no_hub(httpd):
         sites.publish(name, status=status)
     minted = token.publisher(key=key, aud=f"http://one.example:{httpd.port}{PATH}")
     httpd.publish(TOPIC, "x", token=minted, host=sites.host("one"))
+
+
+WHERE = """
+#include "http_config.h"
+#include "http_protocol.h"
+#include "mod_mercure.h"
+
+static int where(request_rec *r)
+{
+    APR_OPTIONAL_FN_TYPE(mercure_hub_url) *hub_url = APR_RETRIEVE_OPTIONAL_FN(mercure_hub_url);
+    const char *url;
+
+    if (!r->handler || strcmp(r->handler, "where"))
+        return DECLINED;
+    url = hub_url(r, NULL);
+    ap_rputs(url ? url : "none", r);
+    return OK;
+}
+
+static void register_hooks(apr_pool_t *pool)
+{
+    ap_hook_handler(where, NULL, NULL, APR_HOOK_MIDDLE);
+}
+
+AP_DECLARE_MODULE(where) = {STANDARD20_MODULE_STUFF, NULL, NULL, NULL, NULL, NULL, register_hooks, 0};
+"""
+
+
+def test_pages_of_a_site_without_keys_take_no_hub(httpd):
+    """Whoever asks for pages that publish, or for the URLs of hubs, does not take the hubs from sites that have keys."""
+    sites = Sites(httpd, "none", "asked", "keys")
+    given = f"MercureAnonymous On\nMercureKey {token.ISSUER} HS256 key-0123456789abcdef0123456789abcdef\n"
+    for name in ("asked", "keys"):
+        httpd.write(f"sites/{name}.example/htdocs/.htaccess", given)
+    module = build_module(httpd.write("mod_where.c", WHERE))
+    httpd.load("headers")
+    httpd.start(sites.config("MercureHtaccess On", keys=False, anonymous=False, server="MercureSites 1")
+                + f'LoadModule where_module "{module}"\n<Location "/where">\nSetHandler where\n</Location>\n'
+                + '<Location "/index.html">\nMercurePublishHeader On\n'
+                + f'Header set Mercure-Publish "topic={TOPIC}&data=page"\n</Location>\n')
+
+    def page(name):
+        answer = httpd.get("/index.html", host=sites.host(name))
+        assert answer.text == f"page of {name}" and not answer.header("Mercure-Publish")
+
+    for name, url in (("none", "none"), ("asked", f"http://asked.example:{httpd.port}{PATH}")):
+        assert httpd.get("/where", host=sites.host(name)).text == url
+    httpd.expect_log("MRC0802: 1 update.*: this site has no key for a hub")
+    page("none")
+    page("keys")
+    with sites.subscribe("keys") as stream:
+        assert stream.next().data == "page"
+        # Now the only hub has a site, which keeps it also without keys.
+        httpd.expect_log("MRC0502: .*asked.example/htdocs has no hub")
+        httpd.expect_log("MRC0802: 1 update.*: the server has as many sites")
+        page("asked")
+        httpd.write("sites/keys.example/htdocs/.htaccess", "")
+        wait_until(lambda: httpd.request("HEAD", f"{PATH}?match=x", host=sites.host("keys")).status == 404, what="the change")
+        page("keys")
+        assert stream.next().data == "page"
 
 
 @pytest.mark.parametrize("host", ["..", ".", ".one.example", "one..example", "%2e%2e", "a/../one.example", "",

@@ -14,11 +14,14 @@
 struct mrc_interned;
 struct mrc_interned_table;
 
-/* KEY is random and secret, so that nobody can choose strings that collide. MRC_ENOMEM. */
+/*
+ * Makes an empty table. KEY is random and secret, so that nobody can choose strings that collide.
+ * MRC_ENOMEM.
+ */
 enum mrc_err mrc_interned_table_create(const uint64_t key[2],
                                        struct mrc_interned_table **ret_table);
 
-/* Accepts NULL. All strings of TABLE have been released. */
+/* Accepts NULL. All strings of TABLE must have been released. */
 void mrc_interned_table_free(struct mrc_interned_table *table);
 
 /* The number of different strings in TABLE. */

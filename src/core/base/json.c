@@ -12,7 +12,7 @@
 /* Integers of fewer characters fit into 64 bits. */
 #define WHOLE_MIN_CHARS 19
 
-/* A double holds integers of so many characters, though not exactly. */
+/* A double holds any integer of this many characters, though not exactly. */
 #define REAL_MAX_CHARS 308
 
 /* The parser is recursive, so the depth is checked before it runs. */
@@ -41,7 +41,7 @@ static bool too_deep(struct mrc_bytes text)
     return false;
 }
 
-/* The parser's complaint in our words, because its own quote the input. */
+/* The parser's complaint in other words, because its own words quote the input. */
 static const char *complaint(const json_error_t *parsed)
 {
     switch (json_error_code(parsed)) {

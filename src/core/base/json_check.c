@@ -7,7 +7,7 @@
 #include "core/base/json_scan.h"
 #include "core/base/siphash.h"
 
-/* Integers of a text that Jansson takes have fewer characters than this. */
+/* Integers that Jansson accepts have fewer characters than this. */
 #define WHOLE_MAX_CHARS 32
 
 /* The order of strings and numbers does not matter: only characters can be missing. */
@@ -57,8 +57,10 @@ static void add_value(uint64_t *sum, const json_t *value)
 
 /* ---- the text ---------------------------------------------------------------------------------*/
 
-/* Adds the string at the front of REST if it has no escape, and returns its length, with its
- * quotes. 0: it has one. */
+/*
+ * Adds the string at the front of REST and returns its length with its quotes; 0: it has an escape,
+ * and is not added.
+ */
 static size_t add_plain(uint64_t *sum, struct mrc_bytes rest)
 {
     const char *content = rest.ptr + 1, *end = memchr(content, '"', rest.len - 1);
@@ -93,7 +95,7 @@ static enum mrc_err add_number(uint64_t *sum, struct mrc_bytes number, bool is_w
         add_whole(sum, strtoll(digits, NULL, 10));
         return MRC_OK;
     }
-    /* As Jansson does it: strtod() depends on the locale. */
+    /* Jansson converts the text, because strtod() depends on the locale. */
     real = json_loadb(number.ptr, number.len, JSON_DECODE_ANY, NULL);
     if (!real)
         return MRC_ENOMEM;

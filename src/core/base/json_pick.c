@@ -25,7 +25,7 @@ static const struct mrc_json_pick *find(const struct mrc_json_pick *picks, struc
 static enum mrc_err pick_value(struct picker *picker, const struct mrc_json_pick *pick,
                                struct mrc_bytes *ret_value);
 
-/* Copies a member, or its name and null. RET_NAME and RET_VALUE are what the text has. */
+/* Copies a member, or its name and null. RET_NAME and RET_VALUE are those of the text. */
 static enum mrc_err pick_member(struct picker *picker, const struct mrc_json_pick *picks,
                                 struct mrc_bytes *ret_name, struct mrc_bytes *ret_value)
 {

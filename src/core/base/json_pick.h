@@ -3,7 +3,7 @@
  *
  * The text must be valid JSON. The members that are used also have to meet the rules of json.h: no
  * NUL, no half of a surrogate pair, no deep nesting, no duplicates. Any other member may hold any
- * JSON value, as RFC 7515 (4), RFC 7517 (4) and RFC 7519 (4.3) want it: it is ignored.
+ * JSON value and is ignored, as RFC 7515 (4), RFC 7517 (4) and RFC 7519 (4.3) require.
  */
 #ifndef MRC_CORE_BASE_JSON_PICK_H
 #define MRC_CORE_BASE_JSON_PICK_H
@@ -21,8 +21,10 @@ struct mrc_json_pick {
      * holds. NULL: all of them, to any depth.
      */
     const struct mrc_json_pick *members;
-    /* Of an object with another string in `type` no member is used; `type` is then empty. NULL:
-     * any. */
+    /*
+     * If `type` of an object is another string, none of its members is used, and `type` becomes
+     * empty. NULL: any type.
+     */
     const char *type;
 };
 

@@ -41,7 +41,7 @@ enum mrc_err mrc_json_scan_refuse(struct mrc_json_scan *scan)
 
 /* ---- strings ----------------------------------------------------------------------------------*/
 
-/* Reads the four digits behind `\u`. False: there are not so many. */
+/* Reads the four digits after `\u`. False: there are fewer. */
 static bool read_hex(struct mrc_bytes digits, uint32_t *ret_unit)
 {
     uint32_t unit = 0;
@@ -57,7 +57,8 @@ static bool read_hex(struct mrc_bytes digits, uint32_t *ret_unit)
     return true;
 }
 
-/* The length of the escape at the front of TEXT, which begins with a backslash; 0: there is none.
+/*
+ * The length of the escape at the front of TEXT, which begins with a backslash; 0: there is none.
  */
 static size_t measure_escape(struct mrc_bytes text)
 {
@@ -236,7 +237,7 @@ static enum mrc_err read_name(struct mrc_json_scan *scan)
     return mrc_json_scan_take(scan, ':') ? MRC_OK : mrc_json_scan_refuse(scan);
 }
 
-/* Reads a bracket that opens an array or an object, and what stands before its first value. */
+/* Reads the bracket that opens an array or an object, and everything before its first value. */
 static enum mrc_err read_open(struct mrc_json_scan *scan, bool *ret_is_empty)
 {
     bool is_object = scan->text.ptr[scan->at] == '{';

@@ -10,7 +10,7 @@
 #include "core/base/bytes.h"
 #include "core/base/err.h"
 
-/* A place in a text, which is valid UTF-8 and outlives it. */
+/* A place in a text, which is valid UTF-8 and outlives the scan. */
 struct mrc_json_scan {
     struct mrc_bytes text;
     size_t at;
@@ -22,6 +22,7 @@ struct mrc_json_scan {
 void mrc_json_scan_begin(struct mrc_bytes text, struct mrc_error *error,
                          struct mrc_json_scan *ret_scan);
 
+/* Frees the memory of SCAN, but not its text. */
 void mrc_json_scan_end(struct mrc_json_scan *scan);
 
 /* The next character that is not white space; 0: the text has ended. */
@@ -43,8 +44,8 @@ enum mrc_err mrc_json_scan_refuse(struct mrc_json_scan *scan);
 bool mrc_json_scan_equals(struct mrc_bytes content, const char *str);
 
 /*
- * Appends the text that CONTENT stands for to BUF: at most as many bytes. MRC_EINVAL, and ERROR
- * says so: it has half of a surrogate pair. Other errors are the buffer's.
+ * Appends the text that CONTENT stands for to BUF; it is no longer than CONTENT. MRC_EINVAL, with
+ * the reason in ERROR: CONTENT has half of a surrogate pair. Other errors are the buffer's.
  */
 enum mrc_err mrc_json_scan_add_text(struct mrc_buf *buf, struct mrc_bytes content,
                                     struct mrc_error *error);

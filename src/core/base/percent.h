@@ -27,9 +27,9 @@ enum mrc_percent_set {
 int mrc_percent_hex_value(unsigned char c);
 
 /*
- * Decodes IN to OUT, which has room for IN.len bytes and may be IN's own memory. A `%` without two
- * hexadecimal digits behind it stands for itself. PLUS_IS_SPACE is for forms. Returns the number of
- * bytes written.
+ * Decodes IN to OUT, which has room for IN.len bytes and may be IN's own memory. A `%` that is not
+ * followed by two hexadecimal digits stands for itself. PLUS_IS_SPACE is for forms. Returns the
+ * number of bytes written.
  */
 size_t mrc_percent_decode(struct mrc_bytes in, bool plus_is_space, char *out);
 

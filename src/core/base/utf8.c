@@ -130,6 +130,16 @@ bool mrc_utf8_is_format(uint32_t code_point)
     return false;
 }
 
+static bool is_control(uint32_t code_point)
+{
+    return code_point < 0x20 || (code_point >= 0x7f && code_point <= 0x9f);
+}
+
+bool mrc_utf8_is_printable(uint32_t code_point)
+{
+    return !is_control(code_point) && !mrc_utf8_is_format(code_point);
+}
+
 enum mrc_err mrc_utf8_check_text(struct mrc_bytes text, struct mrc_error *error)
 {
     size_t position = 0;
@@ -147,7 +157,7 @@ enum mrc_err mrc_utf8_check_text(struct mrc_bytes text, struct mrc_error *error)
         len = mrc_utf8_decode(rest, &code_point, &valid);
         if (!valid)
             return mrc_error_set(error, MRC_EINVAL, "invalid UTF-8 at byte %zu", position);
-        if (code_point < 0x20 || (code_point >= 0x7f && code_point <= 0x9f))
+        if (is_control(code_point))
             return mrc_error_set(error, MRC_EINVAL, "the control character U+%04X at byte %zu",
                                  (unsigned)code_point, position);
         if (code_point >= 0x80 && mrc_utf8_is_format(code_point))

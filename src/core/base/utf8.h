@@ -37,4 +37,8 @@ enum mrc_err mrc_utf8_check_text(struct mrc_bytes text, struct mrc_error *error)
 /* Whether CODE_POINT has the general category Cf (format) in Unicode 17. */
 bool mrc_utf8_is_format(uint32_t code_point);
 
+/* Whether a terminal shows CODE_POINT as it is: no control character (C0, C1, DEL), which may be a
+ * command, and no format character, which is invisible or changes the order of others. */
+bool mrc_utf8_is_printable(uint32_t code_point);
+
 #endif

@@ -16,7 +16,7 @@ struct mrc_jws {
 static const struct mrc_json_pick header_picks[] = {
     {.name = "alg"}, {.name = "typ"}, {.name = "kid"}, {.name = NULL}};
 
-/* Which keys the `kid` of a token selects. */
+/* The keys that the `kid` of a token selects. */
 enum choice { KEYS_OF_THAT_NAME, KEYS_WITHOUT_NAME, ALL_KEYS };
 
 static enum mrc_err split(struct mrc_bytes token, struct mrc_bytes segments[3],

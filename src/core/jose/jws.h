@@ -2,7 +2,7 @@
  * JSON Web Signatures in compact serialization (RFC 7515, 7.1). A token is parsed first, so that
  * the caller can choose the keys of its issuer, and then verified with them.
  *
- * A token cannot bring a key along: `jwk`, `jku`, `x5u` and `x5c` are ignored. `crit` is always
+ * A token cannot bring its own key: `jwk`, `jku`, `x5u` and `x5c` are ignored. `crit` is always
  * refused, because the hub supports no extension; `b64` is refused, too.
  */
 #ifndef MRC_CORE_JOSE_JWS_H

@@ -125,7 +125,7 @@ static enum mrc_err add_only(struct mrc_keyset *keys, struct mrc_key *key, mrc_a
     return err;
 }
 
-/* Whether CONTENT is a public key in a form that OpenSSL's tools or SSH write: not a secret. */
+/* Whether CONTENT is a public key as OpenSSL's tools or SSH write it, and so not a secret. */
 static bool is_public_key(struct mrc_bytes content)
 {
     const unsigned char *der = (const unsigned char *)content.ptr;

@@ -22,7 +22,7 @@
 struct mrc_keyset;
 
 enum mrc_keyset_flags {
-    /* A secret that is shorter than its hash is a warning, not an error, as 0.x hubs need it. */
+    /* A secret that is shorter than its hash is a warning, not an error: for protocol 0.x. */
     MRC_KEYSET_SHORT_SECRET_WARNS = 1,
     /* Only a JWK Set is accepted, because the content comes from the network. */
     MRC_KEYSET_SET_ONLY = 2
@@ -37,7 +37,7 @@ enum mrc_keyset_flags {
  *   more than MRC_KEYSET_MAX_KEYS. Members that verifying does not use may hold any value.
  * - An object with the member `kty` is one JWK. Text with a BEGIN line of PEM is a public key or a
  *   certificate. Of several certificates the first one counts; its dates and its issuer do not
- *   matter. The key has to fit at least one of ALGS, and a public key must not stand with an
+ *   matter. The key has to fit at least one of ALGS, and ALGS of a public key must not have an
  *   algorithm for secrets.
  * - Anything else is a secret, without one LF or CRLF at its end. ALGS have to be HMAC only.
  *

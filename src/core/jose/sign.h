@@ -8,7 +8,7 @@
 
 /*
  * Signs HEADER and PAYLOAD, which are not checked, with ALG and KEY: a secret for HMAC, otherwise a
- * PEM private key that fits ALG, without a passphrase. One line end behind a secret is not part of
+ * PEM private key that fits ALG, without a passphrase. One line end after a secret is not part of
  * it. The token is a terminated string that the caller free()s. MRC_EINVAL or MRC_ELIMIT with the
  * reason in ERROR; MRC_ENOMEM.
  */

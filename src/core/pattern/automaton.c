@@ -7,12 +7,11 @@ struct mrc_automaton {
     size_t prefix_len;
     size_t suffix_len;
     size_t count;   /* of operations, including MRC_OP_MATCH */
-    char *literals; /* the prefix, then the suffix; stored behind the operations */
+    char *literals; /* the prefix, then the suffix; stored after the operations */
     struct mrc_op ops[];
 };
 
-/* ---- making ------------------------------------------------------------------------------------
- */
+/* ---- making -----------------------------------------------------------------------------------*/
 
 static bool is_jump(const struct mrc_op *op)
 {
@@ -103,8 +102,7 @@ struct mrc_literal mrc_automaton_get_literal(const struct mrc_automaton *automat
     return literal;
 }
 
-/* ---- matching ----------------------------------------------------------------------------------
- */
+/* ---- matching ---------------------------------------------------------------------------------*/
 
 /* Most automata have no more operations than this, and run without an allocation. */
 #define SMALL_AUTOMATON 64
@@ -180,7 +178,7 @@ static void enter(struct run *run, uint32_t op, uint32_t at)
     }
 }
 
-/* Lets the operation OP take the byte C, if it does, and enters the operations behind it. */
+/* If the operation OP takes the byte C, enters the operations after it. */
 static void step(struct run *run, uint32_t op, char c, uint32_t at)
 {
     const struct mrc_op *it = &run->automaton->ops[op];

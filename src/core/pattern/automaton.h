@@ -85,7 +85,7 @@ struct mrc_literal mrc_automaton_get_literal(const struct mrc_automaton *automat
 #define MRC_AUTOMATON_FEW_OPS 32
 bool mrc_automaton_is_costly(const struct mrc_automaton *automaton);
 
-/* The memory of AUTOMATON, in bytes. */
+/* The memory of AUTOMATON in bytes. */
 size_t mrc_automaton_size(const struct mrc_automaton *automaton);
 
 #endif

@@ -9,7 +9,7 @@
 
 enum {
     SET_VALUE = 1,    /* unreserved characters, and the comma of a list */
-    SET_EQUALS = 2,   /* the = behind a name */
+    SET_EQUALS = 2,   /* the = after a name */
     SET_RESERVED = 4, /* reserved characters */
     SET_HEX = 8,      /* hexadecimal digits */
     SET_NAME = 16     /* the name of a variable, except for . and %XX */
@@ -83,7 +83,7 @@ static size_t emit(struct compiler *compiler, enum mrc_op_code code, unsigned ar
     return count_ops(compiler) - 1;
 }
 
-/* Lets the operation OP continue behind the last one. */
+/* Makes the operation OP continue after the last one. */
 static void land(struct compiler *compiler, size_t op)
 {
     if (!mrc_buf_error(&compiler->ops))
@@ -169,7 +169,7 @@ static enum mrc_err read_name(struct compiler *compiler)
     }
 }
 
-/* Reads the modifier behind a name: `*`, or a length of 1 to 9999, or nothing. */
+/* Reads the modifier after a name: `*`, or a length of 1 to 9999, or nothing. */
 static enum mrc_err read_modifier(struct compiler *compiler, bool *ret_explodes)
 {
     size_t digits = 0;
@@ -202,7 +202,7 @@ static const struct kind *read_operator(struct compiler *compiler)
     return &simple;
 }
 
-/* Appends the values behind the first one, each of which may be the last. */
+/* Appends the values after the first one, each of which may be the last. */
 static void add_others(struct compiler *compiler, const struct expression *expression,
                        unsigned allowed)
 {

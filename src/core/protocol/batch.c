@@ -136,7 +136,7 @@ static const struct member {
 
 #define MEMBERS (sizeof(members) / sizeof(members[0]))
 
-/* Reads a member. SEEN has a bit for each one that the object has already. */
+/* Reads a member. SEEN has a bit for each member that has been read. */
 static enum mrc_err read_member(struct reader *reader, unsigned *seen, struct mrc_update *update)
 {
     struct mrc_bytes name;

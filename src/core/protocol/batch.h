@@ -6,7 +6,7 @@
  * The rules for the fields are those of a form (update.h). In addition, members that are unknown,
  * repeated or null are refused, and so is an empty array. `private` is a boolean, `retry` a whole
  * number, all others are strings. The parser allocates no more than the length of the text and the
- * updates: what is not a part of an update is refused where it begins.
+ * updates: anything that is not part of an update is refused where it begins.
  */
 #ifndef MRC_CORE_PROTOCOL_BATCH_H
 #define MRC_CORE_PROTOCOL_BATCH_H
@@ -16,15 +16,15 @@
 #include "core/base/err.h"
 #include "core/protocol/update.h"
 
-/* The most updates of a batch. */
+/* The most updates in a batch. */
 #define MRC_BATCH_MAX 1000
 
 struct mrc_batch {
-    struct mrc_update *updates; /* malloc()ed; their views lead into the text and to STRINGS */
+    struct mrc_update *updates; /* malloc()ed; their views are into the text and STRINGS */
     size_t count;
     bool is_array;          /* an array was sent, so an array is the answer */
-    bool has_bad;           /* an update of the array is bad: the one behind the COUNT sound ones */
-    struct mrc_buf strings; /* the strings that have escapes, without them */
+    bool has_bad;           /* an update of the array is bad: the one after the COUNT good ones */
+    struct mrc_buf strings; /* the strings that have escapes, decoded */
 };
 
 /*

@@ -31,7 +31,7 @@ static bool next_part(struct mrc_bytes *rest, struct mrc_bytes *ret_part)
     return true;
 }
 
-/* Decodes IN to *AT, and moves *AT behind it. */
+/* Decodes IN to *AT, and moves *AT past it. */
 static struct mrc_bytes decode(struct mrc_bytes in, char **at)
 {
     struct mrc_bytes out = {*at, mrc_percent_decode(in, true, *at)};

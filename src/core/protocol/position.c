@@ -37,8 +37,10 @@ static uint64_t get_word(const unsigned char *in)
     return word;
 }
 
-/* A context for the cipher with KEY and the nonce of SEALED. To decrypt, the tag is checked, too.
- * NULL: out of memory, or the cipher is not available. */
+/*
+ * A context for the cipher with KEY and the nonce of SEALED; for decryption, with its tag, too.
+ * NULL: out of memory, or the cipher is not available.
+ */
 static EVP_CIPHER_CTX *create(const unsigned char *key, struct sealed *sealed, int encrypt)
 {
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();

@@ -1,6 +1,6 @@
 /*
- * A position: a cursor that the hub makes itself, for a client that has got no event yet. It names
- * a place in the hub's own order of updates, and shows nothing about the updates there.
+ * A position: a cursor that the hub makes itself, for a client that has received no event yet. It
+ * names a place in the hub's own order of updates, and reveals nothing about the updates there.
  *
  *     #  base64url( nonce (13) | number, made_us encrypted (16) | tag (16) )
  *
@@ -24,7 +24,7 @@
 /* The characters of a position, with the terminator. */
 #define MRC_POSITION_TEXT_BYTES 62
 
-/* If several machines are one hub, the words have another meaning (store/history/engine.c). */
+/* If several machines are one hub, the members have another meaning (store/history/engine.c). */
 struct mrc_position {
     uint64_t number; /* of the first update after it, in the order of the hub */
     int64_t made_us; /* the time of day when the position was made */

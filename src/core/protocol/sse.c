@@ -13,7 +13,7 @@ static void add_field(struct mrc_buf *buf, const char *name, struct mrc_bytes va
     mrc_buf_add_char(buf, '\n');
 }
 
-/* The position of the first line end in DATA at or behind FROM, or the length of DATA. */
+/* The position of the first line end in DATA at or after FROM, or the length of DATA. */
 static size_t find_line_end(struct mrc_bytes data, size_t from)
 {
     while (from < data.len && data.ptr[from] != '\r' && data.ptr[from] != '\n')

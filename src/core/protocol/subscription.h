@@ -33,7 +33,7 @@ struct mrc_subscription_request {
     struct mrc_subscription_matcher *matchers; /* malloc()ed array of views */
     size_t matchers_count;                     /* at least 1 */
     bool has_cursor;
-    struct mrc_bytes cursor; /* may be empty, although there is one */
+    struct mrc_bytes cursor; /* may be empty even with has_cursor */
 };
 
 /* The rules of a hub. A request that exceeds a limit is refused with MRC_ELIMIT. */

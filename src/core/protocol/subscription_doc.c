@@ -6,8 +6,10 @@
 
 #define VARIABLES_MAX 3
 
-/* The member `active`. Members before it are strings, in which every quote has a backslash: none
- * has these bytes. */
+/*
+ * The member `active`. Members before it are strings, in which every quote has a backslash: none
+ * has these bytes.
+ */
 #define ACTIVE ",\"active\":true"
 #define ENDED  ",\"active\":false"
 

@@ -37,12 +37,12 @@ struct mrc_subscription_doc {
     struct mrc_subscription_ref ref; /* with all variables */
     struct mrc_bytes payload;        /* JSON text; { NULL, 0 }: none */
     struct mrc_bytes last_event_id;  /* only with protocol 0.x; { NULL, 0 }: none */
-    bool is_member;                  /* of a collection, which has the @context of all */
+    bool is_member;                  /* of a collection, which has the @context for all of them */
     bool active;
 };
 
 /*
- * Parses REST, the percent-encoded rest of a request's path behind HUB_PATH, as a URL of protocol
+ * Parses REST, the percent-encoded rest of a request's path after HUB_PATH, as a URL of protocol
  * 0.x if IS_LEGACY. RET_REF gets views into SCRATCH, which has room for REST.len bytes. False: this
  * is not a URL of the API.
  */
@@ -59,7 +59,7 @@ void mrc_subscription_doc_add(struct mrc_buf *buf, const char *hub_path,
 
 /*
  * Appends DOCUMENT, which mrc_subscription_doc_add() wrote for an active subscription, as it is
- * when the subscription has ended. False: this is no such document, and nothing is appended.
+ * when the subscription has ended. False: DOCUMENT is something else, and nothing is appended.
  */
 bool mrc_subscription_doc_add_ended(struct mrc_buf *buf, struct mrc_bytes document);
 

@@ -10,7 +10,7 @@
 #include "core/protocol/form.h"
 
 /*
- * A record, in the byte order of the machine that has written it:
+ * A record, in the byte order of the machine that wrote it:
  *
  *     +--------------+-----------------------+---------+------+-------+------+ - - - - +
  *     | fixed header | topics_count x uint32 | topics… | type | retry | data | origin  |
@@ -257,7 +257,7 @@ static size_t record_bytes(const struct mrc_update *update)
     return bytes;
 }
 
-/* Copies BYTES to AT, and returns the position behind them. */
+/* Copies BYTES to AT, and returns the position after them. */
 static char *put(char *at, struct mrc_bytes bytes)
 {
     if (bytes.len)

@@ -39,8 +39,7 @@ struct mrc_update_limits {
     size_t topics_max;      /* number of topics */
     size_t field_max_bytes; /* length of the value of each field */
     size_t id_max_bytes;    /* length of the id */
-    bool is_import;         /* an older version of the hub has accepted the update: a space at an
-                             * end of its id is no error */
+    bool is_import;         /* from an older hub: the id may begin or end with a space */
 };
 
 /*
@@ -93,7 +92,7 @@ enum mrc_err mrc_update_decode(struct mrc_bytes id, struct mrc_bytes record,
 
 /*
  * Decodes only the topics, as views into RECORD, and allocates nothing. MRC_ELIMIT: there are more
- * than MAX. MRC_EINVAL as above, but the bytes behind the topics are not checked.
+ * than MAX. MRC_EINVAL as above, but the bytes after the topics are not checked.
  */
 enum mrc_err mrc_update_peek_topics(struct mrc_bytes record, struct mrc_bytes *ret_topics,
                                     size_t max, size_t *ret_count);
@@ -110,8 +109,10 @@ struct mrc_update_origin {
 
 #define MRC_UPDATE_ORIGIN_BYTES 24
 
-/* Appends RECORD with ORIGIN to BUF. False, and nothing is appended: RECORD has an origin, or is no
- * record. */
+/*
+ * Appends RECORD with ORIGIN to BUF. False, and nothing is appended: RECORD has an origin, or is
+ * not a record.
+ */
 bool mrc_update_add_origin(struct mrc_bytes record, const struct mrc_update_origin *origin,
                            struct mrc_buf *buf);
 
@@ -119,8 +120,10 @@ bool mrc_update_add_origin(struct mrc_bytes record, const struct mrc_update_orig
 bool mrc_update_get_origin(struct mrc_bytes record, struct mrc_update_origin *ret_origin,
                            size_t *ret_len);
 
-/* Makes HEAD, a copy of the beginning of a record with an origin, that of the record without it. It
- * has at least MRC_UPDATE_FLAGS_END bytes. */
+/*
+ * Turns HEAD, a copy of at least the first MRC_UPDATE_FLAGS_END bytes of a record with an origin,
+ * into the beginning of the same record without its origin.
+ */
 #define MRC_UPDATE_FLAGS_END 8
 void mrc_update_clear_origin(char *head);
 
@@ -134,8 +137,8 @@ void mrc_update_clear_origin(char *head);
  */
 void mrc_update_id_make(const unsigned char random[16], char ret_id[MRC_UPDATE_ID_BYTES]);
 
-/* The 16 bytes of ID, of which mrc_update_id_make() makes the same id. False: it has made none
- * such.
+/*
+ * Gets the 16 bytes from which mrc_update_id_make() makes ID. False: it does not make such an id.
  */
 bool mrc_update_id_parse(struct mrc_bytes id, unsigned char ret_bytes[16]);
 

@@ -109,13 +109,14 @@ static enum mrc_err read_actions(const struct reader *reader, const json_t *acti
             found |= bit_of(MRC_ACTION_PUBLISH);
         else if (is_string(action, "subscribe"))
             found |= bit_of(MRC_ACTION_SUBSCRIBE);
-        /* any other action is of a later specification and grants nothing here */
+        /* any other action belongs to a later specification and grants nothing here */
     }
     *ret_actions = found;
     return MRC_OK;
 }
 
-/* Makes the matcher of entry INDEX of the list, whose value is in MEMBER, or is the entry itself.
+/*
+ * Makes the matcher of entry INDEX of the list, whose value is in MEMBER, or is the entry itself.
  */
 static enum mrc_err make_matcher(const struct reader *reader, size_t index, const char *member,
                                  enum mrc_matcher_type type, struct mrc_bytes value,

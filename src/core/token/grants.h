@@ -33,7 +33,8 @@ struct mrc_grants_limits {
 #define MRC_GRANTS_TOPICS_DEFAULT        1000
 #define MRC_GRANTS_PATTERN_BYTES_DEFAULT 4096
 
-/* The members of the claim `authorization_details`, and of a claim of protocol 0.x, that are used.
+/*
+ * The members of the claim `authorization_details`, and of a claim of protocol 0.x, that are used.
  */
 extern const struct mrc_json_pick mrc_grants_picks[];
 extern const struct mrc_json_pick mrc_grants_legacy_picks[];

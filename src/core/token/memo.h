@@ -1,6 +1,6 @@
 /*
- * The token that was verified last on a connection. A publisher sends the same token with each
- * request, and comparing two texts costs much less than the cache's SHA-256 of one (cache.h).
+ * Remembers the token that was verified last on a connection. A publisher sends the same token with
+ * each request, and comparing two texts costs much less than the cache's SHA-256 of one (cache.h).
  *
  * A memo does not change. It belongs to the thread that handles the connection.
  */
@@ -16,8 +16,8 @@ struct mrc_token_memo;
 
 /*
  * Remembers that TEXT was verified as TOKEN in SCOPE, with the meaning that SCOPE has for the
- * cache. Takes a reference of its own, and copies the rest. NULL: they are too long, or memory is
- * short.
+ * cache. Takes a reference of its own, and copies the rest. NULL: they are too long, or there is no
+ * memory.
  */
 struct mrc_token_memo *mrc_token_memo_create(struct mrc_bytes scope, struct mrc_bytes text,
                                              struct mrc_token *token);

@@ -12,7 +12,9 @@
 #define TIME_MAX_S 253402300799LL
 #define US_PER_S   1000000LL
 
-/* The claims that decide which keys and rules a token has to meet. Of others, the presence counts.
+/*
+ * The claims that decide which keys and rules apply to a token. Of the others, only the presence
+ * matters.
  */
 static const struct mrc_json_pick detail_type_picks[] = {{.name = "type"}, {.name = NULL}};
 static const struct mrc_json_pick first_picks[] = {
@@ -261,7 +263,9 @@ static enum mrc_err check_signature(const struct mrc_jws *jws, const char *issue
     return err;
 }
 
-/* Checks the rules behind the signature. TOKEN owns what it gets, also on failure. */
+/*
+ * Checks the claims of a token whose signature is valid. TOKEN owns what it gets, also on failure.
+ */
 static enum mrc_err read_claims(const json_t *claims, const struct mrc_token_policy *policy,
                                 int64_t now_us, struct mrc_error *reason, struct mrc_token *token)
 {
@@ -340,7 +344,8 @@ static enum mrc_err refuse_url(struct mrc_error *reason)
     return mrc_error_set(reason, MRC_EINVAL, "only tokens of protocol 0.x may come in a URL");
 }
 
-/* Finds the kind of token and checks that the policy accepts it, before the signature is verified.
+/*
+ * Finds the kind of token and checks that the policy accepts it, before the signature is verified.
  */
 static enum mrc_err check_kind(const struct mrc_jws *jws, const json_t *claims,
                                const struct mrc_token_policy *policy, struct mrc_error *reason,

@@ -68,8 +68,8 @@ enum mrc_token_mismatch {
 };
 
 /*
- * Says whether TOKEN, which POLICY has refused, is of another protocol than the keys of POLICY are
- * for. Judges by unverified claims, so only a message may depend on it.
+ * Says whether TOKEN, which POLICY refuses, is of another protocol than the keys of POLICY are for.
+ * The answer depends on unverified claims, so it may only be used for a message.
  */
 enum mrc_token_mismatch mrc_token_find_mismatch(struct mrc_bytes token,
                                                 const struct mrc_token_policy *policy);
@@ -96,8 +96,10 @@ const char *mrc_token_get_id(const struct mrc_token *token);
 /* The claim `iat` in microseconds since 1970; INT64_MIN: there is none that is a number. */
 int64_t mrc_token_get_issued_us(const struct mrc_token *token);
 
-/* The SHA-256 of the token's text, of MRC_TOKEN_HASH_BYTES; and of any TEXT. False: the library
- * failed. */
+/*
+ * The SHA-256 of the token's text, MRC_TOKEN_HASH_BYTES long, and that of any TEXT. False: OpenSSL
+ * failed.
+ */
 #define MRC_TOKEN_HASH_BYTES 32
 const unsigned char *mrc_token_get_hash(const struct mrc_token *token);
 bool mrc_token_hash(struct mrc_bytes text, unsigned char ret_hash[MRC_TOKEN_HASH_BYTES]);
@@ -123,9 +125,9 @@ enum mrc_err mrc_token_grants_any(const struct mrc_token *token, enum mrc_action
                                   struct mrc_topics *topics, bool *ret_grants);
 
 /*
- * The claim `exp` of TOKEN, not verified, in microseconds since 1970: no decision may depend on it
- * but how long a token that is refused is remembered. INT64_MAX: it has none. MRC_EINVAL or
- * MRC_ELIMIT if TOKEN cannot be parsed; MRC_ENOMEM.
+ * The claim `exp` of TOKEN, not verified, in microseconds since 1970. It may only decide how long a
+ * refused token is remembered. INT64_MAX: it has none. MRC_EINVAL or MRC_ELIMIT if TOKEN cannot be
+ * parsed; MRC_ENOMEM.
  */
 enum mrc_err mrc_token_peek_exp_us(struct mrc_bytes token, int64_t *ret_exp_us);
 

@@ -73,7 +73,8 @@ void mrc_anchor_of_pattern(enum mrc_anchor anchor, const struct mrc_literal *lit
 void mrc_anchor_of_url(enum mrc_anchor anchor, const struct mrc_url *url,
                        struct mrc_anchor_text *ret_text);
 
-/* The literal text at ANCHOR, which is not one of URLs, of a matcher with the literal text LITERAL.
+/*
+ * The literal text at ANCHOR, which is not one of URLs, of a matcher with the literal text LITERAL.
  */
 void mrc_anchor_of_literal(enum mrc_anchor anchor, const struct mrc_literal *literal,
                            struct mrc_anchor_text *ret_text);

@@ -29,8 +29,7 @@ static bool holds_forbidden(struct mrc_bytes host, bool in_domain)
     return false;
 }
 
-/* ---- IPv4 --------------------------------------------------------------------------------------
- */
+/* ---- IPv4 -------------------------------------------------------------------------------------*/
 
 /* The IPv4 number parser. A number that is too large for an address reads as UINT32_MAX + 1. */
 static bool parse_ipv4_number(struct mrc_bytes part, uint64_t *ret_number)
@@ -60,7 +59,7 @@ static bool parse_ipv4_number(struct mrc_bytes part, uint64_t *ret_number)
     return true;
 }
 
-/* The part of DOMAIN behind its last dot. A dot at the end does not count. */
+/* The part of DOMAIN after its last dot. A dot at the end does not count. */
 static struct mrc_bytes last_part(struct mrc_bytes domain)
 {
     size_t dot;
@@ -114,8 +113,7 @@ static bool parse_ipv4(struct mrc_bytes domain, uint32_t *ret_address)
     return true;
 }
 
-/* ---- IPv6 --------------------------------------------------------------------------------------
- */
+/* ---- IPv6 -------------------------------------------------------------------------------------*/
 
 /* Reads the four decimal numbers at the end of an IPv6 address as two pieces. */
 static bool parse_ipv4_in_ipv6(struct mrc_bytes in, uint16_t pieces[2])
@@ -236,8 +234,7 @@ static void add_ipv6(struct mrc_buf *out, const uint16_t address[IPV6_PIECES])
     mrc_buf_add_char(out, ']');
 }
 
-/* ---- domains -----------------------------------------------------------------------------------
- */
+/* ---- domains ----------------------------------------------------------------------------------*/
 
 static bool is_ascii(struct mrc_bytes text)
 {

@@ -15,7 +15,7 @@ struct span {
 
 /*
  * The state of the parser. The functions below are the states of the standard's parser. Each one
- * reads IN from AT on, and moves AT behind what it has read. The parts are written to TEXT in their
+ * reads IN from AT on, and moves AT past what it has read. The parts are written to TEXT in their
  * order, so that the path, which dot segments shorten, is the last part while it is written.
  */
 struct parser {
@@ -29,8 +29,7 @@ struct parser {
     struct span scheme, username, password, host, port, path, query, fragment;
 };
 
-/* ---- reading and writing -----------------------------------------------------------------------
- */
+/* ---- reading and writing ----------------------------------------------------------------------*/
 
 static struct mrc_bytes rest_of(const struct parser *parser)
 {
@@ -96,8 +95,7 @@ static enum mrc_err refuse(const struct parser *parser, const char *reason)
     return mrc_error_set(parser->error, MRC_EINVAL, "not a URL: %s", reason);
 }
 
-/* ---- path, query, fragment ---------------------------------------------------------------------
- */
+/* ---- path, query, fragment --------------------------------------------------------------------*/
 
 /* The path state. The path may already hold a part of the base's path. */
 static void parse_path(struct parser *parser)
@@ -155,8 +153,7 @@ static void parse_query_and_fragment(struct parser *parser)
     }
 }
 
-/* ---- authority ---------------------------------------------------------------------------------
- */
+/* ---- authority --------------------------------------------------------------------------------*/
 
 static void add_userinfo(struct parser *parser, struct span *span, struct mrc_bytes value)
 {
@@ -188,7 +185,7 @@ static enum mrc_err parse_userinfo(struct parser *parser, size_t authority_end)
     return MRC_OK;
 }
 
-/* The port state. IN is the text behind the colon. */
+/* The port state. IN is the text after the colon. */
 static enum mrc_err parse_port(struct parser *parser, struct mrc_bytes in)
 {
     struct mrc_bytes scheme = {parser->text.ptr + parser->scheme.at, parser->scheme.len};
@@ -206,7 +203,7 @@ static enum mrc_err parse_port(struct parser *parser, struct mrc_bytes in)
     return MRC_OK;
 }
 
-/* The authority, host and port states, and the path behind them. */
+/* The authority, host and port states, and the path after them. */
 static enum mrc_err parse_authority(struct parser *parser)
 {
     size_t authority_end = parser->at, host_end;
@@ -254,8 +251,7 @@ static enum mrc_err parse_special_authority(struct parser *parser)
     return parse_authority(parser);
 }
 
-/* ---- file --------------------------------------------------------------------------------------
- */
+/* ---- file -------------------------------------------------------------------------------------*/
 
 /* The file host state. */
 static enum mrc_err parse_file_host(struct parser *parser)
@@ -313,8 +309,7 @@ static enum mrc_err parse_file_slash(struct parser *parser)
     return MRC_OK;
 }
 
-/* ---- relative ----------------------------------------------------------------------------------
- */
+/* ---- relative ---------------------------------------------------------------------------------*/
 
 /*
  * The common end of the relative and file states: copies the path of the base. If the input has a
@@ -398,8 +393,7 @@ static enum mrc_err parse_without_scheme(struct parser *parser)
     return parse_relative(parser);
 }
 
-/* ---- scheme ------------------------------------------------------------------------------------
- */
+/* ---- scheme -----------------------------------------------------------------------------------*/
 
 /* The scheme states: reads a scheme and its colon. False, and nothing is read, if there is none. */
 static bool parse_scheme(struct parser *parser)
@@ -458,8 +452,7 @@ static enum mrc_err parse_url(struct parser *parser)
     return MRC_OK;
 }
 
-/* ---- interface ---------------------------------------------------------------------------------
- */
+/* ---- interface --------------------------------------------------------------------------------*/
 
 /* Whether IN is ASCII that mrc_url_add_clean() would not change, as nearly all URLs are. */
 static bool is_clean(struct mrc_bytes in)
@@ -541,11 +534,12 @@ enum mrc_err mrc_url_parse(struct mrc_bytes input, const struct mrc_url *base,
             goto leave;
         parser.in = mrc_buf_bytes(&clean);
     }
-    /* Percent-encoding makes text three times as long, IDNA a host longer, and a base adds parts.
+    /*
+     * Percent-encoding makes text three times as long, IDNA a host longer, and a base adds parts.
      */
     mrc_buf_init(&parser.text, MRC_URL_MAX_BYTES * 12);
     err = parse_url(&parser);
-    if (err) { /* the cause may be that the text is not complete */
+    if (err) { /* the cause may be that the text is incomplete */
         if (mrc_buf_error(&parser.text))
             err = mrc_buf_error(&parser.text);
         goto leave;

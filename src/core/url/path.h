@@ -25,11 +25,13 @@ size_t mrc_url_path_parse(struct mrc_buf *out, size_t path_at, struct mrc_bytes 
 /* Removes the last segment of the path that begins at PATH_AT in OUT. */
 void mrc_url_path_shorten(struct mrc_buf *out, size_t path_at, bool is_file);
 
-/* Appends the opaque path at the front of IN, up to `?` or `#`. Returns the bytes that were read.
+/*
+ * Appends the opaque path at the front of IN, up to `?` or `#`. Returns the bytes that were read.
  */
 size_t mrc_url_path_parse_opaque(struct mrc_buf *out, struct mrc_bytes in);
 
-/* Whether TEXT begins with a drive letter: a letter and `:` or `|`, then the end, or one of /\?#.
+/*
+ * Whether TEXT begins with a drive letter: a letter and `:` or `|`, then the end, or one of /\?#.
  */
 bool mrc_url_path_starts_with_drive(struct mrc_bytes text);
 

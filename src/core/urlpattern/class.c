@@ -10,8 +10,7 @@
 #define LONG_S 0x017Fu
 #define KELVIN 0x212Au
 
-/* ---- sets of characters ------------------------------------------------------------------------
- */
+/* ---- sets of characters -----------------------------------------------------------------------*/
 
 /* The bits of A to Z, and of a to z, in the second word. */
 #define UPPER ((uint64_t)0x07FFFFFE)
@@ -78,8 +77,7 @@ static bool find_letter(char letter, bool ignores_case, struct mrc_urlpattern_se
     return true;
 }
 
-/* ---- escapes -----------------------------------------------------------------------------------
- */
+/* ---- escapes ----------------------------------------------------------------------------------*/
 
 /* Reads DIGITS hexadecimal digits at the front of SOURCE. */
 static bool read_hex(struct mrc_bytes source, size_t digits, uint32_t *ret_value)
@@ -176,8 +174,7 @@ size_t mrc_urlpattern_class_read_escape(struct mrc_bytes source, bool in_class, 
     }
 }
 
-/* ---- classes -----------------------------------------------------------------------------------
- */
+/* ---- classes ----------------------------------------------------------------------------------*/
 
 /* The strings of a class and of the classes in it. Each occurs once. */
 struct strings {
@@ -381,8 +378,7 @@ static enum mrc_err parse_strings(struct parser *parser, struct mrc_urlpattern_s
     return MRC_OK;
 }
 
-/* ---- operands and operations -------------------------------------------------------------------
- */
+/* ---- operands and operations ------------------------------------------------------------------*/
 
 static enum mrc_err parse_operand(struct parser *parser, struct operand *ret_operand)
 {
@@ -435,7 +431,7 @@ static void intersect(struct mrc_urlpattern_set *set, const struct mrc_urlpatter
     set->may_hold_strings &= other->may_hold_strings;
 }
 
-/* Reads the operands behind the first one, each with OPERATOR (`--` or `&&`) before it. */
+/* Reads the operands after the first one, each with OPERATOR (`--` or `&&`) before it. */
 static enum mrc_err parse_set_operation(struct parser *parser, const char *operator_,
                                         struct mrc_urlpattern_set *set)
 {
@@ -530,8 +526,7 @@ static enum mrc_err parse_class(struct parser *parser, struct mrc_urlpattern_set
     return MRC_OK;
 }
 
-/* ---- writing -----------------------------------------------------------------------------------
- */
+/* ---- writing ----------------------------------------------------------------------------------*/
 
 static bool holds(const struct mrc_urlpattern_set *set, unsigned c)
 {
@@ -561,7 +556,7 @@ static void write_characters(struct mrc_urlpattern_set set, bool ignores_case, s
     mrc_buf_add_char(out, ']');
 }
 
-/* Appends the strings of SET that have LEN characters, each with a bar behind it. */
+/* Appends the strings of SET that have LEN characters, each followed by a bar. */
 static void write_strings(const struct parser *parser, const struct mrc_urlpattern_set *set,
                           size_t len, struct mrc_buf *out)
 {

@@ -8,8 +8,7 @@
 
 #define MAX_ENDS_BYTES ((size_t)32 << 20)
 
-/* ---- compiling ---------------------------------------------------------------------------------
- */
+/* ---- compiling --------------------------------------------------------------------------------*/
 
 /* Whether the pattern string of a hostname stands for an IPv6 address. */
 static bool is_ipv6(struct mrc_bytes hostname)
@@ -114,8 +113,7 @@ void mrc_urlpattern_component_clear(struct mrc_urlpattern_component *component)
     *component = (struct mrc_urlpattern_component){.program = NULL};
 }
 
-/* ---- matching ----------------------------------------------------------------------------------
- */
+/* ---- matching ---------------------------------------------------------------------------------*/
 
 enum mrc_err mrc_urlpattern_component_match(const struct mrc_urlpattern_component *component,
                                             struct mrc_bytes subject, bool *ret_matches)

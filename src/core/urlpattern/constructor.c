@@ -46,8 +46,7 @@ struct parser {
 
 static const struct mrc_bytes empty = {"", 0};
 
-/* ---- looking at tokens -------------------------------------------------------------------------
- */
+/* ---- looking at tokens ------------------------------------------------------------------------*/
 
 static bool is_plain_char(const struct parser *parser, size_t at, char c)
 {
@@ -97,8 +96,7 @@ static struct mrc_bytes component_string(const struct parser *parser)
     return (struct mrc_bytes){parser->in.ptr + from, parser->tokens[parser->at].at - from};
 }
 
-/* ---- changing states ---------------------------------------------------------------------------
- */
+/* ---- changing states --------------------------------------------------------------------------*/
 
 /* Whether COMPONENT comes after the current state, and is not given. */
 static bool is_skipped(const struct parser *parser, enum mrc_urlpattern_component_id component)
@@ -147,8 +145,7 @@ static void rewind_and_set(struct parser *parser, enum state state)
     parser->state = state;
 }
 
-/* ---- the states --------------------------------------------------------------------------------
- */
+/* ---- the states -------------------------------------------------------------------------------*/
 
 /* Ends the protocol. The next state depends on whether it matches a special scheme. */
 static enum mrc_err end_protocol(struct parser *parser)

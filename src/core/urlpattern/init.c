@@ -19,8 +19,7 @@ struct processor {
     struct span result[MRC_URLPATTERN_COMPONENTS];
 };
 
-/* ---- from the base -----------------------------------------------------------------------------
- */
+/* ---- from the base ----------------------------------------------------------------------------*/
 
 /* Copies COMPONENT from the base. VALUE is not a pattern, so it is escaped. */
 static void add_base_value(struct processor *processor, enum mrc_urlpattern_component_id component,
@@ -54,10 +53,9 @@ static void inherit(struct processor *processor)
     }
 }
 
-/* ---- from the dictionary -----------------------------------------------------------------------
- */
+/* ---- from the dictionary ----------------------------------------------------------------------*/
 
-/* VALUE without the punctuation that may stand at its end or at its front. */
+/* VALUE without the punctuation that it may have at its end or at its front. */
 static struct mrc_bytes strip(enum mrc_urlpattern_component_id component, struct mrc_bytes value)
 {
     if (component == MRC_URLPATTERN_PROTOCOL && value.len && value.ptr[value.len - 1] == ':')
@@ -110,8 +108,7 @@ static enum mrc_err add_component(struct processor *processor,
     return mrc_buf_error(processor->storage);
 }
 
-/* ---- the result --------------------------------------------------------------------------------
- */
+/* ---- the result -------------------------------------------------------------------------------*/
 
 /* The pattern string of COMPONENT. Without a given value it is a wildcard. */
 static struct mrc_bytes view_of(const struct processor *processor, int component)

@@ -17,8 +17,7 @@ struct parser {
     unsigned next_number;
 };
 
-/* ---- reading tokens ----------------------------------------------------------------------------
- */
+/* ---- reading tokens ---------------------------------------------------------------------------*/
 
 /* Takes the next token if its type is TYPE; NULL: it is not. */
 static const struct mrc_urlpattern_token *take(struct parser *parser,
@@ -67,8 +66,7 @@ static void take_text(struct parser *parser, struct mrc_buf *out)
     }
 }
 
-/* ---- adding parts ------------------------------------------------------------------------------
- */
+/* ---- adding parts -----------------------------------------------------------------------------*/
 
 static struct mrc_urlpattern_part_text add_text(struct parser *parser, struct mrc_bytes text)
 {
@@ -170,8 +168,7 @@ static enum mrc_err add_group(struct parser *parser, struct mrc_bytes prefix,
     return err ? err : append(parser, &part);
 }
 
-/* ---- parsing -----------------------------------------------------------------------------------
- */
+/* ---- parsing ----------------------------------------------------------------------------------*/
 
 /* Parses a group without braces. The character BEFORE it may be its prefix. */
 static enum mrc_err parse_bare_group(struct parser *parser,
@@ -193,7 +190,7 @@ static enum mrc_err parse_bare_group(struct parser *parser,
                      take_modifier(parser));
 }
 
-/* Parses the text behind an opening brace. */
+/* Parses the text after an opening brace. */
 static enum mrc_err parse_braces(struct parser *parser)
 {
     const struct mrc_urlpattern_token *name, *regexp;
@@ -332,8 +329,7 @@ void mrc_urlpattern_part_list_free(struct mrc_urlpattern_part_list *list)
     *list = (struct mrc_urlpattern_part_list){.parts = NULL};
 }
 
-/* ---- writing -----------------------------------------------------------------------------------
- */
+/* ---- writing ----------------------------------------------------------------------------------*/
 
 void mrc_urlpattern_part_escape(struct mrc_buf *out, struct mrc_bytes text)
 {

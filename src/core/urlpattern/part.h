@@ -48,7 +48,7 @@ struct mrc_urlpattern_part_list {
     size_t capacity;
     struct mrc_buf text;
     char delimiter; /* ends a MRC_URLPATTERN_PART_SEGMENT; 0: none */
-    char prefix;    /* becomes the prefix of a group behind it; 0: none */
+    char prefix;    /* becomes the prefix of a group after it; 0: none */
 };
 
 static inline struct mrc_bytes mrc_urlpattern_part_text(const struct mrc_urlpattern_part_list *list,
@@ -67,9 +67,12 @@ enum mrc_err mrc_urlpattern_part_list_parse(struct mrc_bytes pattern,
                                             char prefix, struct mrc_error *error,
                                             struct mrc_urlpattern_part_list *ret_list);
 
+/*
+ * Frees what LIST holds. Accepts a list that mrc_urlpattern_part_list_parse() has failed to fill.
+ */
 void mrc_urlpattern_part_list_free(struct mrc_urlpattern_part_list *list);
 
-/* Appends the literal text that everything that LIST matches begins, or ends, with. */
+/* Appends the literal text with which everything that LIST matches begins, or ends. */
 void mrc_urlpattern_part_list_write_prefix(const struct mrc_urlpattern_part_list *list,
                                            struct mrc_buf *out);
 void mrc_urlpattern_part_list_write_suffix(const struct mrc_urlpattern_part_list *list,

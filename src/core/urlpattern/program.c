@@ -45,7 +45,7 @@ static void emit_once(struct builder *builder, const struct mrc_urlpattern_part_
     emit_text(builder, mrc_urlpattern_part_text(list, part->suffix));
 }
 
-/* Emits PART with its modifier: a SPLIT before it skips it, a SPLIT behind it repeats it. */
+/* Emits PART with its modifier: a SPLIT before it skips it, a SPLIT after it repeats it. */
 static void emit_part(struct builder *builder, const struct mrc_urlpattern_part_list *list,
                       const struct mrc_urlpattern_part *part)
 {

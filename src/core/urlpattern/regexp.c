@@ -32,8 +32,7 @@ struct mrc_urlpattern_regexp {
     size_t size;
 };
 
-/* ---- the whole component -----------------------------------------------------------------------
- */
+/* ---- the whole component ----------------------------------------------------------------------*/
 
 static void add_literal(struct mrc_buf *out, struct mrc_bytes text)
 {
@@ -162,7 +161,10 @@ static bool is_lookbehind_error(int number)
            number == PCRE2_ERROR_LOOKBEHIND_TOO_LONG || number == LOOKBEHIND_BRANCH_TOO_LONG;
 }
 
-/* What every version of PCRE2 compiles alike: 10.43 and later would take more lookbehinds. */
+/*
+ * A context for what every version of PCRE2 compiles alike: 10.43 and later accept more
+ * lookbehinds.
+ */
 static pcre2_compile_context *create_compile_context(void)
 {
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
@@ -288,8 +290,7 @@ size_t mrc_urlpattern_regexp_size(const struct mrc_urlpattern_regexp *regexp)
     return regexp->size;
 }
 
-/* ---- matching ----------------------------------------------------------------------------------
- */
+/* ---- matching ---------------------------------------------------------------------------------*/
 
 enum mrc_err mrc_urlpattern_regexp_match(const struct mrc_urlpattern_regexp *regexp,
                                          struct mrc_bytes subject, bool *ret_matches)

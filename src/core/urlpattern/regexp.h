@@ -4,8 +4,8 @@
  *     component  /orders/:id(\d{1,9}).json
  *     PCRE2      (?:(?:\x2forders)(?:\x2f(?:[\x30-\x39]{1,9}))(?:\x2ejson))
  *
- * translate.h says what a group may have. A canonical URL is ASCII, so characters and classes are
- * translated to sets of ASCII characters (class.h).
+ * translate.h says what a group may contain. A canonical URL is ASCII, so characters and classes
+ * are translated to sets of ASCII characters (class.h).
  */
 #ifndef MRC_CORE_URLPATTERN_REGEXP_H
 #define MRC_CORE_URLPATTERN_REGEXP_H

@@ -1,5 +1,5 @@
 /*
- * A set of characters and strings, as classes and escapes of regular expressions stand for. A
+ * A set of characters and strings, for which a class or an escape of a regular expression stands. A
  * subject is ASCII, so a set holds ASCII characters, and with them the two other characters that
  * are equal to an ASCII letter if case does not count. Each operation is then a few machine words.
  */

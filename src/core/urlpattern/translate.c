@@ -10,7 +10,7 @@
 /* More repetitions than these are a loop. */
 #define MAX_UNROLLED 8
 
-/* Names may be longer than their source only by a few bytes. */
+/* Names may be longer than their source by a few bytes only. */
 #define MAX_NAMES_BYTES ((size_t)1 << 20)
 
 /* The modifiers of ECMAScript: a letter in this string has the bit of its position. */
@@ -115,8 +115,7 @@ static enum mrc_err translate_atom(struct translator *translator)
     return count_alternatives(translator, strings);
 }
 
-/* ---- names -------------------------------------------------------------------------------------
- */
+/* ---- names ------------------------------------------------------------------------------------*/
 
 void mrc_urlpattern_groups_init(struct mrc_urlpattern_groups *ret_groups)
 {
@@ -214,7 +213,7 @@ static enum mrc_err add_name(struct translator *translator, size_t at)
     return MRC_OK;
 }
 
-/* Appends the name of a group, which the > behind it ends, to the text. */
+/* Appends the name of a group, up to the `>` that ends it, to the text. */
 static enum mrc_err read_name(struct translator *translator)
 {
     bool is_first = true;
@@ -240,8 +239,7 @@ static enum mrc_err read_name(struct translator *translator)
     return mrc_buf_error(&translator->groups->text);
 }
 
-/* ---- backreferences ----------------------------------------------------------------------------
- */
+/* ---- backreferences ---------------------------------------------------------------------------*/
 
 /* Finds the capturing group with the name at the end of the text, from AT on, which is removed. */
 static enum mrc_err find_name(struct translator *translator, size_t at, size_t *ret_capture)
@@ -323,8 +321,7 @@ static enum mrc_err translate_escape(struct translator *translator)
     return MRC_OK;
 }
 
-/* ---- groups ------------------------------------------------------------------------------------
- */
+/* ---- groups -----------------------------------------------------------------------------------*/
 
 /* Opens a group that PCRE2 gets as OPEN. The source of its opening has LEN bytes. */
 static enum mrc_err open_group(struct translator *translator, const char *open, size_t len,
@@ -445,8 +442,7 @@ static enum mrc_err translate_bar(struct translator *translator)
     return count_alternatives(translator, 1);
 }
 
-/* ---- quantifiers -------------------------------------------------------------------------------
- */
+/* ---- quantifiers ------------------------------------------------------------------------------*/
 
 /* Translates `{n}`, `{n,}` or `{n,m}`. */
 static enum mrc_err translate_braces(struct translator *translator, bool *ret_is_loop,
@@ -505,8 +501,7 @@ static enum mrc_err translate_quantifier(struct translator *translator, char c)
     return MRC_OK;
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------
- */
+/* ---- the whole --------------------------------------------------------------------------------*/
 
 /* Translates a piece of one character that stands for OUT. */
 static enum mrc_err translate_to(struct translator *translator, const char *out, bool is_repeatable)

@@ -3,9 +3,9 @@
  * for PCRE2.
  *
  * Each construct is translated to one that means the same in PCRE2; what PCRE2 runs is a small and
- * safe part of its language. Refused are constructs whose meaning differs there, which are
- * backreferences to groups that are repeated, and what ECMAScript does not have. Lookbehind is
- * limited to what PCRE2 can do.
+ * safe part of its language. Backreferences to groups that are repeated, whose meaning differs
+ * there, and constructs that ECMAScript does not have are refused. Lookbehind is limited to what
+ * PCRE2 can do.
  *
  * A component without backreferences needs no capturing groups. With backreferences it is
  * translated twice: the first time finds out how many groups there are, and which of them are
@@ -54,23 +54,27 @@ struct mrc_urlpattern_groups {
     } all[MRC_URLPATTERN_TRANSLATE_MAX_NAMES];
 };
 
-/* Makes an empty one. The caller calls mrc_urlpattern_groups_clear() on RET_GROUPS. */
+/* Makes RET_GROUPS empty. The caller calls mrc_urlpattern_groups_clear() on it. */
 void mrc_urlpattern_groups_init(struct mrc_urlpattern_groups *ret_groups);
 
+/* Frees what GROUPS hold. */
 void mrc_urlpattern_groups_clear(struct mrc_urlpattern_groups *groups);
 
-/* Begins the second translation of the component, which GROUPS has seen as a whole. */
+/*
+ * Begins the second translation of the component, whose first translation GROUPS has seen
+ * completely.
+ */
 void mrc_urlpattern_groups_begin_again(struct mrc_urlpattern_groups *groups);
 
 /* Counts a capturing group, and returns whether PCRE2 gets it as one. */
 bool mrc_urlpattern_groups_capture(struct mrc_urlpattern_groups *groups);
 
-/* Marks the capturing groups behind the first COUNT as repeated. */
+/* Marks the capturing groups after the first COUNT as repeated. */
 void mrc_urlpattern_groups_repeat(struct mrc_urlpattern_groups *groups, size_t count);
 
 /*
- * Appends the PCRE2 pattern of SOURCE, the content of a group, in ASCII. GROUPS has what the
- * groups before it in the component have, and gets what SOURCE has. MRC_EINVAL if SOURCE is not a
+ * Appends the PCRE2 pattern of SOURCE, the content of a group, in ASCII. GROUPS describes the
+ * groups before it in the component, and SOURCE is added to it. MRC_EINVAL if SOURCE is not a
  * regular expression, or has a construct that is not supported, which ERROR names; MRC_ELIMIT past
  * one of the limits above, or past the number of repetitions that PCRE2 supports; MRC_ENOMEM.
  */

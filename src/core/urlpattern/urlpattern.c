@@ -14,8 +14,7 @@ struct mrc_urlpattern {
     struct mrc_urlpattern_component components[MRC_URLPATTERN_COMPONENTS];
 };
 
-/* ---- compiling ---------------------------------------------------------------------------------
- */
+/* ---- compiling --------------------------------------------------------------------------------*/
 
 static enum mrc_err compile_all(const struct mrc_bytes *strings, struct mrc_error *error,
                                 struct mrc_urlpattern *pattern)
@@ -111,8 +110,7 @@ bool mrc_urlpattern_is_costly(const struct mrc_urlpattern *pattern)
     return false;
 }
 
-/* ---- matching ----------------------------------------------------------------------------------
- */
+/* ---- matching ---------------------------------------------------------------------------------*/
 
 void mrc_urlpattern_get_components(const struct mrc_url *url,
                                    struct mrc_bytes ret_components[MRC_URLPATTERN_COMPONENTS])

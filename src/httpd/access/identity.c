@@ -37,7 +37,7 @@ static const char *derive(request_rec *r, const struct mrc_location *location)
     apr_port_t port = own_port(r);
     const char *before = "", *after = "", *colon = "", *digits = "";
 
-    if (r->hostname && (location->hub->is_of_site || is_alias(r->server, r->hostname))) {
+    if (r->hostname && (location->virtual_root || is_alias(r->server, r->hostname))) {
         name = r->hostname;
         port = r->parsed_uri.port_str ? r->parsed_uri.port : ap_default_port(r);
     }

@@ -27,8 +27,8 @@ enum mrc_choice {
 
 /*
  * The carrier for a stream that answers R. Removes filters from R that would delay the stream, so
- * it is to be called before anything is sent. MAY_DETACH is MercureDetach. RET_REMOVED gets the
- * names of these filters, as a text in the pool of R; NULL: there were none.
+ * call it before anything is sent. MAY_DETACH is MercureDetach. RET_REMOVED gets the names of these
+ * filters, as a text in the pool of R; NULL: there were none.
  */
 enum mrc_choice mrc_choose_carrier(request_rec *r, bool may_detach, const char **ret_removed);
 
@@ -45,7 +45,7 @@ bool mrc_choose_hold(request_rec *r, enum mrc_choice choice, struct mrc_no_place
 void mrc_choose_release(request_rec *r, enum mrc_choice choice);
 
 /*
- * Sends R's head and starts the stream of SUBSCRIBER. Takes SUBSCRIBER and the place over. Returns
+ * Sends R's head and starts the stream of SUBSCRIBER. Takes over SUBSCRIBER and the place. Returns
  * the value for the handler to return.
  */
 int mrc_choose_start(request_rec *r, enum mrc_choice choice, struct mrc_subscriber *subscriber);

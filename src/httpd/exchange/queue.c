@@ -106,8 +106,8 @@ struct mrc_exchange_chunk *mrc_exchange_chunk_create_file(struct mrc_exchange_fi
     return chunk;
 }
 
-/* Reads what is in memory of the LEN bytes that are left of CHUNK, a file. Where the kernel cannot
- * say what that is, nothing. */
+/* Reads those of the LEN bytes that are left of CHUNK, a file, that are in memory. If the kernel
+ * cannot say which these are, reads nothing. */
 static size_t read_file(struct mrc_exchange_queue *queue, const struct mrc_exchange_chunk *chunk,
                         char *ret_bytes, size_t len)
 {
@@ -127,7 +127,7 @@ static size_t read_file(struct mrc_exchange_queue *queue, const struct mrc_excha
     return 0;
 }
 
-/* LEN bytes of CHUNK come into QUEUE. */
+/* Counts LEN bytes of CHUNK that come into QUEUE. */
 static void count_in(struct mrc_exchange_queue *queue, const struct mrc_exchange_chunk *chunk,
                      size_t len)
 {
@@ -138,7 +138,7 @@ static void count_in(struct mrc_exchange_queue *queue, const struct mrc_exchange
         mrc_exchange_held_add(queue->held, len);
 }
 
-/* The same for those that leave it. */
+/* The same for bytes that leave it. */
 static void count_out(struct mrc_exchange_queue *queue, const struct mrc_exchange_chunk *chunk,
                       size_t len)
 {

@@ -66,7 +66,7 @@ static void set_date_and_server(request_rec *r)
         apr_table_setn(r->headers_out, "Server", ap_get_server_banner());
 }
 
-/* Adds the elements of VALUE, a list, to NAMES, an array, unless they are there. */
+/* Adds the elements of VALUE, a list, to NAMES, an array, unless it has them. */
 static int add_names(void *names, const char *name, const char *value)
 {
     apr_array_header_t *all = names;

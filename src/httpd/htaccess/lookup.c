@@ -1,5 +1,7 @@
 #include "httpd/htaccess/lookup.h"
 
+#include <stdbool.h>
+
 #include "apr_fnmatch.h"
 #include "apr_strings.h"
 #include "http_config.h"
@@ -57,13 +59,12 @@ static void take_override(const core_dir_config *section, struct mrc_htaccess_pl
         place->override_list = section->override_list;
 }
 
-/* Whether the site of R may have an .htaccess file; then RET_PLACE says where. */
-static int find_place(request_rec *r, const struct mrc_claim *claim,
-                      struct mrc_htaccess_place *ret_place)
+/* Whether the site with the document root ROOT may have an .htaccess file; then RET_PLACE says
+ * where. */
+static int find_place(request_rec *r, const char *root, struct mrc_htaccess_place *ret_place)
 {
     const core_server_config *core = ap_get_core_module_config(r->server->module_config);
     ap_conf_vector_t **sections = (ap_conf_vector_t **)core->sec_dir->elts;
-    const char *root = claim->site_root ? claim->site_root : ap_document_root(r);
     apr_size_t len = root ? strlen(root) : 0;
     const char *path;
 
@@ -91,10 +92,18 @@ static int find_place(request_rec *r, const struct mrc_claim *claim,
 
 struct looking {
     request_rec *r;
-    const struct mrc_claim *claim;
-    const struct mrc_htaccess_place *place;
+    const struct mrc_hub_conf *hub;
+    struct mrc_htaccess_place place;
     struct mrc_htaccess_cache *cache;
+    bool is_patient; /* reads a file even while another thread reads it for the first time */
 };
+
+static struct mrc_htaccess_reading *parse(const struct looking *looking, struct mrc_error *error)
+{
+    return mrc_htaccess_parse(
+        &looking->place, mrc_htaccess_cache_number(looking->cache, MRC_HTACCESS_PARSE_KEYS_MAX),
+        error);
+}
 
 static void *read_site(void *ctx, void *old)
 {
@@ -105,19 +114,17 @@ static void *read_site(void *ctx, void *old)
 
     if (before && mrc_htaccess_is_valid(before))
         return old;
-    reading = mrc_htaccess_parse(
-        looking->place, mrc_htaccess_cache_number(looking->cache, MRC_HTACCESS_PARSE_KEYS_MAX),
-        &error);
+    reading = parse(looking, &error);
     if (!reading && mrc_htaccess_cache_should_report(looking->cache, mrc_clock_us()))
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, looking->r,
                       "MRC0503: the hub %s answers 503, because this child cannot read a file of "
                       "its site now: %s",
-                      looking->claim->location->hub->label, error.text);
+                      looking->hub->label, error.text);
     if (reading && reading->error &&
         !(before && before->error && !strcmp(before->error, reading->error)))
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, looking->r,
                       "MRC0501: the hub %s answers 500 because of a mistake: %s",
-                      looking->claim->location->hub->label, reading->error);
+                      looking->hub->label, reading->error);
     return reading;
 }
 
@@ -132,7 +139,7 @@ struct mrc_htaccess_cache *mrc_htaccess_lookup_create(void)
     return mrc_htaccess_cache_create(MRC_HTACCESS_CACHE_MAX, mrc_htaccess_free);
 }
 
-/* The settings that hold for R, whose .htaccess file is not read yet. */
+/* The settings that apply to R, whose .htaccess file is not read yet. */
 static const struct mrc_settings *outer_settings(request_rec *r, const struct mrc_claim *claim)
 {
     return claim->claimed == MRC_CLAIMED_HUB
@@ -140,15 +147,13 @@ static const struct mrc_settings *outer_settings(request_rec *r, const struct mr
                : claim->location->settings;
 }
 
-/* Takes the reading of PLACE for as long as R lasts. NULL: it is not there yet. */
-static const struct mrc_htaccess_reading *take(request_rec *r, const struct mrc_claim *claim,
-                                               struct mrc_htaccess_cache *cache,
-                                               const struct mrc_htaccess_place *place)
+/* Takes the reading for as long as the request lasts. NULL: it is not there yet. */
+static const struct mrc_htaccess_reading *take(struct looking *looking)
 {
-    struct looking looking = {.r = r, .claim = claim, .place = place, .cache = cache};
-    struct mrc_htaccess_hold *hold =
-        mrc_htaccess_cache_take(cache, apr_psprintf(r->pool, "%pp %s", r->server, place->dir),
-                                read_site, &looking, mrc_clock_us());
+    request_rec *r = looking->r;
+    struct mrc_htaccess_hold *hold = mrc_htaccess_cache_take(
+        looking->cache, apr_psprintf(r->pool, "%pp %s", r->server, looking->place.dir), read_site,
+        looking, mrc_clock_us());
 
     if (!hold)
         return NULL;
@@ -156,37 +161,101 @@ static const struct mrc_htaccess_reading *take(request_rec *r, const struct mrc_
     return mrc_htaccess_hold_reading(hold);
 }
 
-static int has_key(const struct mrc_location_settings *settings)
+static apr_status_t free_reading(void *reading)
 {
-    return settings->publisher_keys || settings->subscriber_keys || settings->playground ||
-           (settings->legacy &&
-            (settings->legacy_publisher_keys || settings->legacy_subscriber_keys));
+    mrc_htaccess_free(reading);
+    return APR_SUCCESS;
+}
+
+/* A reading of its own, for as long as the request lasts. NULL: the file cannot be read now. */
+static const struct mrc_htaccess_reading *read_anew(const struct looking *looking)
+{
+    struct mrc_error unused;
+    struct mrc_htaccess_reading *reading = parse(looking, &unused);
+
+    if (reading)
+        apr_pool_cleanup_register(looking->r->pool, reading, free_reading, apr_pool_cleanup_null);
+    return reading;
+}
+
+/*
+ * The reading for the site with the document root ROOT. RET_READING is NULL if the site may have no
+ * .htaccess file. DECLINED; or the HTTP status and RET_DETAIL.
+ */
+static int find_reading(struct looking *looking, const char *root,
+                        const struct mrc_htaccess_reading **ret_reading, const char **ret_detail)
+{
+    const struct mrc_htaccess_reading *reading = NULL;
+
+    *ret_reading = NULL;
+    if (!find_place(looking->r, root, &looking->place))
+        return DECLINED;
+    if (looking->cache)
+        reading = take(looking);
+    if (looking->cache && !reading && looking->is_patient)
+        reading = read_anew(looking);
+    if (!reading) {
+        *ret_detail = "this server process does not serve the site's hub now: try again";
+        return HTTP_SERVICE_UNAVAILABLE;
+    }
+    if (reading->error) {
+        *ret_detail = "the site's .htaccess file has a mistake that concerns the hub: the server's "
+                      "error log says which";
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    *ret_reading = reading;
+    return DECLINED;
+}
+
+/* SETTINGS with those of READING, which may be NULL. */
+static const struct mrc_settings *add(apr_pool_t *pool, const struct mrc_settings *settings,
+                                      const struct mrc_htaccess_reading *reading)
+{
+    return reading && reading->settings ? mrc_settings_merge(pool, settings, reading->settings)
+                                        : settings;
+}
+
+static int require_key(const struct mrc_location_settings *settings, const char **ret_detail)
+{
+    if (settings->publisher_keys || settings->subscriber_keys || settings->playground ||
+        (settings->legacy && (settings->legacy_publisher_keys || settings->legacy_subscriber_keys)))
+        return DECLINED;
+    *ret_detail = "this site has no key for a hub: add a directive such as MercureKey to the "
+                  ".htaccess file in its document root. The server must allow AuthConfig there "
+                  "(AllowOverride)";
+    return HTTP_NOT_FOUND;
 }
 
 int mrc_htaccess_lookup(request_rec *r, const struct mrc_claim *claim,
                         struct mrc_htaccess_cache *cache, const char **ret_detail)
 {
+    struct looking looking = {.r = r, .hub = claim->location->hub, .cache = cache};
     const struct mrc_settings *settings = outer_settings(r, claim);
-    const struct mrc_htaccess_reading *reading = NULL;
-    struct mrc_htaccess_place place;
+    const char *root = claim->site_root ? claim->site_root : ap_document_root(r);
+    const struct mrc_htaccess_reading *reading;
+    int status;
 
     if (!settings->location.htaccess)
         return DECLINED;
-    *ret_detail = "this server process does not serve the site's hub now: try again";
-    if (find_place(r, claim, &place)) {
-        reading = cache ? take(r, claim, cache, &place) : NULL;
-        if (!reading)
-            return HTTP_SERVICE_UNAVAILABLE;
-        *ret_detail = "the site's .htaccess file has a mistake that concerns the hub: the server's "
-                      "error log says which";
-        if (reading->error)
-            return HTTP_INTERNAL_SERVER_ERROR;
-    }
-    if (reading && reading->settings)
-        settings = mrc_settings_merge(r->pool, settings, reading->settings);
+    status = find_reading(&looking, root, &reading, ret_detail);
+    if (status != DECLINED)
+        return status;
+    settings = add(r->pool, settings, reading);
     mrc_claim_set_settings(r, &settings->location);
-    *ret_detail = "this site has no key for a hub: add a directive such as MercureKey to the "
-                  ".htaccess file in its document root. The server must allow AuthConfig there "
-                  "(AllowOverride)";
-    return has_key(&settings->location) ? DECLINED : HTTP_NOT_FOUND;
+    return require_key(&settings->location, ret_detail);
+}
+
+int mrc_htaccess_look(request_rec *r, const struct mrc_location *location, const char *root,
+                      struct mrc_htaccess_cache *cache, const char **ret_detail)
+{
+    struct looking looking = {.r = r, .hub = location->hub, .cache = cache, .is_patient = true};
+    const struct mrc_htaccess_reading *reading;
+    int status;
+
+    if (!location->settings->location.htaccess)
+        return DECLINED;
+    status = find_reading(&looking, root, &reading, ret_detail);
+    if (status != DECLINED)
+        return status;
+    return require_key(&add(r->pool, location->settings, reading)->location, ret_detail);
 }

@@ -107,7 +107,9 @@ static int refuse(const server_rec *server, const char *problem)
     return !OK;
 }
 
-/* Whether MercureHttp2 On of the main server, which virtual hosts inherit, is of use anywhere. */
+/*
+ * Whether MercureHttp2 On of the main server, which virtual hosts inherit, has an effect anywhere.
+ */
 static bool some_host_has_protocol(const server_rec *main_server)
 {
     for (const server_rec *server = main_server; server; server = server->next) {

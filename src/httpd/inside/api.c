@@ -12,7 +12,7 @@
 
 APLOG_USE_MODULE(mercure);
 
-/* A member of FROM, whose text is NULL for none. */
+/* Sets the field NAME of UPDATE to TEXT; NULL: none. */
 static enum mrc_err set(struct mrc_update *update, const char *name, const char *text, size_t len,
                         const struct mrc_update_limits *limits, struct mrc_error *error)
 {
@@ -105,11 +105,8 @@ static const char *mercure_hub_url(request_rec *r, const char *hub_path)
     const char *unused;
     const struct mrc_location *location = mrc_hubs_choose(r->server, hub_path, &unused);
     const apr_array_header_t *audiences;
-    int status;
 
-    if (location)
-        location = mrc_sites_choose(r, location, &status, &unused);
-    if (!location)
+    if (!location || mrc_sites_look(r, location, &unused) != DECLINED)
         return NULL;
     audiences = mrc_identity_audiences(r, location, &location->settings->location);
     return APR_ARRAY_IDX(audiences, 0, const char *);

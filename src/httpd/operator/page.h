@@ -24,7 +24,7 @@ struct mrc_page {
     const struct mrc_hub *hub;
     const struct mrc_order *order;  /* only streams to which it would apply */
     struct mrc_buf *out;            /* gets objects with commas between them; may have some */
-    size_t bytes_max;               /* the page ends when OUT has so many */
+    size_t bytes_max;               /* the page ends when OUT has this many */
     uint32_t limit;                 /* of streams; 0 only finds out whether there are any */
     struct mrc_inquire_place place; /* where the page begins; then of its last stream */
 

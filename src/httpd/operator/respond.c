@@ -16,7 +16,7 @@
 /* Of the streams in one answer; with one more of any size it stays below MRC_ASKS_ANSWER_MAX. */
 #define STREAMS_BYTES_MAX ((size_t)256 * 1024)
 
-/* An answer of which the asker sees at once that it is none, rather than wait for one. */
+/* An answer that shows the asker at once that there is none, so that it does not wait. */
 #define NOTHING "{}"
 
 static void answer_stats(struct mrc_child *child, const struct mrc_hub *hub,

@@ -22,7 +22,7 @@
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX     1000
 
-/* A page ends when it has so many bytes. */
+/* A page ends when it has this many bytes. */
 #define PAGE_BYTES_MAX ((size_t)4 * 1024 * 1024)
 
 /* The waits for the children of this machine, and for all machines together. */
@@ -42,7 +42,7 @@ struct listing {
     struct mrc_order order;
     uint32_t limit; /* of the streams that may still be added */
     struct mrc_machine_list machines;
-    uint64_t machine;               /* where the list goes on: this machine... */
+    uint64_t machine;               /* where the list continues: this machine... */
     struct mrc_inquire_place place; /* ...after this stream; and that of the last stream */
     struct mrc_buf out;
     bool has_more;

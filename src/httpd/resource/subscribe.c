@@ -133,7 +133,9 @@ static int refuse(const struct subscribing *subscribing, apr_status_t status)
     return mrc_failure_answer(subscribing->r, failure);
 }
 
-/* ---- the steps --------------------------------------------------------------------------------
+/* ---- the steps --------------------------------------------------------------------------------*/
+
+/*
  * Each returns DECLINED to continue; otherwise R has been answered, and the handler returns the
  * value.
  */
@@ -247,7 +249,7 @@ static bool positions_are_events(const request_rec *r)
     return mrc_browser_drops_ids(apr_table_get(r->headers_in, "User-Agent"));
 }
 
-/* Opens the subscriber, which takes the matchers and the token over, also on failure. */
+/* Opens the subscriber, which takes over the matchers and the token, even on failure. */
 static int open_subscriber(struct subscribing *subscribing)
 {
     struct mrc_subscription *subscription = &subscribing->subscription;

@@ -12,11 +12,12 @@
 #include "httpd/base/module.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
+#include "httpd/htaccess/lookup.h"
 #include "httpd/route/claim.h"
 #include "httpd/sites/virtual_root.h"
 #include "hub/child/child.h"
 #include "store/base/clock.h"
-#include "store/regions/site.h"
+#include "store/hub/site.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -72,19 +73,33 @@ static void report_full(request_rec *r, struct mrc_child *child, const struct mr
             hub->label, root, hub->sites->nelts);
 }
 
+/* The index of the first hub that a site of HUB may have. The others follow. */
+static size_t first_of(const struct mrc_hub_conf *hub)
+{
+    return (size_t)APR_ARRAY_IDX(hub->sites, 0, struct mrc_hub_conf *)->index;
+}
+
+static bool has_hub(request_rec *r, const struct mrc_hub_conf *hub, const char *root)
+{
+    struct mrc_child *child = mrc_this_child_get();
+
+    return child && mrc_child_has_site(child, first_of(hub), (size_t)hub->sites->nelts,
+                                       name_of(r->pool, root));
+}
+
 /* The hub of the site with the document root ROOT. NULL: see RET_STATUS. */
 static struct mrc_hub_conf *find_hub(request_rec *r, const struct mrc_hub_conf *hub,
                                      const char *root, const char **ret_detail)
 {
     struct mrc_child *child = mrc_this_child_get();
-    size_t first = (size_t)APR_ARRAY_IDX(hub->sites, 0, struct mrc_hub_conf *)->index;
-    size_t count = (size_t)hub->sites->nelts, place;
     apr_status_t status;
+    size_t place;
 
     *ret_detail = NOT_NOW;
     if (!child)
         return NULL;
-    status = mrc_child_obtain_site(child, first, count, name_of(r->pool, root), &place);
+    status = mrc_child_obtain_site(child, first_of(hub), (size_t)hub->sites->nelts,
+                                   name_of(r->pool, root), &place);
     if (status == APR_SUCCESS)
         return APR_ARRAY_IDX(hub->sites, (int)place, struct mrc_hub_conf *);
     if (status == APR_ENOSPC) {
@@ -109,6 +124,7 @@ static const struct mrc_location *with_hub(request_rec *r, const struct mrc_loca
     return chosen;
 }
 
+/* Finds the document root of the site of R. */
 static int find(request_rec *r, const struct mrc_location *location, const char **ret_root,
                 const char **ret_detail)
 {
@@ -121,6 +137,24 @@ static int find(request_rec *r, const struct mrc_location *location, const char 
     return status == APR_ENOMEM ? HTTP_SERVICE_UNAVAILABLE : HTTP_NOT_FOUND;
 }
 
+/* The same for a site that has, or may get, a hub. */
+static int look(request_rec *r, const struct mrc_location *location, const char **ret_root,
+                const char **ret_detail)
+{
+    int status = find(r, location, ret_root, ret_detail);
+
+    if (status != DECLINED || has_hub(r, location->hub, *ret_root))
+        return status;
+    return mrc_htaccess_look(r, location, *ret_root, mrc_this_child_htaccess(), ret_detail);
+}
+
+int mrc_sites_look(request_rec *r, const struct mrc_location *location, const char **ret_detail)
+{
+    const char *unused;
+
+    return location->virtual_root ? look(r, location, &unused, ret_detail) : DECLINED;
+}
+
 const struct mrc_location *mrc_sites_choose(request_rec *r, const struct mrc_location *location,
                                             int *ret_status, const char **ret_detail)
 {
@@ -128,7 +162,7 @@ const struct mrc_location *mrc_sites_choose(request_rec *r, const struct mrc_loc
 
     if (!location->virtual_root)
         return location;
-    *ret_status = find(r, location, &root, ret_detail);
+    *ret_status = look(r, location, &root, ret_detail);
     if (*ret_status != DECLINED)
         return NULL;
     *ret_status = HTTP_SERVICE_UNAVAILABLE;

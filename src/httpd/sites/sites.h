@@ -1,7 +1,8 @@
 /*
  * The sites of VirtualDocumentRoot. Each document root that exists is a site, known by its path, so
- * several names that lead to one document root have one hub. The first request for a site claims
- * one of the hubs that the configuration has for them (MercureSites), for all children.
+ * several names that lead to one document root have one hub. The first request for a site's hub, or
+ * publication from inside httpd, claims one of the hubs that the configuration has for them
+ * (MercureSites), for all children.
  *
  * The functions are for the thread that handles the request.
  */
@@ -14,9 +15,15 @@ struct mrc_claim;
 struct mrc_location;
 
 /*
- * The Location that serves the host of R in place of LOCATION: LOCATION itself without
- * VirtualDocumentRoot. NULL: there is no such site, or no hub is left for it: RET_STATUS is the
- * HTTP status, and RET_DETAIL the reason.
+ * For a request R that is not for a hub: whether its site has a hub at LOCATION, or has keys and so
+ * may get one. Takes no hub. DECLINED; or an HTTP status, with the reason in RET_DETAIL.
+ */
+int mrc_sites_look(request_rec *r, const struct mrc_location *location, const char **ret_detail);
+
+/*
+ * For such a request: the Location that serves the host of R in place of LOCATION, which is
+ * LOCATION itself without VirtualDocumentRoot. Takes a hub for a site that may get one. NULL: the
+ * site has none: RET_STATUS is the HTTP status, and RET_DETAIL the reason.
  */
 const struct mrc_location *mrc_sites_choose(request_rec *r, const struct mrc_location *location,
                                             int *ret_status, const char **ret_detail);
@@ -24,7 +31,7 @@ const struct mrc_location *mrc_sites_choose(request_rec *r, const struct mrc_loc
 /*
  * Makes CLAIM, of R, one of the site of R, in two steps: the .htaccess file of a site that has been
  * found says whether it has a hub, and only a site that has one enters, which takes one of the
- * hubs. DECLINED; or the HTTP status and RET_DETAIL.
+ * hubs. DECLINED; or an HTTP status, with the reason in RET_DETAIL.
  */
 int mrc_sites_find(request_rec *r, const struct mrc_claim *claim, const char **ret_detail);
 int mrc_sites_enter(request_rec *r, const struct mrc_claim *claim, const char **ret_detail);

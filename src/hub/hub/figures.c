@@ -6,7 +6,7 @@
 #include "core/base/json.h"
 #include "hub/hub/hub.h"
 
-/* Other readers of this text expect another version of it. */
+/* Of the text: a reader accepts its own version only. */
 #define VERSION 1
 
 /* No machine has larger figures. So sums do not overflow, and stay exact in the JSON of a browser

@@ -29,7 +29,7 @@ struct mrc_hub_interests *mrc_hub_interests_create(apr_pool_t *pool,
                                                    const struct mrc_notify *notify, unsigned slot);
 
 /* Adds the COUNT MATCHERS of a subscriber, before it takes its position (the order that
- * store/regions/interests.h demands); and removes the same ones. */
+ * store/regions/interests.h requires); and removes the same ones. */
 void mrc_hub_interests_begin(struct mrc_hub_interests *interests,
                              struct mrc_matcher *const *matchers, size_t count);
 void mrc_hub_interests_end(struct mrc_hub_interests *interests, struct mrc_matcher *const *matchers,

@@ -1,6 +1,6 @@
 /*
  * Cursors: the place in the history that the last event id of a client names, and the position that
- * the hub gives a client which may have no event yet; draft-dunglas-mercure-08, "Reconciliation".
+ * the hub gives a client that may have no event yet (draft-dunglas-mercure-08, "Reconciliation").
  */
 #ifndef MRC_HUB_SUBSCRIBER_CURSOR_H
 #define MRC_HUB_SUBSCRIBER_CURSOR_H
@@ -18,8 +18,8 @@ struct mrc_hub;
 struct mrc_place;
 
 /*
- * Finds where a stream with CURSOR begins, and the id of the event before that, a string for
- * free():
+ * Finds where a stream with CURSOR begins, and the id of the event before that, which the caller
+ * free()s:
  *
  *     cursor        the stream begins           the id
  *     a known id    after that event            the cursor

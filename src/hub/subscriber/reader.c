@@ -51,8 +51,7 @@ static void hold(struct mrc_reading *reading)
     atomic_fetch_add(&reading->reader->held_bytes, reading->held_bytes);
 }
 
-/* Stops counting them: the slice goes to the caller, or is freed. The thread may wait for room.
- */
+/* Stops counting them: the slice goes to the caller, or is freed. The thread may wait for room. */
 static void release(const struct mrc_reading *reading)
 {
     struct mrc_reader *reader = reading->reader;

@@ -20,7 +20,7 @@
 #include "store/engine/entry.h"
 #include "store/engine/registry.h"
 #include "store/history/history.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/regions/roster.h"
 #include "store/ring/ring.h"
 
@@ -32,7 +32,7 @@
 
 #define KEY_BYTES 32
 
-/* The log keeps so much for machines that are behind, however short the history is. */
+/* The log keeps at least this much for machines that lag behind, however short the history is. */
 #define LOG_COUNT_LEAST 1000
 #define LOG_BYTES_LEAST ((uint64_t)1024 * 1024)
 
@@ -339,7 +339,7 @@ static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
     member->position.token_writer = last ? last->writer : 0;
     member->position.token_counter = last ? last->counter : 0;
     member->position.token_time_us = last ? last->time_us : 0;
-    /* Whoever dies here is followed by a leader that finds the same. */
+    /* If this leader dies here, the next one finds the same. */
     mrc_link_note_fork(member->link, fork_seq, last ? last->number : 0);
     mrc_unsettled_lose(&member->unsettled, fork_seq);
     wake_all(member); /* some streams may have to end */
@@ -389,7 +389,7 @@ static uint64_t fork_of(const struct mrc_member *member, enum mrc_redis_verdict 
 /*
  * Puts back what the engine has lost after the place that putting->last says. An engine that knows
  * no counter of this machine may have forgotten it, because the machine was away for a month: then
- * nothing is lost but what is after a fork.
+ * only what is after a fork is lost.
  */
 static bool put_all_back(struct putting_back *putting)
 {
@@ -574,7 +574,7 @@ static bool enter_again(struct mrc_member *member, struct mrc_redis *redis,
     return mrc_registry_end(redis, error) && enter_all(member, redis, roster, error);
 }
 
-/* The connection may end before that is done, or this leader. */
+/* Notes what is to be done, because the connection or this leader may end before that. */
 static void note_debts(struct mrc_member *member, enum mrc_redis_verdict verdict)
 {
     unsigned debt = verdict == MRC_REDIS_SAME  ? 0
@@ -641,7 +641,7 @@ static void skip(struct mrc_member *member, const struct mrc_entry *entry, const
     member->has_reported_skip = true;
 }
 
-/* The machine has no room for an entry, or not now: it stays the next one. */
+/* The machine has no room for an entry, or none now: it stays the next one. */
 static bool get_stuck(struct mrc_member *member, apr_status_t status, const char *what,
                       struct mrc_engine_error *error)
 {
@@ -677,7 +677,7 @@ static bool append(struct mrc_member *member, const struct mrc_entry *entry,
            get_stuck(member, status, "an update cannot be stored in the shared memory", error);
 }
 
-/* Decodes ENTRY into RECORD, without its origin. MRC_ENOMEM; others: it is no update of this
+/* Decodes ENTRY into RECORD, without its origin. MRC_ENOMEM; others: it is not an update of this
  * program. */
 static enum mrc_err read_update(const struct mrc_entry *entry, struct mrc_record *ret_record)
 {

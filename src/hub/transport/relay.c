@@ -24,7 +24,7 @@
 
 /* ---- orders -----------------------------------------------------------------------------------*/
 
-/* Reads the revocation in BYTES, an order. False: it is none. */
+/* Reads the revocation in BYTES, an order. False: it is not one. */
 static bool parse_revocation(struct mrc_bytes bytes, enum mrc_order_kind kind,
                              struct mrc_revocation *ret_entry)
 {
@@ -244,7 +244,7 @@ bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct m
         is_good = set_order_error(error, taking.status);
     if (is_good && taking.ordered != APR_SUCCESS)
         is_good = set_order_error(error, taking.ordered);
-    /* Without debts, what has changed stands in the log. */
+    /* Without debts, what has changed is in the log. */
     if (is_good && (debts & MRC_LINK_OWES_ENTRIES))
         is_good = enter_others(&taking, redis, mrc_buf_bytes(&copy), error);
     else if (is_good && (debts & MRC_LINK_OWES_LIST))

@@ -1,7 +1,7 @@
 /*
  * Orders that come from the engine (hub/control/order.h): what an operator has told one machine to
- * do reaches the children of all machines here, in one order with the updates. Revocations stand in
- * the engine, too, and a machine that joins takes them from there.
+ * do reaches the children of all machines here, in one order with the updates. The engine keeps
+ * revocations, too, and a machine that joins takes them from there.
  *
  * One thread, that of the link.
  */
@@ -20,8 +20,8 @@ struct mrc_update_origin;
 
 /*
  * Carries out ORDER of ORIGIN, which the engine has stored at TIME_US: notes its revocation, and
- * gives it to the children. APR_EINVAL: it is none, or of a later version. APR_ENOSPC: the list of
- * revocations is full; the streams end nevertheless. Others: as mrc_ring_append_control().
+ * gives it to the children. APR_EINVAL: it is not an order, or of a later version. APR_ENOSPC: the
+ * list of revocations is full; the streams end nevertheless. Others: as mrc_ring_append_control().
  */
 apr_status_t mrc_relay_take(struct mrc_hub *hub, struct mrc_bytes order,
                             const struct mrc_update_origin *origin, int64_t time_us);

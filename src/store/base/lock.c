@@ -102,7 +102,8 @@ apr_status_t mrc_lock_acquire(union mrc_lock *lock, int64_t wait_us, bool *ret_o
     if (err == EBUSY && wait_us)
         err = wait_us < 0 ? pthread_mutex_lock(mutex) : timedlock(mutex, wait_us);
     owner_died = err == EOWNERDEAD;
-    /* Safe before the repair: if the caller dies during the repair, the lock is inconsistent again.
+    /*
+     * Safe before the repair: if the caller dies during the repair, the lock is inconsistent again.
      */
     if (owner_died)
         err = pthread_mutex_consistent(mutex);

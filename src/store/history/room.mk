@@ -40,7 +40,6 @@ unit_tests += \
 	tests/unit/store/history/test_lmdb \
 	tests/unit/store/history/test_no_memory
 endif
-tests_unit_store_history_test_check_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=apr_time_now
 # Its leaders die at these calls.
 tests_unit_store_history_test_commit_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mdb_txn_commit \
 	-Wl,--wrap=mrc_ring_append_as -Wl,--wrap=mrc_staging_finish

@@ -22,7 +22,7 @@
 #define PAGE_LONG    0x04 /* the first page of a long value */
 #define PAGE_DIRTY   0x10
 #define PAGE_FIXED   0x20 /* a leaf of keys of one length, without nodes */
-#define PAGE_SUB     0x40 /* a page inside of a node */
+#define PAGE_SUB     0x40 /* a page inside a node */
 #define NODE_LONG    0x01
 #define NODE_TREE    0x02 /* its value is a struct tree */
 #define NODE_DUPS    0x04

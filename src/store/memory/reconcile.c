@@ -37,7 +37,7 @@ static apr_status_t move_ring(const struct mrc_hub_segment *old, const struct mr
     return status;
 }
 
-/* Moves the ring, and the revocations before it: a token that is revoked stays so. */
+/* Moves the ring, and before it the revocations: a revoked token stays revoked. */
 static apr_status_t move_to(const struct mrc_hub_segment *old, const struct mrc_hub_segment *new,
                             int64_t wait_us)
 {
@@ -77,8 +77,10 @@ static apr_status_t move_hub(struct mrc_memory_hub *old, struct mrc_memory_hub *
     return APR_SUCCESS;
 }
 
-/* Replaces OLD by a new hub of SHAPE, at PLACE, which takes over what it has. On failure OLD stays
- * in use. A text in ERROR on success is a warning to be logged. */
+/*
+ * Replaces OLD with a new hub of SHAPE, at PLACE, which takes over what OLD has. On failure OLD
+ * stays in use. A text in ERROR on success is a warning to be logged.
+ */
 static apr_status_t replace_hub(struct mrc_memory *memory, struct mrc_memory_hub *old,
                                 const struct mrc_hub_shape *shape, size_t place, int64_t wait_us,
                                 struct mrc_error *error)
@@ -103,8 +105,10 @@ static apr_status_t replace_hub(struct mrc_memory *memory, struct mrc_memory_hub
     return APR_SUCCESS;
 }
 
-/* Gives OLD back, which its site has not used for long: a new hub, at PLACE, is for another site.
- * False: OLD stays in use. */
+/*
+ * Gives back OLD, which its site has not used for a long time: a new hub, at PLACE, is for another
+ * site. False: OLD stays in use.
+ */
 static bool give_back(struct mrc_memory *memory, struct mrc_memory_hub *old,
                       const struct mrc_hub_shape *shape, size_t place, int64_t wait_us)
 {
@@ -167,7 +171,7 @@ static apr_status_t check_shapes(const struct mrc_memory *memory,
         return mrc_status_set(error, APR_ENOMEM, "out of memory");
     keys = apr_hash_make(pool);
     for (size_t i = 0; i < n && !status; i++) {
-        if (mrc_hub_segment_size(shapes[i], memory->nslots, error) == 0)
+        if (mrc_hub_shape_bytes(shapes[i], memory->nslots, error) == 0)
             status = APR_EINVAL;
         else if (apr_hash_get(keys, shapes[i]->key, APR_HASH_KEY_STRING))
             status =
@@ -233,8 +237,10 @@ static apr_status_t add_hub(struct mrc_memory *memory, const struct mrc_hub_shap
     return status;
 }
 
-/* Gives HUB the new SHAPE. If that fails, HUB stays as it is, and WARNING, if still empty, gets the
- * reason. PLACE: in the batch's file, for a new one. */
+/*
+ * Gives HUB the new SHAPE. If that fails, HUB stays as it is, and WARNING, if still empty, gets the
+ * reason. PLACE is that of a new hub in the batch's file.
+ */
 static void change_hub(struct mrc_memory *memory, struct mrc_memory_hub *hub,
                        const struct mrc_hub_shape *shape, size_t place, int64_t wait_us,
                        struct mrc_error *warning)

@@ -10,8 +10,8 @@
  * A topic is in one of the ways of its bucket. A new topic takes the cell of the topic that counts
  * least there, and continues from its count (the space-saving algorithm, in each bucket), so a
  * topic that is really busy is never missing, and its count is at most that much too high.
- * Everything is read and written under the lock. A process that dies with it leaves at most one
- * wrong cell, and the next one empties the tables.
+ * Everything is read and written under the lock. A process that dies while it holds the lock leaves
+ * at most one wrong cell, and the next holder empties the tables.
  */
 #ifndef MRC_STORE_REGIONS_BUSIEST_LAYOUT_H
 #define MRC_STORE_REGIONS_BUSIEST_LAYOUT_H

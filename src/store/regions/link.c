@@ -15,7 +15,7 @@ _Static_assert(MRC_LINK_COUNTER_COUNT <= (int)MRC_LINK_COUNTERS, "each counter h
 
 struct mrc_link {
     struct mrc_link_layout *layout;
-    uint64_t writer; /* our own copy */
+    uint64_t writer; /* this process's own copy */
 };
 
 uint64_t mrc_link_bytes(void)
@@ -123,9 +123,9 @@ void mrc_link_get_position(const struct mrc_link *link, struct mrc_link_position
 }
 
 /*
- * In one generation, a death in between leaves a token of another entry, as in mrc_link_advance().
- * A place without a generation would not do: the next leader would read the log from its beginning,
- * and take what the ring has no more for new.
+ * Within a generation, a death in between leaves the token of another entry, as in
+ * mrc_link_advance(). A place without a generation would not do: the next leader would read the log
+ * from its beginning, and mistake entries that the ring no longer has for new ones.
  */
 void mrc_link_set_position(struct mrc_link *link, const struct mrc_link_position *position)
 {
@@ -144,8 +144,10 @@ void mrc_link_set_position(struct mrc_link *link, const struct mrc_link_position
     atomic_store(&layout->generation, position->generation);
 }
 
-/* A death in between leaves a token of another entry. The engine then finds a fork, and the next
- * leader reads some entries again. */
+/*
+ * A death in between leaves the token of another entry. The engine then finds a fork, and the next
+ * leader reads some entries again.
+ */
 void mrc_link_advance(struct mrc_link *link, uint64_t number, uint64_t token_writer,
                       uint64_t token_counter, int64_t token_time_us)
 {

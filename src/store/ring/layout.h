@@ -70,8 +70,8 @@
  * step 2. If a writer dies, the lock reports that to the next writer, which repeats steps 4 and 5.
  * It derives them from head, history and the records after last_seq.
  *
- * Memory of positions behind the tail is given back after a while (reclaim.h), and is allocated
- * again when the head comes there.
+ * The memory of positions before the tail is given back after a while (reclaim.h), and is allocated
+ * again when the head gets there.
  *
  * Reading, without a lock: load head and tail, copy words, load tail. If the tail has passed the
  * record, there is nothing to copy, or the copy is invalid. This is safe because words are stored

@@ -6,8 +6,9 @@
  * the ring, reading takes none. The meaning of a payload is up to the caller.
  *
  * Among the records there may be control records: orders to all children, such as to end certain
- * streams, in one order with the updates. They have no number, count for no bound of the history,
- * and are never the newest or the oldest record. Every reader passes over them.
+ * streams, in one order with the updates. They have no number, do not count for the
+ * bounds of the history, and are never the newest or the oldest record. Every reader passes over
+ * them.
  *
  * A reader holds a position: the place of the next record to read. A position is valid only in the
  * ring that it came from, not in the ring that replaces it after a reload.
@@ -66,7 +67,7 @@ struct mrc_ring_stats {
     bool superseded;
 };
 
-/* ---- Making a ring: called by hub_segment.c ---------------------------------------------------*/
+/* ---- Making a ring: called by hub/segment.c ---------------------------------------------------*/
 
 /*
  * The capacity, in bytes, of a ring that holds at most COUNT records with PAYLOAD_BYTES in total,
@@ -94,7 +95,7 @@ apr_status_t mrc_ring_create(apr_pool_t *pool, void *region, uint64_t capacity, 
                              uint64_t bucket_count, const struct mrc_ring_bounds *bounds,
                              struct mrc_error *error, struct mrc_ring **ret_ring);
 
-/* The same in a process that has inherited the memory, but was not there when it was made. */
+/* Attaches to a ring that another process has made in memory that this process has inherited. */
 struct mrc_ring *mrc_ring_attach(apr_pool_t *pool, void *region, uint64_t capacity, void *index,
                                  uint64_t bucket_count);
 
@@ -117,9 +118,8 @@ apr_status_t mrc_ring_open(apr_pool_t *pool, const void *region, uint64_t region
  * Appends a record with the next number. STORED_BYTES is at most MRC_RECORD_STORED_BYTES_MAX;
  * NOW_US, the time of day, is the record's time and decides which records are too old. Waits at
  * most WAIT_US for the lock (0: does not wait; MRC_RING_WAIT_FOREVER). Returns the record's number
- * and the position AFTER it.
- * MRC_STATUS_SUPERSEDED, MRC_STATUS_TOO_LARGE, MRC_STATUS_NO_ROOM, APR_TIMEUP: nothing was stored.
- * Afterwards, wake the readers with mrc_hub_segment_wake().
+ * and the position after it. MRC_STATUS_SUPERSEDED, MRC_STATUS_TOO_LARGE, MRC_STATUS_NO_ROOM,
+ * APR_TIMEUP: nothing was stored. Afterwards, wake the readers with mrc_hub_segment_wake().
  */
 apr_status_t mrc_ring_append(struct mrc_ring *ring, struct mrc_bytes id, struct mrc_bytes payload,
                              uint64_t stored_bytes, int64_t now_us, int64_t wait_us,
@@ -140,8 +140,10 @@ apr_status_t mrc_ring_append_control_as(struct mrc_ring *ring, struct mrc_bytes 
                                         struct mrc_bytes payload, int64_t time_us, int64_t now_us,
                                         int64_t wait_us);
 
-/* Does what writers that have died left undone: afterwards the mark of each control record that
- * they appended is there. APR_TIMEUP: a writer is at work. */
+/*
+ * Does what dead writers have left undone: afterwards the mark of each control record that they
+ * appended exists. APR_TIMEUP: a writer is at work.
+ */
 apr_status_t mrc_ring_settle(struct mrc_ring *ring, int64_t now_us, int64_t wait_us);
 
 /*
@@ -166,8 +168,10 @@ apr_status_t mrc_ring_prepare(struct mrc_ring *ring, const struct mrc_record *re
 size_t mrc_ring_count_fitting(const struct mrc_ring *ring, const struct mrc_record *records,
                               size_t count);
 
-/* Makes the history empty: replay begins after the records that are there now. APR_TIMEUP: nothing
- * has changed. */
+/*
+ * Makes the history empty: replay begins after the records that exist now. APR_TIMEUP: nothing has
+ * changed.
+ */
 apr_status_t mrc_ring_forget(struct mrc_ring *ring, int64_t now_us, int64_t wait_us);
 
 /* The largest sum of id and payload that is certain to fit. */
@@ -196,8 +200,10 @@ apr_status_t mrc_ring_move(struct mrc_ring *from, struct mrc_ring *to, int64_t n
  * holds the lock may then still succeed. */
 void mrc_ring_supersede(struct mrc_ring *ring, int64_t wait_us);
 
-/* The same, if the head is still HEAD and the history is empty at NOW_US. False: it is not so, or
- * the lock was held. */
+/*
+ * The same, but only if the head is still HEAD and the history is empty at NOW_US. False: one of
+ * them is not so, or the lock was held for WAIT_US.
+ */
 bool mrc_ring_supersede_unused(struct mrc_ring *ring, uint64_t head, int64_t now_us,
                                int64_t wait_us);
 
@@ -241,9 +247,9 @@ apr_status_t mrc_ring_seek(struct mrc_ring *ring, uint64_t seq, int64_t now_us, 
 uint64_t mrc_ring_seq_at(const struct mrc_ring *ring, uint64_t pos);
 
 /*
- * Copies the record at *POS into RECORD and moves *POS behind it.
- * APR_EOF: there is no such record yet. MRC_STATUS_OVERRUN: the ring has overwritten it; continue
- * from the history or end the stream. APR_ENOMEM. MRC_STATUS_CORRUPT: no record begins at *POS.
+ * Copies the record at *POS into RECORD and moves *POS past it. APR_EOF: there is no such record
+ * yet. MRC_STATUS_OVERRUN: the ring has overwritten it; continue from the history or end the
+ * stream. APR_ENOMEM. MRC_STATUS_CORRUPT: no record begins at *POS.
  */
 apr_status_t mrc_ring_read(const struct mrc_ring *ring, uint64_t *pos,
                            struct mrc_ring_record *record);
@@ -258,9 +264,9 @@ apr_status_t mrc_ring_newest(const struct mrc_ring *ring, struct mrc_ring_record
 
 /*
  * Control records form a chain from newer to older. A mark is the position of one, plus 1; 0 is the
- * end. control: the newest. A reader that has read an update has seen the marks of all control
- * records before it. control_before: the one before MARK. The statuses are those of
- * mrc_ring_read().
+ * end. mrc_ring_control() returns the mark of the newest: a reader that has read an update sees the
+ * marks of all control records before it. mrc_ring_control_before() gets the mark before MARK; its
+ * statuses are those of mrc_ring_read().
  */
 uint64_t mrc_ring_control(const struct mrc_ring *ring);
 apr_status_t mrc_ring_control_before(const struct mrc_ring *ring, uint64_t mark,

@@ -1,10 +1,10 @@
 /*
  * Waking other processes: one eventfd for each child slot, and one for the links to engines.
  *
- * The parent creates them before it forks, so every child of every generation has all of them under
- * the same numbers. Wake-ups that were not taken yet add up in the counter of the eventfd, and
- * one read takes all of them. A socket pair would need two descriptors for each slot and a longer
- * read for every wake-up (tests/bench/bench_notify.c).
+ * The parent creates them before it forks, so every child of every generation has all of them, with
+ * the same numbers. Wake-ups that were not taken yet add up in the counter of the eventfd, and one
+ * read takes all of them. A socket pair would need two descriptors for each slot and a longer read
+ * for every wake-up (tests/bench/bench_notify.c).
  */
 #ifndef MRC_STORE_SHM_NOTIFY_H
 #define MRC_STORE_SHM_NOTIFY_H

@@ -29,8 +29,10 @@ struct mrc_segment {
     apr_file_t *file; /* NULL: its descriptor was closed */
 };
 
-/* The room that a segment of at least this size leaves to others in its file system: httpd ends
- * when it has no room for its own small files there, such as that of its process id. */
+/*
+ * The room that a segment of at least this size leaves to others in its file system: httpd ends
+ * when it has no room there for its own small files, such as its pid file.
+ */
 #define MRC_SEGMENT_RESERVE_BYTES ((uint64_t)1 << 20)
 
 /*
@@ -42,7 +44,8 @@ struct mrc_segment {
 apr_status_t mrc_segment_create(apr_pool_t *pool, const char *dir, const char *name, uint64_t size,
                                 struct mrc_error *error, struct mrc_segment *ret_segment);
 
-/* The same, but allocates nothing: no byte may be touched before it is allocated (base/sparse.h).
+/*
+ * The same, but allocates nothing: no byte may be touched before it is allocated (base/sparse.h).
  */
 apr_status_t mrc_segment_create_sparse(apr_pool_t *pool, const char *dir, const char *name,
                                        uint64_t size, struct mrc_error *error,
@@ -67,7 +70,7 @@ int mrc_segment_fd(const struct mrc_segment *segment);
 /* Closes the descriptor and keeps the mapping; for a segment whose file no process locks. */
 void mrc_segment_close_fd(struct mrc_segment *segment);
 
-/* Unmaps and closes, in this process only. Accepts NULL, a closed and a zeroed segment. */
+/* Unmaps and closes it, in this process only. Accepts NULL, a closed and a zeroed segment. */
 void mrc_segment_close(struct mrc_segment *segment);
 
 #endif

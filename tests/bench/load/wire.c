@@ -193,7 +193,8 @@ void wire_send(struct wire *wire, const char *bytes, size_t len)
     watch(wire, true);
 }
 
-/* Completes the connection, and with TLS the handshake. False while it is in progress or if it
+/*
+ * Completes the connection, and with TLS the handshake. False while it is in progress or if it
  * failed.
  */
 static bool is_open(struct wire *wire)

@@ -213,7 +213,7 @@ START_TEST(the_whole_text_must_be_json)
 }
 END_TEST
 
-/* Two parsers agree about texts that are made from pieces of JSON. */
+/* Both parsers agree on texts made of pieces of JSON. */
 START_TEST(agrees_with_the_parser)
 {
     static const char *const pieces[] = {
@@ -332,7 +332,7 @@ static bool pick_long_texts(void)
 
 START_TEST(no_character_is_missing_without_memory)
 {
-    json_set_alloc_funcs(malloc, free); /* those of this program */
+    json_set_alloc_funcs(malloc, free); /* the program's own functions */
     ck_assert_int_eq(mrc_json_parse(mrc_bytes_of(LONG_TEXTS), NULL, &want), MRC_OK);
     fail_in_turn("parse", parse_long_texts, 30);
     fail_in_turn("pick", pick_long_texts, 30);

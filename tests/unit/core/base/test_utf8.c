@@ -42,6 +42,8 @@ START_TEST(every_code_point_once)
         if ((mrc_utf8_check_text(bytes, NULL) == MRC_OK) !=
             (valid && !control && !mrc_utf8_is_format(c)))
             ck_abort_msg("U+%04X as text", (unsigned)c);
+        if (mrc_utf8_is_printable(c) != (!control && !mrc_utf8_is_format(c)))
+            ck_abort_msg("U+%04X printable", (unsigned)c);
     }
 }
 END_TEST
@@ -81,7 +83,7 @@ START_TEST(malformed_sequences)
 }
 END_TEST
 
-/* A view may end at the end of a page, so no byte behind it may be read. */
+/* A view may end at the end of a page, so no byte past it may be read. */
 START_TEST(never_reads_past_the_end)
 {
     uint32_t code_point;
@@ -116,9 +118,10 @@ END_TEST
 START_TEST(table_of_format_characters)
 {
     /* The number of format characters in Unicode 17, and some whose category has changed. */
-    static const uint32_t format[] = {0xad,    0x600,   0x605,   0x890,   0x891,  0x180e,
-                                      0x200b,  0x200f,  0x2064,  0x2066,  0xfeff, 0xfffb,
-                                      0x110cd, 0x1343f, 0xe0001, 0xe0020, 0xe007f};
+    static const uint32_t format[] = {0xad,    0x600,   0x605,   0x61c,  0x890,  0x891,
+                                      0x180e,  0x200e,  0x202a,  0x202e, 0x2069, 0x200b,
+                                      0x200f,  0x2064,  0x2066,  0xfeff, 0xfffb, 0x110cd,
+                                      0x1343f, 0xe0001, 0xe0020, 0xe007f};
     static const uint32_t other[] = {0xac,   0xae,    0x606,   0x892,   0x200a,  0x2010,  0x2065,
                                      0xfffc, 0x13440, 0xe0000, 0xe0002, 0xe001f, 0xe0080, 0x10ffff};
     uint32_t count = 0;

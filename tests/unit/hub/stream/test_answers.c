@@ -55,7 +55,7 @@ static void ask(unsigned part)
     ck_assert_int_eq(mrc_listing_read_answer(mrc_buf_bytes(&bytes), &answer), MRC_OK);
 }
 
-/* The next stream of the answer, which must have one. */
+/* The next stream of the answer; fails if there is none. */
 static struct mrc_listing_entry next_entry(void)
 {
     struct mrc_listing_entry entry;
@@ -175,7 +175,7 @@ START_TEST(page_by_page)
 }
 END_TEST
 
-/* The entries of all answers, each of which begins after the one before. */
+/* Counts the entries of all answers, each of which begins after the one before. */
 static unsigned count_pages(unsigned *ret_pages)
 {
     struct mrc_listing_entry entry;
@@ -269,7 +269,7 @@ START_TEST(parts)
 }
 END_TEST
 
-/* A question that is none gets an answer without streams. */
+/* An invalid question gets an answer without streams. */
 START_TEST(no_question)
 {
     open_hub(1);

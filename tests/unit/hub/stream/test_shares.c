@@ -15,7 +15,7 @@ static void add(int hub, int first, int count)
         mrc_shares_add(&shares, &hubs[hub], &streams[hub][i]);
 }
 
-/* Takes the next stream, which costs COST: its hub as a letter, and its number. */
+/* Takes the next stream, which costs COST. Returns its hub as a letter, and its number. */
 static const char *take(int64_t cost)
 {
     static char name[3];
@@ -77,8 +77,7 @@ START_TEST(a_turn_is_as_long_as_its_streams_cost)
 }
 END_TEST
 
-/* A hub comes to the turns and goes, with as many streams as it likes: the others keep their turns.
- */
+/* A hub comes and goes, with any number of streams: the others keep their turns. */
 START_TEST(hubs_come_and_go)
 {
     add(0, 0, 5);

@@ -1,5 +1,5 @@
-/* A hub that mirrors a log: whatever its leader does when it dies, the next one goes on from what
- * the ring has. */
+/* A hub that mirrors a log: wherever its leader dies, the next one continues with what the ring
+ * has. */
 #include <inttypes.h>
 #include <limits.h>
 
@@ -65,7 +65,7 @@ static struct mrc_member lead(void)
     return member;
 }
 
-/* The next leader; RET_POSITION gets where it goes on. */
+/* The next leader; RET_POSITION gets the place where it continues. */
 static void lead_again(struct mrc_link_position *ret_position)
 {
     struct mrc_member member = lead();
@@ -93,7 +93,7 @@ static void add_record(struct mrc_buf *buf)
     mrc_update_encode(&update, buf);
 }
 
-/* Takes the entry NUMBER of WRITER from the log. */
+/* Takes entry NUMBER of WRITER from the log. */
 static bool take_entry(struct mrc_member *member, uint64_t writer, uint64_t number, unsigned flags,
                        struct mrc_bytes id, struct mrc_bytes record)
 {
@@ -127,7 +127,7 @@ static bool take(struct mrc_member *member, uint64_t number)
     return is_good;
 }
 
-/* The entry NUMBER is an order of WRITER to end all streams. */
+/* Takes entry NUMBER, which is an order of WRITER to end all streams. */
 static bool take_order_of(struct mrc_member *member, uint64_t writer, uint64_t number)
 {
     const struct mrc_order order = mrc_order_init(MRC_ORDER_DISCONNECT);
@@ -210,7 +210,7 @@ START_TEST(records_of_a_log_that_is_gone_are_no_last_entries)
     mrc_link_bury(the_link, 4, 4); /* the engine has lost entry 4 */
     lead_again(&got);
     ck_assert_uint_eq(got.number, 3);
-    begin_at(3, 4); /* the log has begun anew behind all of them */
+    begin_at(3, 4); /* the log has begun anew after all of them */
     lead_again(&got);
     ck_assert_uint_eq(got.number, 3);
 }
@@ -300,7 +300,7 @@ static void take_orders_to(uint64_t last)
     mrc_member_resign(&member);
 }
 
-/* The orders in the ring from POS on. */
+/* The number of orders in the ring from POS on. */
 static uint64_t count_orders(uint64_t pos)
 {
     uint64_t mark = mrc_ring_control(ring), count = 0;
@@ -401,7 +401,7 @@ static void check_carried_out_once(bool (*is_there)(void))
     ck_assert_uint_eq(count_orders(head_before), 2);
 }
 
-/* For a few instructions, which the steps above may pass over. */
+/* The mark is missing for only a few instructions, which the steps above may skip. */
 START_TEST(an_order_is_carried_out_once_if_its_leader_dies_before_its_mark_is_there)
 {
     check_carried_out_once(lacks_mark);
@@ -497,7 +497,7 @@ static void learn_of_removal(void)
     mrc_member_resign(&member);
 }
 
-/* Once the machine does not expect to be listed, nobody tells it again that it was removed. */
+/* Once the machine does not expect to be listed, it does not learn again that it was removed. */
 START_TEST(a_leader_dies_while_it_learns_that_others_have_removed_the_machine)
 {
     const struct mrc_roster_entry subscription = {.match = mrc_bytes_of("topic")};

@@ -1,7 +1,7 @@
 /*
- * A machine follows the log of the engine with each allocation failing in turn: what it could not
- * take comes again, so that its ring has every update once, and its list every subscription. What
- * threads ask the engine is answered, or they learn that it is not.
+ * A machine follows the log of the engine with each allocation failing in turn: entries that it
+ * could not take come again, so that its ring has every update once, and its list every
+ * subscription. Threads that ask the engine get an answer, or learn that there is none.
  */
 #include "core/base/buf.h"
 #include "core/protocol/update.h"
@@ -129,7 +129,7 @@ static void publish(void)
     struct mrc_buf record, bytes, operation;
     char id[MRC_UPDATE_ID_BYTES];
     uint64_t newest, last;
-    const unsigned char random[16] = {1}; /* always the same one, so that the list stays short */
+    const unsigned char random[16] = {1}; /* always the same token, so that the list stays short */
 
     mrc_update_id_make(random, id);
     order.jti = mrc_bytes_of("jti");
@@ -158,7 +158,7 @@ static bool take(void *ctx, struct mrc_bytes log, const struct mrc_entry *entry,
     return mrc_member_take(&member, entry, 1, ret_error);
 }
 
-/* Reads all entries behind the place of the member. */
+/* Reads all entries after the place of the member. */
 static bool follow(void)
 {
     struct redisReply *reply = NULL;
@@ -256,7 +256,7 @@ END_TEST
 
 static struct mrc_query *query;
 
-/* Begins with a new connection, so that making it fails, too. */
+/* Begins with a new connection, so that connecting also fails. */
 static void open_query(apr_pool_t **ret_pool)
 {
     struct mrc_query_line *line;
@@ -268,7 +268,7 @@ static void open_query(apr_pool_t **ret_pool)
     query = mrc_hub_get_query(hub);
 }
 
-/* RUN, and whatever has failed, RUN once more. */
+/* Calls RUN and then, whatever has failed, RUN once more. */
 static bool run_with_query(bool (*run)(void))
 {
     long left = fail_later();
@@ -333,7 +333,7 @@ static bool run_list(void)
     fail_again(left);
     if (!is_good(mrc_query_machines(query, pool, names)))
         return false;
-    ck_assert_int_eq(names->nelts, 0); /* none has reported itself */
+    ck_assert_int_eq(names->nelts, 0); /* no machine has reported itself */
     status = mrc_query_subscriptions(query, "m2.1", none, none, count_member, &members, &count);
     ck_assert_uint_eq(count, status ? 7 : 0);
     ck_assert_uint_eq(members, 0);
@@ -345,7 +345,7 @@ static bool list(void)
     return run_with_query(run_list);
 }
 
-/* The subscriptions of a machine that another one has removed already: none is left. */
+/* Removes the subscriptions of a machine that another one has already removed: none is left. */
 static bool run_reap(void)
 {
     const struct mrc_query_dead dead = {"m2.1", "1"};
@@ -400,7 +400,7 @@ static bool start_links(void)
     ck_assert_int_eq(started == NULL, status != APR_SUCCESS);
     ck_assert(mrc_transport_stop(started));
     if (started)
-        alloc_bytes = before; /* the threads have freed it */
+        alloc_bytes = before; /* the threads have freed memory */
     mrc_hub_set_query(hub, NULL);
     apr_pool_destroy(own);
     fail_again(left);
@@ -454,7 +454,7 @@ static bool parse(void)
     return err == MRC_OK;
 }
 
-/* A machine for which there is no memory lives. */
+/* A machine for which there is no memory counts as live. */
 static bool see(void)
 {
     struct mrc_machines machines = {.own = "m1.1"};

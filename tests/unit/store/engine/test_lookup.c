@@ -75,7 +75,8 @@ static bool write_file(const char *path, const char *text)
     return is_good;
 }
 
-/* The process gets a network and a /etc/resolv.conf of its own. -1: the system does not allow it.
+/*
+ * The process gets a network and a /etc/resolv.conf of its own. -1: the system does not allow it.
  */
 static int start_name_server(const char *dir)
 {
@@ -99,7 +100,8 @@ static int start_name_server(const char *dir)
     return fd;
 }
 
-/* Answers the next question: an address if it asks for one of IPv4, otherwise that there is none.
+/*
+ * Answers the next question: an address if it asks for one of IPv4, otherwise that there is none.
  */
 static void answer(int fd)
 {

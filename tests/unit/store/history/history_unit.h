@@ -14,7 +14,7 @@
 #include "apr_time.h"
 
 #include "store/history/history.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/regions/staging.h"
 #include "store/ring/ring.h"
 #include "store/shm/notify.h"

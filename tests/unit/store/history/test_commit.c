@@ -239,7 +239,8 @@ static apr_status_t append_end(struct mrc_history *history)
     return mrc_history_append_group(history, &record, 1, apr_time_now(), &done);
 }
 
-/* A child dies while it stores that something has ended, and another child does that in its place.
+/*
+ * A child dies while it stores that something has ended, and another child does that in its place.
  */
 START_TEST(an_end_is_stored_once_wherever_its_publisher_dies)
 {

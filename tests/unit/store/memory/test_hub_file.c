@@ -12,13 +12,13 @@
 #include "apr_time.h"
 #include "core/base/siphash.h"
 #include "store/base/status.h"
+#include "store/hub/site.h"
 #include "store/memory/hub_file.h"
 #include "store/memory/hub_file_layout.h"
 #include "store/memory/idle.h"
 #include "store/memory/internal.h"
 #include "store/memory/memory.h"
 #include "store/memory/naming.h"
-#include "store/regions/site.h"
 #include "store/shm/control_layout.h"
 #include "store/shm/segment.h"
 #include "store_unit.h"
@@ -189,8 +189,8 @@ static int use_hub(struct mrc_memory *memory)
 
     if (make(memory, 3, &hub) != APR_SUCCESS || append(hub, "from a child") != APR_SUCCESS)
         return 1;
-    mrc_hub_segment_begin_numbers(hub, 1);
-    mrc_hub_segment_count(hub, 1, 7, 5);
+    mrc_counters_begin(mrc_hub_segment_counters(hub), 1);
+    mrc_counters_add(mrc_hub_segment_counters(hub), 1, 7, 5);
     mrc_interests_add(mrc_hub_segment_interests(hub), 1);
     return mrc_census_add(mrc_hub_segment_census(hub), 1, 77) == 1 ? 0 : 2;
 }
@@ -226,7 +226,7 @@ START_TEST(a_hub_that_a_child_makes_is_there_for_all)
     ck_assert_int_eq(mrc_ring_find(mrc_hub_segment_ring(hub), mrc_bytes_of("from a child"),
                                    apr_time_now(), &pos),
                      APR_SUCCESS);
-    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 7), 5);
+    ck_assert_uint_eq(mrc_counters_sum(mrc_hub_segment_counters(hub), 7), 5);
     ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(hub), 1), 1);
     memcpy(key, mrc_hub_segment_position_key(hub), sizeof(key));
     mrc_hub_segment_fold(hub, 1);
@@ -556,6 +556,7 @@ START_TEST(each_site_gets_a_hub_of_its_own)
         ck_assert_ptr_null(mrc_naming_name_of(hubs[i]));
     }
     ck_assert_int_eq(mrc_naming_obtain(memory, hubs, 0, "x", NULL, &place), APR_ENOSPC);
+    ck_assert(!mrc_naming_has(hubs, 0, "x") && !mrc_naming_has(hubs, 8, "/srv/site-0"));
     ck_assert_int_eq(mrc_naming_obtain(memory, hubs, 8, "", NULL, &place), APR_EINVAL);
     memset(name, 'x', sizeof(name));
     name[MRC_SITE_NAME_MAX + 1] = '\0';
@@ -572,7 +573,9 @@ START_TEST(each_site_gets_a_hub_of_its_own)
         ck_assert(!taken[place]);
         taken[place] = true;
         ck_assert_str_eq(mrc_naming_name_of(hubs[place]), name);
+        ck_assert(mrc_naming_has(hubs, 8, name));
     }
+    ck_assert(!mrc_naming_has(hubs, 8, "/srv/one too many"));
     finish(memory, dir);
 }
 END_TEST
@@ -717,8 +720,8 @@ START_TEST(a_blank_hub_has_nothing_and_takes_nothing)
     mrc_ring_stats(mrc_hub_segment_ring(blank), &stats);
     ck_assert_uint_eq(stats.records + stats.head + stats.superseded, 0);
     ck_assert_uint_eq(mrc_hub_segment_taken(blank), 0);
-    ck_assert_uint_eq(mrc_hub_segment_counter(blank, 1), 0);
-    ck_assert_uint_eq(mrc_hub_segment_gauge(blank, 1), 0);
+    ck_assert_uint_eq(mrc_counters_sum(mrc_hub_segment_counters(blank), 1), 0);
+    ck_assert_uint_eq(mrc_counters_gauge_sum(mrc_hub_segment_counters(blank), 1), 0);
     ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(blank), 1), 0);
 }
 END_TEST

@@ -76,11 +76,14 @@ static uint64_t records(struct mrc_hub_segment *hub)
     return stats.records;
 }
 
-/* The numbers of all children. */
-static void begin_numbers(struct mrc_hub_segment *hub)
+/* The counters of all children. */
+static struct mrc_counters *begin_counters(struct mrc_hub_segment *hub)
 {
+    struct mrc_counters *counters = mrc_hub_segment_counters(hub);
+
     for (unsigned slot = 0; slot <= 4; slot++) /* there is no slot 4 */
-        mrc_hub_segment_begin_numbers(hub, slot);
+        mrc_counters_begin(counters, slot);
+    return counters;
 }
 
 static bool is_readable(int fd)
@@ -194,6 +197,7 @@ START_TEST(a_resize_moves_the_history)
     struct mrc_hub_shape shapes[] = {shape("a", 100000), shape("b", 100000)};
     struct mrc_hub_segment *other;
     struct mrc_hub_segment *hub;
+    struct mrc_counters *counters;
     struct mrc_ring_record record = {.buf = NULL};
     uint64_t pos;
     int to_child[2];
@@ -207,9 +211,9 @@ START_TEST(a_resize_moves_the_history)
     for (i = 0; i < 100; i++)
         ck_assert_int_eq(append(hub, "id"), APR_SUCCESS);
     ck_assert_int_eq(append(hub, "last"), APR_SUCCESS);
-    begin_numbers(hub);
-    mrc_hub_segment_count(hub, 1, 7, 11);
-    mrc_hub_segment_count(hub, 3, 7, 4);
+    counters = begin_counters(hub);
+    mrc_counters_add(counters, 1, 7, 11);
+    mrc_counters_add(counters, 3, 7, 4);
     mrc_interests_add(mrc_hub_segment_interests(hub), 3);
 
     /* A child of the generation before the reload. */
@@ -245,7 +249,7 @@ START_TEST(a_resize_moves_the_history)
     ck_assert_int_eq(append(hub, "next"), APR_SUCCESS);
     ck_assert_int_eq(mrc_ring_newest(mrc_hub_segment_ring(hub), &record), APR_SUCCESS);
     ck_assert_uint_eq(record.view.seq, 102);
-    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 7), 15);
+    ck_assert_uint_eq(mrc_counters_sum(mrc_hub_segment_counters(hub), 7), 15);
     ck_assert_files(dir, 3);
 
     /* To a smaller one: the newest records that fit. */
@@ -257,7 +261,7 @@ START_TEST(a_resize_moves_the_history)
     ck_assert_uint_lt(records(hub), 101);
     ck_assert_int_eq(mrc_ring_find(mrc_hub_segment_ring(hub), mrc_bytes_of("next"), NOW, &pos),
                      APR_SUCCESS);
-    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 7), 15);
+    ck_assert_uint_eq(mrc_counters_sum(mrc_hub_segment_counters(hub), 7), 15);
     ck_assert_files(dir, 3);
     mrc_ring_record_free(&record);
     mrc_memory_close(memory);
@@ -420,7 +424,8 @@ START_TEST(impossible_shapes_change_nothing)
 }
 END_TEST
 
-/* A stopped process holds the locks: the hubs go on as before, and the reload ends in bounded time.
+/*
+ * A stopped process holds the locks: the hubs go on as before, and the reload ends in bounded time.
  */
 START_TEST(a_reload_does_not_hang_on_a_lock)
 {
@@ -727,6 +732,7 @@ START_TEST(a_full_disk_is_an_error_of_one_publication)
     struct mrc_hub_shape shapes[] = {shape("a", 10000), shape("b", 40000000)};
     struct mrc_memory *memory;
     struct mrc_hub_segment *hub;
+    struct mrc_counters *counters;
     uint64_t count;
 
     if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
@@ -745,20 +751,21 @@ START_TEST(a_full_disk_is_an_error_of_one_publication)
     ck_assert_readable(hub, count);
     ck_assert_int_eq(append(mrc_memory_hub(memory, "a"), "y"), APR_SUCCESS); /* in its page */
     /* Without room, a child counts for itself. */
-    mrc_hub_segment_begin_numbers(hub, 2);
-    mrc_hub_segment_count(hub, 2, 7, 3);
-    mrc_hub_segment_gauge_add(hub, 1, 2, 9);
-    ck_assert(mrc_hub_segment_gauge_take(hub, 2, 2, 1));
-    ck_assert(!mrc_hub_segment_gauge_take(hub, 2, 2, 1));
-    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 7), 3);
-    ck_assert_uint_eq(mrc_hub_segment_gauge(hub, 2), 1);
+    counters = mrc_hub_segment_counters(hub);
+    mrc_counters_begin(counters, 2);
+    mrc_counters_add(counters, 2, 7, 3);
+    mrc_counters_gauge_add(counters, 1, 2, 9);
+    ck_assert(mrc_counters_gauge_take(counters, 2, 2, 1));
+    ck_assert(!mrc_counters_gauge_take(counters, 2, 2, 1));
+    ck_assert_uint_eq(mrc_counters_sum(counters, 7), 3);
+    ck_assert_uint_eq(mrc_counters_gauge_sum(counters, 2), 1);
     /* In another slot, it counts anew. */
-    mrc_hub_segment_end_numbers(hub);
-    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 7), 0);
-    mrc_hub_segment_begin_numbers(hub, 1);
-    mrc_hub_segment_count(hub, 1, 7, 2);
-    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 7), 2);
-    ck_assert(mrc_hub_segment_gauge_take(hub, 1, 2, 1));
+    mrc_counters_end(counters);
+    ck_assert_uint_eq(mrc_counters_sum(counters, 7), 0);
+    mrc_counters_begin(counters, 1);
+    mrc_counters_add(counters, 1, 7, 2);
+    ck_assert_uint_eq(mrc_counters_sum(counters, 7), 2);
+    ck_assert(mrc_counters_gauge_take(counters, 1, 2, 1));
     /* What the other hub needs less is enough for this one. */
     shapes[0] = shapes[1];
     reconcile(memory, shapes, 1);
@@ -838,7 +845,7 @@ START_TEST(an_idle_hub_takes_little)
     hub = mrc_memory_hub(memory, "a");
     ck_assert_uint_gt(mrc_hub_segment_bytes(hub), 60 << 20);
     ck_assert_uint_le(mrc_hub_segment_taken(hub), 64 << 10);
-    begin_numbers(hub);
+    begin_counters(hub);
     ck_assert_int_eq(append(hub, "id"), APR_SUCCESS);
     ck_assert_uint_le(mrc_hub_segment_taken(hub), 128 << 10);
     mrc_memory_close(memory);
@@ -985,6 +992,7 @@ START_TEST(counters_survive_their_children)
     struct mrc_memory *memory = open_memory(dir);
     struct mrc_hub_shape shapes[] = {shape("a", 1000)};
     struct mrc_hub_segment *hub;
+    struct mrc_counters *counters;
     uint32_t own, shared;
     uint64_t bytes = 0;
 
@@ -992,24 +1000,26 @@ START_TEST(counters_survive_their_children)
     shapes[0].roster_subscribers = 1;
     reconcile(memory, shapes, 1);
     hub = mrc_memory_hub(memory, "a");
-    mrc_hub_segment_count(hub, 0, 1, 5); /* not counted: this child has not begun */
-    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 1), 0);
-    begin_numbers(hub);
-    mrc_hub_segment_count(hub, 0, 1, 5);
-    mrc_hub_segment_count(hub, 3, 1, 6);
-    mrc_hub_segment_count(hub, 4, 1, 100); /* there is no such slot */
-    mrc_hub_segment_count(hub, 3, MRC_HUB_COUNTERS, 100);
-    mrc_hub_segment_gauge_add(hub, 0, 2, 5);
-    mrc_hub_segment_gauge_add(hub, 3, 2, 7);
-    mrc_hub_segment_gauge_add(hub, 3, 2, -1);
-    mrc_hub_segment_gauge_add(hub, 1, 2, -1); /* before the addition of another thread is visible */
+    counters = mrc_hub_segment_counters(hub);
+    mrc_counters_add(counters, 0, 1, 5); /* not counted: this child has not begun */
+    ck_assert_uint_eq(mrc_counters_sum(counters, 1), 0);
+    begin_counters(hub);
+    mrc_counters_add(counters, 0, 1, 5);
+    mrc_counters_add(counters, 3, 1, 6);
+    mrc_counters_add(counters, 4, 1, 100); /* there is no such slot */
+    mrc_counters_add(counters, 3, MRC_COUNTERS_MAX, 100);
+    mrc_counters_gauge_add(counters, 0, 2, 5);
+    mrc_counters_gauge_add(counters, 3, 2, 7);
+    mrc_counters_gauge_add(counters, 3, 2, -1);
+    mrc_counters_gauge_add(counters, 1, 2,
+                           -1); /* before the addition of another thread is visible */
     mrc_interests_add(mrc_hub_segment_interests(hub), 3);
-    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 1), 11);
-    ck_assert_uint_eq(mrc_hub_segment_gauge(hub, 2), 11);
+    ck_assert_uint_eq(mrc_counters_sum(counters, 1), 11);
+    ck_assert_uint_eq(mrc_counters_gauge_sum(counters, 2), 11);
     mrc_hub_segment_fold(hub, 3);
     mrc_hub_segment_fold(hub, 3);
-    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 1), 11);
-    ck_assert_uint_eq(mrc_hub_segment_gauge(hub, 2), 5);
+    ck_assert_uint_eq(mrc_counters_sum(counters, 1), 11);
+    ck_assert_uint_eq(mrc_counters_gauge_sum(counters, 2), 5);
     ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(hub), 3), 0);
     ck_assert_ptr_null(mrc_hub_segment_region(hub, MRC_HUB_REGION_STAGING, &bytes));
     ck_assert_ptr_nonnull(mrc_hub_segment_region(hub, MRC_HUB_REGION_PRESENCE, &bytes));

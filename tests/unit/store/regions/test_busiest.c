@@ -141,7 +141,8 @@ START_TEST(the_lock)
 }
 END_TEST
 
-/* Whoever finds the table locked has allocated its cells before: the lock is never held for that.
+/*
+ * Whoever finds the table locked has allocated its cells before: the lock is never held for that.
  */
 START_TEST(cells_are_allocated_before_the_lock)
 {

@@ -405,8 +405,9 @@ START_TEST(readers_see_whole_entries)
 }
 END_TEST
 
-/* ---- Death at every instruction ---------------------------------------------------------------
- * A process is single-stepped with ptrace and then killed; on a system that forbids ptrace, nothing
+/*
+ * ---- Death at every instruction --------------------------------------------------------------- A
+ * process is single-stepped with ptrace and then killed; on a system that forbids ptrace, nothing
  * is tested. MRC_CRASH_STRIDE=1 tests every instruction; the default is every 61st, with another
  * start in each run.
  */

@@ -292,7 +292,8 @@ static void run_auditor(void)
     mrc_ring_record_free(&record);
 }
 
-/* The id of RECORD, just read, must lead to END, unless the record has left the history meanwhile.
+/*
+ * The id of RECORD, just read, must lead to END, unless the record has left the history meanwhile.
  */
 static void look_up(const struct mrc_ring_record *record, uint64_t end)
 {

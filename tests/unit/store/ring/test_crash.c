@@ -218,7 +218,8 @@ static void judge(size_t count, unsigned steps, uint64_t seq_before, uint64_t ke
     mrc_ring_record_free(&record);
 }
 
-/* The same for a control record, which changes nothing of the updates. END: of the ring before it.
+/*
+ * The same for a control record, which changes nothing of the updates. END: of the ring before it.
  */
 static void judge_order(unsigned steps, uint64_t seq_before, uint64_t end)
 {

@@ -80,7 +80,8 @@ START_TEST(reads_what_was_appended)
 }
 END_TEST
 
-/* Records of every size wrap at every word, in rings of several sizes; each is read back complete.
+/*
+ * Records of every size wrap at every word, in rings of several sizes; each is read back complete.
  */
 START_TEST(wraps_at_every_alignment)
 {
@@ -531,7 +532,8 @@ static uint64_t order(struct mrc_ring *ring, const char *payload)
     return mrc_ring_control(ring);
 }
 
-/* Numbers, counts, bytes, ids and the newest update are the same with and without control records.
+/*
+ * Numbers, counts, bytes, ids and the newest update are the same with and without control records.
  */
 START_TEST(control_records_are_no_updates)
 {
@@ -613,7 +615,8 @@ START_TEST(control_records_are_a_chain)
 }
 END_TEST
 
-/* More control records than the ring holds: the updates before them are gone, and so is the newest.
+/*
+ * More control records than the ring holds: the updates before them are gone, and so is the newest.
  */
 START_TEST(control_records_overwrite_updates)
 {

@@ -7,9 +7,9 @@
 #include <sys/wait.h>
 
 #include "apr_time.h"
+#include "store/hub/segment.h"
 #include "store/memory/hub_file.h"
 #include "store/memory/hub_file_layout.h"
-#include "store/regions/hub_segment.h"
 #include "store/regions/link.h"
 #include "store/regions/staging.h"
 #include "store/ring/layout.h"
@@ -326,7 +326,7 @@ START_TEST(rejects_sizes_that_exceed_the_file)
     ring_file->bucket_count *= 1024;
     ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 3);
     *ring_file = ring;
-    file->region[MRC_HUB_REGION_COUNTS].size = 64;
+    file->region[MRC_HUB_REGION_CENSUS].size = 64;
     ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 3);
     ck_assert_says("regions do not fit");
     *file = header;

@@ -55,7 +55,8 @@ START_TEST(is_shared_private_and_zeroed)
 }
 END_TEST
 
-/* A segment ends with its pool, at the latest: the mapping and the descriptor go, the file stays.
+/*
+ * A segment ends with its pool, at the latest: the mapping and the descriptor go, the file stays.
  */
 START_TEST(ends_with_its_pool)
 {
@@ -117,7 +118,8 @@ START_TEST(opens_only_files_with_content)
 }
 END_TEST
 
-/* A write beyond the limit on file sizes is a signal that kills; the limit must be noticed before.
+/*
+ * A write beyond the limit on file sizes is a signal that kills; the limit must be noticed before.
  */
 START_TEST(the_limit_on_file_sizes_is_an_error)
 {
