@@ -1,6 +1,6 @@
 /*
  * The lock for shared memory: it excludes, it keeps its deadline, and when its owner dies, the next
- * owner gets it and is told so once.
+ * owner gets it and learns of the death once.
  */
 #include "store/base/lock.h"
 
@@ -15,7 +15,7 @@
 
 static struct shared {
     union mrc_lock lock;
-    _Atomic int ready;  /* processes and threads that have come so far */
+    _Atomic int ready;  /* processes and threads that have reached this point */
     uint64_t counter;   /* guarded by the lock */
     uint64_t half_done; /* 1: the owner is in the middle of a change */
 } * shared;
@@ -55,7 +55,7 @@ static void wait_ready(int count)
         usleep(100);
 }
 
-/* Kills PID, which waits for that, and reaps it. */
+/* Kills PID, which waits to be killed, and reaps it. */
 static void kill_and_reap(pid_t pid)
 {
     int status;
@@ -216,7 +216,9 @@ static void *wait_for_lock(void *arg)
     return NULL;
 }
 
-/* The death of an owner wakes the threads that already wait, with a deadline or without one. */
+/*
+ * The death of an owner wakes the threads that are already waiting, with a deadline or without one.
+ */
 START_TEST(a_waiter_gets_the_lock_of_a_dead_owner)
 {
     int64_t wait_us = _i ? 50000000 : MRC_LOCK_WAIT_FOREVER;
@@ -227,7 +229,7 @@ START_TEST(a_waiter_gets_the_lock_of_a_dead_owner)
     for (int i = 0; i < 2; i++)
         ck_assert_int_eq(pthread_create(&waiters[i].thread, NULL, wait_for_lock, &waiters[i]), 0);
     wait_ready(3);
-    usleep(20000); /* most likely they sleep in the lock then */
+    usleep(20000); /* by then they most likely sleep in the lock */
     kill_and_reap(owner);
     for (int i = 0; i < 2; i++)
         pthread_join(waiters[i].thread, NULL);
