@@ -576,6 +576,14 @@ START_TEST(control_records_are_no_updates)
     ck_assert(record.view.is_control);
     ck_assert_uint_eq(record.view.seq, 2);
     ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of(""), NOW, &pos), APR_NOTFOUND);
+    ck_assert_int_eq(mrc_ring_append_control_as(ring, mrc_bytes_of("an id"), mrc_bytes_of("order"),
+                                                NOW - 1, NOW, 0),
+                     APR_SUCCESS);
+    ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("an id"), NOW, &pos), APR_NOTFOUND);
+    pos = mrc_ring_control(ring) - 1;
+    ck_assert_int_eq(mrc_ring_read(ring, &pos, &record), APR_SUCCESS);
+    ck_assert_bytes_eq(record.view.id, "an id");
+    ck_assert_int_eq(record.view.time_us, NOW - 1);
     ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("d"), NOW, &pos), APR_SUCCESS);
     ck_assert_sound(ring);
     mrc_ring_record_free(&record);
