@@ -85,7 +85,7 @@ static bool note_record(void *ctx, const struct mrc_ring_record *record,
     struct adopting *adopting = ctx;
     const struct mrc_member *member = adopting->member;
 
-    if (record->view.seq > member->position.since_seq &&
+    if (!record->view.is_control && record->view.seq > member->position.since_seq &&
         !mrc_link_is_dead(member->link, record->view.seq)) {
         adopting->last.number = origin->number;
         adopting->last.token_writer = origin->writer;
@@ -128,7 +128,7 @@ static bool adopt(struct mrc_member *member)
     member->seen = mrc_seen_create();
     member->outbox = mrc_outbox_create(mrc_hub_segment_staging(mrc_hub_segment(member->hub)),
                                        member->link, member->spec->replicas > 0);
-    if (!member->seen || !member->outbox || !mrc_walk(member->ring, 0, note_record, &adopting))
+    if (!member->seen || !member->outbox || !mrc_walk_all(member->ring, note_record, &adopting))
         return false;
     advance_to(member, &adopting.last);
     mrc_unsettled_begin(&member->unsettled, member->link, member->ring);
@@ -652,6 +652,12 @@ static bool get_stuck(struct mrc_member *member, apr_status_t status, const char
     return false;
 }
 
+static struct mrc_update_origin origin_of(const struct mrc_entry *entry)
+{
+    return (struct mrc_update_origin){entry->number, entry->head.token.writer,
+                                      entry->head.token.counter};
+}
+
 /* Appends RECORD, which ENTRY holds, to the ring. An entry that the ring cannot take is passed
  * over. */
 static bool append(struct mrc_member *member, const struct mrc_entry *entry,
@@ -692,11 +698,23 @@ static enum mrc_err read_update(const struct mrc_entry *entry, struct mrc_record
     return MRC_OK;
 }
 
+static const char cannot_order[] = "an order cannot be given to the children";
+
+/* An earlier leader has appended an order, and may have told no child. */
+static bool take_order_again(struct mrc_member *member, struct mrc_engine_error *error)
+{
+    apr_status_t status = mrc_relay_take_again(member->hub);
+
+    wake_all(member);
+    return status == APR_SUCCESS || get_stuck(member, status, cannot_order, error);
+}
+
 /* Carries out an order of an operator. */
 static bool take_order(struct mrc_member *member, const struct mrc_entry *entry,
                        struct mrc_bytes order, struct mrc_engine_error *error)
 {
-    apr_status_t status = mrc_relay_take(member->hub, order, entry->head.token.time_us);
+    const struct mrc_update_origin origin = origin_of(entry);
+    apr_status_t status = mrc_relay_take(member->hub, order, &origin, entry->head.token.time_us);
 
     wake_all(member);
     if (status == APR_EINVAL || status == MRC_STATUS_TOO_LARGE) {
@@ -706,7 +724,7 @@ static bool take_order(struct mrc_member *member, const struct mrc_entry *entry,
     if (status == APR_ENOSPC)
         mrc_member_report(member, MRC_LINK_EVENT_REVOCATIONS, NULL, 0, 0);
     return status == APR_SUCCESS || status == APR_ENOSPC ||
-           get_stuck(member, status, "an order cannot be given to the children", error);
+           get_stuck(member, status, cannot_order, error);
 }
 
 /* Whether ENTRY is an order, which is then in RET_ORDER. */
@@ -723,8 +741,7 @@ static bool is_order(const struct mrc_entry *entry, struct mrc_bytes *ret_order)
 static bool take_update(struct mrc_member *member, const struct mrc_entry *entry,
                         struct mrc_engine_error *error)
 {
-    const struct mrc_update_origin origin = {entry->number, entry->head.token.writer,
-                                             entry->head.token.counter};
+    const struct mrc_update_origin origin = origin_of(entry);
     struct mrc_record record;
     struct mrc_buf buf;
     enum mrc_err err = read_update(entry, &record);
@@ -780,6 +797,8 @@ bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, i
                                       : take_update(member, entry, error)))
             return false;
         mrc_seen_note(member->seen, token->writer, token->counter);
+    } else if (is_order(entry, &order) && !take_order_again(member, error)) {
+        return false;
     }
     if (member->is_stuck)
         get_going(member);

@@ -16,14 +16,19 @@
 #include "store/engine/redis.h"
 
 struct mrc_hub;
+struct mrc_update_origin;
 
 /*
- * Carries out ORDER, which the engine has stored at TIME_US: notes its revocation, and gives it to
- * the children, unless an earlier leader has. APR_EINVAL: it is not an order, or of a later
- * version. APR_ENOSPC: the list of revocations is full; the streams end nevertheless. Others: as
- * mrc_ring_append_control(), and APR_ENOMEM.
+ * Carries out ORDER of ORIGIN, which the engine has stored at TIME_US: notes its revocation, and
+ * gives it to the children. APR_EINVAL: it is not an order, or of a later version. APR_ENOSPC: the
+ * list of revocations is full; the streams end nevertheless. Others: as mrc_ring_append_control().
  */
-apr_status_t mrc_relay_take(struct mrc_hub *hub, struct mrc_bytes order, int64_t time_us);
+apr_status_t mrc_relay_take(struct mrc_hub *hub, struct mrc_bytes order,
+                            const struct mrc_update_origin *origin, int64_t time_us);
+
+/* The ring has an order already. Its leader may have died before the children could see it: now
+ * they can. As mrc_ring_settle(). */
+apr_status_t mrc_relay_take_again(struct mrc_hub *hub);
 
 struct mrc_relay_joined {
     bool is_full;    /* the list of revocations is full, and lacks some */
@@ -31,7 +36,8 @@ struct mrc_relay_joined {
 };
 
 /* The hub joins: takes the standing revocations, ends the streams of those that are new here, and
- * enters those that the engine has lost, according to DEBTS (enum mrc_link_debt). */
+ * enters those that the engine has lost, according to DEBTS, those of the link (enum
+ * mrc_link_debt). */
 bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                     unsigned debts, struct mrc_relay_joined *ret_joined,
                     struct mrc_engine_error *error);

@@ -61,8 +61,8 @@ struct mrc_record {
     struct mrc_record_subject subject;
     struct mrc_bytes operation; /* with a transport: what the engine does in the same step
                                  * (engine/entry.h); empty: nothing */
-    bool is_control; /* an order to the children, not an update: only rings have such records, and
-                        without an id (ring.h) */
+    bool is_control; /* an order to the children, not an update: only rings have such records
+                      * (ring.h) */
 };
 
 #endif

@@ -99,12 +99,14 @@ void mrc_link_set_beaten(struct mrc_link *link, bool has_beaten);
 void mrc_link_note_reaped(struct mrc_link *link);
 
 /*
- * Leader: what remains to be done after the machine found another log in the engine than the one it
- * had. It is noted before the place in the log moves, because after that the two logs are the same.
+ * Leader: what joining has still to do. That the machine has found another log in the engine than
+ * the one it had is noted before the place in the log moves, because after that the two logs are
+ * the same.
  */
 enum mrc_link_debt {
     MRC_LINK_OWES_ENTRIES = 1, /* the engine may lack what this machine has entered there */
-    MRC_LINK_OWES_LIST = 2     /* this machine may have revocations that are lifted */
+    MRC_LINK_OWES_LIST = 2,    /* this machine may have revocations that are lifted */
+    MRC_LINK_OWES_ORDER = 4    /* the children may not know of a revocation that it has */
 };
 
 /* Leader: a bit set of enum mrc_link_debt. */

@@ -28,7 +28,8 @@
  * stored_bytes is the size of the record for the bound of the history.
  *
  * A control record (ring.h) is an order and not an update. Bit 0 of its total_bytes is set in word
- * 2, and not in the footer. It has no id, its stored_bytes are 0, and these words differ:
+ * 2, and not in the footer. Its id is not in the index, its stored_bytes are 0, and these words
+ * differ:
  *
  *     word  0   seq                   of the update before it; 0: none
  *           4   position + 1 of the update before it; 0: none

@@ -6,7 +6,7 @@
  * the ring, reading takes none. The meaning of a payload is up to the caller.
  *
  * Among the records there may be control records: orders to all children, such as to end certain
- * streams, in one order with the updates. They have no id and no number, do not count for the
+ * streams, in one order with the updates. They have no number, do not count for the
  * bounds of the history, and are never the newest or the oldest record. Every reader passes over
  * them.
  *
@@ -135,9 +135,10 @@ apr_status_t mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_record *
 apr_status_t mrc_ring_append_control(struct mrc_ring *ring, struct mrc_bytes payload,
                                      int64_t now_us, int64_t wait_us, uint64_t *ret_pos);
 
-/* The same with the record's own time. */
-apr_status_t mrc_ring_append_control_as(struct mrc_ring *ring, struct mrc_bytes payload,
-                                        int64_t time_us, int64_t now_us, int64_t wait_us);
+/* The same with the record's own time, and an ID, by which it cannot be found. */
+apr_status_t mrc_ring_append_control_as(struct mrc_ring *ring, struct mrc_bytes id,
+                                        struct mrc_bytes payload, int64_t time_us, int64_t now_us,
+                                        int64_t wait_us);
 
 /*
  * Does what dead writers have left undone: afterwards the mark of each control record that they

@@ -334,11 +334,12 @@ apr_status_t mrc_ring_append_group(struct mrc_ring *ring, const struct mrc_recor
     return status;
 }
 
-static apr_status_t append_control(struct mrc_ring *ring, struct mrc_bytes payload, int64_t time_us,
-                                   int64_t now_us, int64_t wait_us, uint64_t *ret_pos)
+static apr_status_t append_control(struct mrc_ring *ring, struct mrc_bytes id,
+                                   struct mrc_bytes payload, int64_t time_us, int64_t now_us,
+                                   int64_t wait_us, uint64_t *ret_pos)
 {
     const struct mrc_record record = {
-        .time_us = time_us, .id = mrc_bytes_of(""), .payload = payload, .is_control = true};
+        .time_us = time_us, .id = id, .payload = payload, .is_control = true};
     struct member member;
     struct group group = group_of(&record, &member);
 
@@ -349,15 +350,16 @@ static apr_status_t append_control(struct mrc_ring *ring, struct mrc_bytes paylo
 apr_status_t mrc_ring_append_control(struct mrc_ring *ring, struct mrc_bytes payload,
                                      int64_t now_us, int64_t wait_us, uint64_t *ret_pos)
 {
-    return append_control(ring, payload, now_us, now_us, wait_us, ret_pos);
+    return append_control(ring, mrc_bytes_of(""), payload, now_us, now_us, wait_us, ret_pos);
 }
 
-apr_status_t mrc_ring_append_control_as(struct mrc_ring *ring, struct mrc_bytes payload,
-                                        int64_t time_us, int64_t now_us, int64_t wait_us)
+apr_status_t mrc_ring_append_control_as(struct mrc_ring *ring, struct mrc_bytes id,
+                                        struct mrc_bytes payload, int64_t time_us, int64_t now_us,
+                                        int64_t wait_us)
 {
     uint64_t unused;
 
-    return append_control(ring, payload, time_us, now_us, wait_us, &unused);
+    return append_control(ring, id, payload, time_us, now_us, wait_us, &unused);
 }
 
 apr_status_t mrc_ring_settle(struct mrc_ring *ring, int64_t now_us, int64_t wait_us)

@@ -1,6 +1,4 @@
-/*
- * The check of a history file finds damage that would crash a publisher.
- */
+/* The check of a history file detects damage that would crash a publisher. */
 #include <stdio.h>
 
 #include "history_unit.h"
@@ -8,7 +6,7 @@
 #include "store/history/env.h"
 #include "store/history/files.h"
 
-/* Each look at the time of day of this program finds it this much later. */
+/* Each time this program reads the time of day, it is this much later. */
 static int64_t step_us;
 
 apr_time_t apr_time_now(void)
@@ -41,8 +39,8 @@ static void write_page(const char *file, long page, const char *bytes, size_t le
     ck_assert_int_eq(fclose(at), 0);
 }
 
-/* Damages page after page: the damage is found, or does no harm. LMDB's own database of free pages
- * is among them. */
+/* Damages one page after the other, including those of LMDB's own database of free pages: the
+ * damage is detected, or does no harm. */
 START_TEST(no_damaged_page_kills_a_publisher)
 {
     size_t size = (size_t)sysconf(_SC_PAGESIZE), len;
@@ -80,7 +78,7 @@ START_TEST(no_damaged_page_kills_a_publisher)
 }
 END_TEST
 
-/* Opens the history after a restart, publishes, and reads; an error is fine. */
+/* Opens the history after a restart, publishes, and reads; errors are allowed. */
 static void use_after_a_restart(void)
 {
     struct mrc_history_slice slice = {.at = 0};
@@ -130,7 +128,7 @@ static uint64_t next_number(uint64_t *state)
     return *state;
 }
 
-/* Changes a few bytes anywhere, most of them in the heads of pages and in the list of pages. */
+/* Changes a few bytes anywhere, most often in the heads of pages and in the list of pages. */
 START_TEST(no_changed_byte_kills_a_publisher)
 {
     enum { RUNS = 300, HEAD_BYTES = 64 };
@@ -204,7 +202,7 @@ START_TEST(undamaged_files_pass)
 }
 END_TEST
 
-/* The clock of a machine is set while it starts: most of the file would not be looked at. */
+/* Setting the clock during a start must not make the check skip most of the file. */
 START_TEST(damage_is_found_although_the_clock_is_set)
 {
     size_t size = (size_t)sysconf(_SC_PAGESIZE), len;

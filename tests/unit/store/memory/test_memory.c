@@ -81,7 +81,7 @@ static struct mrc_counters *begin_counters(struct mrc_hub_segment *hub)
 {
     struct mrc_counters *counters = mrc_hub_segment_counters(hub);
 
-    for (unsigned slot = 0; slot <= 4; slot++) /* there is no slot 4 */
+    for (unsigned slot = 0; slot <= 4; slot++) /* slot 4 does not exist */
         mrc_counters_begin(counters, slot);
     return counters;
 }
@@ -230,7 +230,7 @@ START_TEST(a_resize_moves_the_history)
             _exit(4);
         if (append(hub, "late") != MRC_STATUS_SUPERSEDED)
             _exit(2);
-        if (records(hub) != 101) /* what it has mapped is still there */
+        if (records(hub) != 101) /* what the child has mapped is still there */
             _exit(3);
         _exit(0);
     }
@@ -252,7 +252,7 @@ START_TEST(a_resize_moves_the_history)
     ck_assert_uint_eq(mrc_counters_sum(mrc_hub_segment_counters(hub), 7), 15);
     ck_assert_files(dir, 3);
 
-    /* To a smaller one: the newest records that fit. */
+    /* The hub moves to a smaller segment, with the newest records that fit. */
     shapes[0].ring_bytes = 1000;
     shapes[0].body_max_bytes = 100;
     reconcile(memory, shapes, 2);
@@ -425,7 +425,7 @@ START_TEST(impossible_shapes_change_nothing)
 END_TEST
 
 /*
- * A stopped process holds the locks: the hubs go on as before, and the reload ends in bounded time.
+ * A stopped process holds the locks: the hubs work as before, and the reload ends in bounded time.
  */
 START_TEST(a_reload_does_not_hang_on_a_lock)
 {
@@ -469,7 +469,7 @@ START_TEST(a_reload_does_not_hang_on_a_lock)
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
     ck_assert_int_eq(append(hub, "y"), APR_SUCCESS);
-    reconcile(memory, shapes, 2); /* the next reload does it */
+    reconcile(memory, shapes, 2); /* the next reload moves it */
     ck_assert_ptr_ne(mrc_memory_hub(memory, "a"), hub);
     ck_assert_uint_eq(records(mrc_memory_hub(memory, "a")), 2);
     mrc_memory_close(memory);
@@ -494,7 +494,7 @@ START_TEST(no_room_for_a_resize_keeps_the_hub)
     ck_assert_ptr_nonnull(strstr(error.text, "no room for"));
     ck_assert_ptr_eq(mrc_memory_hub(memory, "a"), hub);
     ck_assert_int_eq(append(hub, "x"), APR_SUCCESS);
-    /* A new hub without room is a failure, and the others stay. */
+    /* Without room for a new hub, the call fails, and the other hubs stay. */
     ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 2), 2, &error), EFBIG);
     ck_assert_ptr_nonnull(strstr(error.text, "no room for"));
     ck_assert_ptr_eq(mrc_memory_hub(memory, "a"), hub);
@@ -595,7 +595,7 @@ START_TEST(two_servers_share_a_directory)
     ck_assert_files(dir, 5);
     mrc_memory_close(memory); /* removes only its own files */
     ck_assert_files(dir, 3);
-    memory = open_memory(dir); /* the next start removes those of the dead */
+    memory = open_memory(dir); /* the next start removes the files of the dead */
     ck_assert_files(dir, 1);
     mrc_memory_close(memory);
     ck_assert_int_eq(rmdir(dir), 0);
@@ -640,8 +640,8 @@ static void touch(const char *dir, const char *name)
 
 #define KEY "0123456789abcdef01234567"
 
-/* Files that only look like ours stay: other names, links, directories, fifos, files of other
- * users. */
+/* Files that only look like those of a server stay: other names, links, directories, fifos, files
+ * of other users. */
 START_TEST(other_files_are_not_touched)
 {
     static const char *const names[] = {
@@ -677,7 +677,7 @@ START_TEST(other_files_are_not_touched)
     snprintf(path, sizeof(path), "%s/%s", dir, "mercure-555555555555555555555555.control");
     i = geteuid() == 0 && chown(path, 12345, 12345) == 0 ? 5 : 4;
 
-    /* These are of dead servers. */
+    /* These are the files of dead servers. */
     touch(dir, "mercure-" KEY ".control");
     touch(dir, "mercure-" KEY ".hub-1");
     touch(dir, "mercure-" KEY ".hub-4294967295");
@@ -711,7 +711,7 @@ static uint64_t append_until_full(struct mrc_hub_segment *hub)
     return seq;
 }
 
-/* Reads the COUNT records of HUB. */
+/* Fails unless HUB has COUNT records that can be read. */
 static void ck_assert_readable(struct mrc_hub_segment *hub, uint64_t count)
 {
     struct mrc_ring *ring = mrc_hub_segment_ring(hub);
@@ -759,14 +759,14 @@ START_TEST(a_full_disk_is_an_error_of_one_publication)
     ck_assert(!mrc_counters_gauge_take(counters, 2, 2, 1));
     ck_assert_uint_eq(mrc_counters_sum(counters, 7), 3);
     ck_assert_uint_eq(mrc_counters_gauge_sum(counters, 2), 1);
-    /* In another slot, it counts anew. */
+    /* In another slot it counts anew. */
     mrc_counters_end(counters);
     ck_assert_uint_eq(mrc_counters_sum(counters, 7), 0);
     mrc_counters_begin(counters, 1);
     mrc_counters_add(counters, 1, 7, 2);
     ck_assert_uint_eq(mrc_counters_sum(counters, 7), 2);
     ck_assert(mrc_counters_gauge_take(counters, 1, 2, 1));
-    /* What the other hub needs less is enough for this one. */
+    /* What the other hub no longer needs is enough for this one. */
     shapes[0] = shapes[1];
     reconcile(memory, shapes, 1);
     ck_assert_readable(mrc_memory_hub(memory, "b"), count);
@@ -797,7 +797,7 @@ START_TEST(a_full_disk_is_an_error_of_one_publication)
 }
 END_TEST
 
-/* The bound counts all hubs together, and what a hub that is removed has taken counts no more. */
+/* The bound applies to all hubs together, and what a removed hub had allocated no longer counts. */
 START_TEST(the_hubs_share_a_bound)
 {
     const char *dir = store_dir();
@@ -825,7 +825,7 @@ START_TEST(the_hubs_share_a_bound)
 }
 END_TEST
 
-/* A hub of the default size with everything that a hub may have. */
+/* The hub has the default size and everything that a hub may have. */
 START_TEST(an_idle_hub_takes_little)
 {
     const char *dir = store_dir();
@@ -853,7 +853,7 @@ START_TEST(an_idle_hub_takes_little)
 }
 END_TEST
 
-/* Each record is found, in whatever table of the index it is. */
+/* Each record is found, whichever table of the index has it. */
 START_TEST(the_index_grows_with_the_ring)
 {
     const char *dir = store_dir();
@@ -930,7 +930,7 @@ START_TEST(wakes_children_with_subscribers)
 END_TEST
 
 /*
- * A publisher without pauses, and a subscriber that comes and goes, in the order of steps of
+ * A publisher never pauses, while a subscriber comes and goes, with the steps in the order of
  * interests.h: it must be woken for every record that it does not find in the history.
  */
 START_TEST(no_wake_up_is_lost)
@@ -968,7 +968,7 @@ START_TEST(no_wake_up_is_lost)
         atomic_store(round, i);
         mrc_interests_add(mrc_hub_segment_interests(hub), 2);
         pos = mrc_ring_head(ring);
-        /* If it is not in the history, it comes live, with a wake-up. */
+        /* A record that is not in the history comes live, with a wake-up. */
         mrc_ring_newest(ring, &record);
         if (pos == 0 || record.pos >= pos || record.view.seq < i)
             while (mrc_ring_read(ring, &pos, &record) == APR_EOF) {

@@ -1,6 +1,4 @@
-/*
- * The command ringdump, on segments that are sound, in use, truncated or full of wrong bytes.
- */
+/* The program ringdump, on segments that are sound, in use, truncated or full of wrong bytes. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/stat.h>
@@ -205,7 +203,7 @@ START_TEST(survives_any_bytes)
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            /* Every second one in the headers, where it does the most harm. */
+            /* Every other change is in the headers, where it does the most harm. */
             at = flips % 2 ? random % size : random % (2048 + 256);
             bad[at] = (char)(random >> 33);
         }
@@ -231,8 +229,8 @@ START_TEST(survives_any_bytes)
 }
 END_TEST
 
-/* Sizes that agree with each other, but not with the file. */
-/* Of many hubs in one file, those that are made. */
+/* The sizes agree with each other, but not with the file. */
+/* It shows those of the many hubs in a file that are made. */
 START_TEST(shows_the_hubs_of_a_file)
 {
     const char *dir = store_dir();
