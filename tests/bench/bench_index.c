@@ -9,7 +9,7 @@
  *
  *     one topic      always the same of N topics
  *     all in turn    all N topics in random order, so that their data is not in the CPU caches
- *     new topics     a topic that nobody has published to before, which one pattern matches
+ *     new topics     a topic that no update had before, which one pattern matches
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -113,7 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct mrc_update update;
     enum mrc_err err;
 
-    /* What lies in a ring may be anything, too. */
+    /* A ring may hold anything, too. */
     if (mrc_update_decode(mrc_bytes_of(ID), body, &update) == MRC_OK)
         mrc_update_clear(&update);
     if (mrc_form_parse(body, 100, NULL, &form) != MRC_OK)
