@@ -252,6 +252,28 @@ START_TEST(agrees_with_the_parser)
 }
 END_TEST
 
+/* The parser would take some of these. */
+START_TEST(nul_bytes_are_refused)
+{
+    static const char *const texts[] = {
+        "{\"a\":true#,\"b\":1}", "{\"a\":1#}", "[null#]", "{}#", "#{}", "{\"a#\":1}"};
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct mrc_error error = {""};
+        json_t *value = NULL;
+        char text[32];
+        size_t len = strlen(texts[i]);
+
+        memcpy(text, texts[i], len);
+        *(char *)memchr(text, '#', len) = '\0';
+        ck_assert_msg(mrc_json_parse((struct mrc_bytes){text, len}, &error, &value) == MRC_EINVAL,
+                      "%s", texts[i]);
+        ck_assert_msg(error.text[0], "%s", texts[i]);
+        ck_assert_ptr_null(value);
+    }
+}
+END_TEST
+
 /* What the parser refuses for another reason is not taken for a lack of memory. */
 START_TEST(refused_texts_are_no_lack_of_memory)
 {
@@ -350,6 +372,7 @@ int main(void)
     tcase_add_test(tcase, members_that_are_used_are_strict);
     tcase_add_test(tcase, the_whole_text_must_be_json);
     tcase_add_test(tcase, agrees_with_the_parser);
+    tcase_add_test(tcase, nul_bytes_are_refused);
     tcase_add_test(tcase, refused_texts_are_no_lack_of_memory);
     tcase_add_test(tcase, no_character_is_missing_without_memory);
     suite_add_tcase(suite, tcase);
