@@ -1,4 +1,5 @@
-""" A soak of several machines: faults of Redis, of machines and of the network between them, one after the other in an
+"""
+A soak of several machines: faults of Redis, of machines and of the network between them, one after the other in an
 order that a seed decides, while all machines publish and have subscribers. MERCURE_SOAK_FAULTS is the number of faults,
 and MERCURE_SOAK_SEED repeats an order.
 """
@@ -97,8 +98,9 @@ class Listener(soak.Listener):
 
 
 class Doubts:
-    """ Which updates a client may get twice: those from between a loss and the moment when everything lost is back,
-    which is at most twice the lease later.
+    """
+    Which updates a client may get twice: those from between a loss and the moment when everything lost is back, which
+    is at most twice the lease later.
     """
 
     def __init__(self, senders):

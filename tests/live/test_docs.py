@@ -1,5 +1,6 @@
-""" The pages for users: every command, program and configuration in them is run as it is, except for the host name.
-After its language, a fenced block says what it does: `publish` (it must publish an update for each "hello" in it),
+"""
+The pages for users: every command, program and configuration in them is run as it is, except for the host name. After
+its language, a fenced block says what it does: `publish` (it must publish an update for each "hello" in it),
 `subscribe` (it must print an update), `library` (it publishes with a library that Debian does not have), nothing (it
 must succeed), or `not-run`.
 """

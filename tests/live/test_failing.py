@@ -1,5 +1,6 @@
-""" Allocations and descriptors fail, sometimes under load, or each in turn while one request is served: nothing
-crashes, others lose nothing, and nothing is left behind.
+"""
+Allocations and descriptors fail, sometimes under load, or each in turn while one request is served: nothing crashes,
+others lose nothing, and nothing is left behind.
 """
 import collections
 import json

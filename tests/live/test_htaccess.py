@@ -1,5 +1,6 @@
-""" MercureHtaccess: a site's own .htaccess file gives the keys of its hub. Its owner is a customer who makes mistakes,
-or tries to harm the server or other customers.
+"""
+MercureHtaccess: a site's own .htaccess file gives the keys of its hub. Its owner is a customer who makes mistakes, or
+tries to harm the server or other customers.
 """
 import contextlib
 import ctypes

@@ -1,4 +1,5 @@
-""" docs/laravel.md: its class runs with Debian's Illuminate components, and its hubs accept the tokens that Laravel's
+"""
+docs/laravel.md: its class runs with Debian's Illuminate components, and its hubs accept the tokens that Laravel's
 driver and the package for earlier versions make, with the claims that their sources make of the page's settings.
 """
 import json

@@ -1,6 +1,7 @@
-""" The hub against a model of it. Publishers work through several children; subscribers listen to different topics,
-hang up at any moment and come back with their last id. Each subscriber must have received what the model says:
-everything that it listens to and may read, once, in the order of the hub.
+"""
+The hub against a model of it. Publishers work through several children; subscribers listen to different topics, hang up
+at any moment and come back with their last id. Each subscriber must have received what the model says: everything that
+it listens to and may read, once, in the order of the hub.
 """
 import random
 import select
