@@ -37,7 +37,7 @@ def header_problems(root, build, get_flags=flags):
         if layer not in known:
             known[layer] = get_flags(layer)
         with tempfile.NamedTemporaryFile("w", suffix=".c") as source:
-            # Included twice, so that the guard is tested too.
+            # Included twice, so that the guard is also tested.
             source.write(f'#include "{os.path.join(root, name)}"\n' * 2 + "int not_empty;\n")
             source.flush()
             more = ["-include", os.path.join(root, "src/banned.h")] if build else []

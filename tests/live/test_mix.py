@@ -1,10 +1,9 @@
-"""
-A soak of everything together, for MERCURE_SOAK_SECONDS (two minutes without it): two machines of one hub over a Redis server,
-and a third server with its history on disk, publish and serve streams of all carriers, while operators look and disconnect,
-children are killed, clocks are set, logs are rotated, the Redis server fails, and the servers are reloaded each minute. A fourth
-server is never reloaded, so its children show what grows with time; a fifth one without the module shows what grows in httpd
-itself when it is reloaded. Nothing may be lost, come twice, or stay behind. MERCURE_SOAK_SEED repeats the order of the events.
-The curves are in MERCURE_SOAK_DIR.
+""" A soak of everything together, for MERCURE_SOAK_SECONDS (two minutes without it): two machines of one hub over a
+Redis server, and a third server with its history on disk, publish and serve streams of all carriers, while operators
+look and disconnect, children are killed, clocks are set, logs are rotated, the Redis server fails, and the servers are
+reloaded each minute. A fourth server is never reloaded, so its children show what grows with time; a fifth one without
+the module shows what grows in httpd itself when it is reloaded. Nothing may be lost, come twice, or be left behind.
+MERCURE_SOAK_SEED repeats the order of the events. The curves are in MERCURE_SOAK_DIR.
 """
 import json
 import os
@@ -29,7 +28,7 @@ KEPT = "/kept"
 CONTROL = f'MercureControlKey {ISSUER} HS256 "{KEY}"'
 HISTORY = "MercureHistory count=20000 bytes=16M"
 RELOAD_SECONDS = 60
-# A whole run for the bars takes longer than this; in a shorter one, memory has not settled.
+# Runs that are compared with the limits take longer than this; in a shorter one, memory has not settled.
 LONG_SECONDS = 3600
 
 
@@ -182,7 +181,8 @@ class Mix:
 
 
 class Watcher(soak.Listener):
-    """Notes the events of active subscriptions: `told` has for each subscriber whether it was active, in order."""
+    """Notes the events of active subscriptions: `told` has, for each subscriber, whether each event said that it was
+    active."""
 
     def __init__(self, server):
         super().__init__(lambda: server, query=[("match_urlpattern", EVENTS[1])],
@@ -249,7 +249,7 @@ def go_on(mix, curves, seconds, report):
 
 
 def finish(mix, listeners, senders, watcher, report):
-    """Stops the load, and checks what the clients have got and what the servers still count."""
+    """Stops the load, and checks what the clients have received and what the servers still count."""
     for some in senders.values():
         for sender in some:
             sender.stop()
@@ -293,7 +293,7 @@ def judge_subscriptions(mix, watcher, report):
 
 
 def judge_curves(mix, curves, seconds, report):
-    """Neither a parent nor a child that lives long grows, but for what httpd takes for reloads by itself."""
+    """Neither a parent nor a long-lived child grows, apart from what httpd itself allocates for reloads."""
     for name, base in (("a, parent", "bare, parent"), ("b, parent", "bare, parent"), ("disk, parent", None),
                        ("steady, parent", None), ("steady", None)):
         growth = {quantity: curves.growth(quantity, name) - (curves.growth(quantity, base) if base else 0)
