@@ -45,7 +45,7 @@ enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2 };
 
 static int usage(FILE *to)
 {
-    fprintf(to, "usage: mercure-history list PATH\n"
+    fprintf(to, "usage: mercure-history list PATH|DIR\n"
                 "       mercure-history export DIR >FILE\n"
                 "       mercure-history import DIR <FILE\n"
                 "       mercure-history compact DIR\n"

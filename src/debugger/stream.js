@@ -77,7 +77,7 @@ export async function explain(response) {
 // say nothing about the hub.
 export function unreachable(error) {
   return error instanceof TypeError && !navigator.onLine ? 'The browser is offline.'
-    : 'The hub does not answer: it does not run, or the network, a proxy or an access rule is in the way.';
+    : 'The hub does not answer: it is not running, or the network, a proxy or an access rule is in the way.';
 }
 
 // on: the callbacks state(state, words), event(event), comment(), bytes(count), note(words), refused(words, status);

@@ -173,7 +173,7 @@ export class Streams {
       const response = await fetch(`${this.control}/disconnect`, {...this.options(), method: 'POST', body: new URLSearchParams({subscriber: one.subscriber})});
       if (response.ok) {
         button.closest('tr').classList.add('gone');
-        this.#say(`The stream of ${one.sub ?? 'an anonymous subscriber'} is ended. Its client may come back; to keep it out, revoke its token.`, 'good');
+        this.#say(`The stream of ${one.sub ?? 'an anonymous subscriber'} has ended. Its client may reconnect; to prevent that, revoke its token.`, 'good');
         if (this.#body.rows.length <= PAGE) this.#refresh(SOON_MS);
         return;
       }

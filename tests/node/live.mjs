@@ -67,7 +67,7 @@ await withBrowser(async (open) => {
   await row.getByRole('button').click();
   await waitText(page, '#streams-table .sure', 'Really?');
   await row.getByRole('button').click();
-  await waitText(page, '#streams-message.good', 'The stream of alice is ended');
+  await waitText(page, '#streams-message.good', 'The stream of alice has ended');
   assert.equal(await alice.ended, 'ended');
   await waitText(page, '#now-subscribers', /^1$/);
   await waitText(page, '#streams-empty', 'No open streams.');

@@ -56,8 +56,8 @@ greeting() { # URL [TOKEN ACTION…]
         printf '\nTo publish, sign a token with your own key: mercure-token --help\n'
     fi
     case $actions in
-    *' subscribe '*) printf '\nPrivate updates (-d private=on) need it to subscribe, too: add the same -H to the first line.\n' ;;
-    *) printf '\nPrivate updates (-d private=on) need a token of the subscriber key to subscribe.\n' ;;
+    *' subscribe '*) printf '\nSubscribers need this token, too, to receive private updates (-d private=on): add the same -H to the first line.\n' ;;
+    *) printf '\nTo receive private updates (-d private=on), subscribe with a token that is signed with the subscriber key.\n' ;;
     esac
     printf '\nCtrl-C ends the hub.\n'
 }

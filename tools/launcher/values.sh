@@ -25,7 +25,7 @@ add_listen() { # VARIABLE ADDRESS:PORT
     \[*[!0-9a-fA-F:.]*\]) die "$1" "$2: there is no IPv6 address between the brackets" ;;
     esac
     case $NL$listen in
-    *"${NL}Listen ${address:+$address:}$port$NL"*) die "$1" "$2 is there twice: keep one of them" ;;
+    *"${NL}Listen ${address:+$address:}$port$NL"*) die "$1" "$2 is given twice: keep one of them" ;;
     esac
     listen="${listen}Listen ${address:+$address:}$port$NL"
     first_listen=${first_listen:-$2}
@@ -331,8 +331,8 @@ tls_lines() {
     if ! is_set MERCURE_TLS_CERT && ! is_set MERCURE_TLS_KEY; then
         return
     fi
-    is_set MERCURE_TLS_CERT || die MERCURE_TLS_CERT 'is needed beside MERCURE_TLS_KEY: the file of the certificate'
-    is_set MERCURE_TLS_KEY || die MERCURE_TLS_KEY 'is needed beside MERCURE_TLS_CERT: the file of its key'
+    is_set MERCURE_TLS_CERT || die MERCURE_TLS_CERT 'is needed together with MERCURE_TLS_KEY: the file of the certificate'
+    is_set MERCURE_TLS_KEY || die MERCURE_TLS_KEY 'is needed together with MERCURE_TLS_CERT: the file of its key'
     cert=$(pem_file MERCURE_TLS_CERT CERTIFICATE) || exit 2
     key=$(pem_file MERCURE_TLS_KEY 'PRIVATE KEY') || exit 2
     cat <<END

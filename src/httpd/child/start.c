@@ -240,6 +240,10 @@ static void give_up(struct mrc_start *start, apr_status_t status)
     state->log_texts = NULL;
     state->htaccess = NULL;
     report_failure(start, status);
+    if (!have_ended)
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, start->main_server,
+                     "MRC0242: this child serves no hub until it ends, because a thread of its "
+                     "start, which failed, has not ended");
 }
 
 /* Starts the child, with the memory of POOL. */

@@ -7,6 +7,7 @@
 #include "apr_thread_mutex.h"
 #include "apr_time.h"
 
+#include "hub/base/thread.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/numbers.h"
 #include "hub/hub/revocation.h"
@@ -487,19 +488,26 @@ static struct mrc_hub *open_again(struct mrc_child *child, size_t i)
 struct mrc_hub *mrc_child_hub(struct mrc_child *child, size_t i)
 {
     struct mrc_hub *hub = i < child->hubs_count ? atomic_load(&child->hubs[i]) : NULL;
+    sigset_t mask;
 
     if (hub || i >= child->hubs_count)
         return hub;
-    return is_early(child->specs[i]) ? open_again(child, i) : open_on_demand(child, i);
+    /* The end of the child must not find half a hub, or the lock of the pools held (thread.h). */
+    mrc_thread_hold_signals(&mask);
+    hub = is_early(child->specs[i]) ? open_again(child, i) : open_on_demand(child, i);
+    mrc_thread_let_signals(&mask);
+    return hub;
 }
 
 /* The places of all hubs, found for the first caller. */
 static struct mrc_memory_hub **obtain_places(struct mrc_child *child)
 {
     struct mrc_memory_hub **places = atomic_load(&child->places);
+    sigset_t mask;
 
     if (places)
         return places;
+    mrc_thread_hold_signals(&mask);
     apr_thread_mutex_lock(child->opening);
     places = atomic_load(&child->places);
     if (!places) {
@@ -509,6 +517,7 @@ static struct mrc_memory_hub **obtain_places(struct mrc_child *child)
         atomic_store(&child->places, places);
     }
     apr_thread_mutex_unlock(child->opening);
+    mrc_thread_let_signals(&mask);
     return places;
 }
 

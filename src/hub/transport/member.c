@@ -119,6 +119,16 @@ static void drop_state(struct mrc_member *member)
     member->seen = NULL;
 }
 
+/* Notes the last entry that was taken, which may be none of the ring's: a revocation was lifted, or
+ * the entry was passed over. */
+static bool note_last(const struct mrc_member *member)
+{
+    const struct mrc_link_position *position = &member->position;
+
+    return !position->token_writer ||
+           mrc_seen_note(member->seen, position->token_writer, position->token_counter);
+}
+
 /* Takes over what an earlier leader left in the segment. False: out of memory. */
 static bool adopt(struct mrc_member *member)
 {
@@ -128,7 +138,8 @@ static bool adopt(struct mrc_member *member)
     member->seen = mrc_seen_create();
     member->outbox = mrc_outbox_create(mrc_hub_segment_staging(mrc_hub_segment(member->hub)),
                                        member->link, member->spec->replicas > 0);
-    if (!member->seen || !member->outbox || !mrc_walk_all(member->ring, note_record, &adopting))
+    if (!member->seen || !member->outbox || !note_last(member) ||
+        !mrc_walk_all(member->ring, note_record, &adopting))
         return false;
     advance_to(member, &adopting.last);
     mrc_unsettled_begin(&member->unsettled, member->link, member->ring);

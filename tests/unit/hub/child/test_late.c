@@ -4,6 +4,7 @@
  */
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -190,6 +191,39 @@ START_TEST(few_threads_wait_for_disks)
 }
 END_TEST
 
+/* ---- signals ----------------------------------------------------------------------------------*/
+
+static bool are_held(void)
+{
+    sigset_t mask;
+
+    ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, NULL, &mask), 0);
+    return sigismember(&mask, SIGTERM) == 1 && sigismember(&mask, SIGHUP) == 1;
+}
+
+static void note_open(void *ctx, struct mrc_hub *hub, size_t i)
+{
+    (*(unsigned *)ctx)++;
+    ck_assert(are_held());
+}
+
+/* A child of prefork ends in the handler of a signal: it would end with half a hub, and its pools
+ * have a lock. */
+START_TEST(no_signal_interrupts_the_opening_of_a_hub)
+{
+    unsigned opened = 0;
+    const struct mrc_child_watch watch = {.on_open = note_open, .ctx = &opened};
+
+    mrc_child_watch(child, &watch);
+    ck_assert_ptr_nonnull(mrc_child_hub(child, PLAIN));
+    ck_assert_uint_eq(opened, 1);
+    ck_assert(!are_held());
+    wait_until(mrc_child_hub(child, 0));
+    ck_assert_uint_eq(opened, 2);
+    ck_assert(!are_held());
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("late");
@@ -200,6 +234,7 @@ int main(void)
     if (mrc_history_has_lmdb()) {
         tcase_add_test(tcase, a_hub_that_waits_for_its_disk_delays_no_other);
         tcase_add_test(tcase, few_threads_wait_for_disks);
+        tcase_add_test(tcase, no_signal_interrupts_the_opening_of_a_hub);
     }
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
