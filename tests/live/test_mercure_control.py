@@ -114,7 +114,7 @@ def test_help():
 
 
 CONTROLS = "\x1b[31m\x7f\x80\x9b31m\x9f"
-ORDERS = "\u061c\u200e\u200f\u202a\u202e\u2066\u2069\ufeff\U000e0041"  # they change the order of others, or are invisible
+ORDERS = "\u061c\u200e\u200f\u202a\u202e\u2066\u2069\ufeff\U000e0041"  # reorder others, or are invisible
 ESCAPED = r"\u061c\u200e\u200f\u202a\u202e\u2066\u2069\ufeff\udb40\udc41"
 
 

@@ -501,8 +501,9 @@ def read_until(stream, count):
 
 
 def check_ended(httpd, streams, owners, sent, more):
-    """ The streams of children that have ended were ended properly, and their clients miss nothing when they come back.
-    The others continue, or end in the meantime. SENT: the ids of all updates.
+    """
+    The streams of children that have ended were ended properly, and their clients miss nothing when they come back. The
+    others continue, or end in the meantime. SENT: the ids of all updates.
     """
     left = httpd.children()
     ended = [stream for stream, pid in zip(streams, owners) if pid not in left]

@@ -141,8 +141,6 @@ static bool take(void *ctx, struct mrc_bytes bytes)
     mrc_buf_add(&taking->ids, entry.id, sizeof(entry.id));
     if (taking->debts & MRC_LINK_OWES_ORDER || !is_known(&taking->known, entry.id))
         take_new(taking, &entry, bytes);
-    else
-        taking->status = mrc_revocations_add(taking->list, &entry, apr_time_now());
     return taking->status == APR_SUCCESS && taking->ordered == APR_SUCCESS;
 }
 
