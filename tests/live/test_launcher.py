@@ -502,7 +502,7 @@ def test_keys_alone_make_a_hub_of_protocol_0x(env, folder):
     with running([LAUNCHER], env, log) as launcher:
         wait_until(lambda: launcher.poll() is not None or launch(env, "--health")[0] == 0, 60, "the hub's health")
         assert launcher.poll() is None, log.read_text()
-        wait_until(lambda: "mercure-hub: MERCURE_TRUSTED_ISSUERS is not set: this hub takes tokens of" in log.read_text(),
+        wait_until(lambda: "mercure-hub: MERCURE_TRUSTED_ISSUERS is not set: this hub accepts tokens of" in log.read_text(),
                    what="the launcher's remark on a hub that serves")
         bearer = token.mint_raw({"alg": "HS256"}, {"mercure": {"publish": ["*"]}}, PUBLISHER_KEY)
         publish(port, bearer, "hello", tls=True)

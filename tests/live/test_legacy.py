@@ -348,17 +348,17 @@ def test_the_wrong_version_names_the_directive_that_takes_it(httpd):
     both = {"publish": ["*"], "subscribe": ["*"]}
     rows = [
         # A token of protocol 0.x at a hub without keys for it, whatever signs it and whatever else it says.
-        (PATH, old(**both), "this is a token of protocol 0.x: MercureLegacy{role}Key takes it"),
-        (PATH, old(**both, claim="https://mercure.rocks/"), "of protocol 0.x: MercureLegacy{role}Key takes it"),
-        (PATH, old(**both, key=token.PUBLISHER_KEY), "of protocol 0.x: MercureLegacy{role}Key takes it"),
-        (PATH, old(**both, iss=token.ISSUER, exp=1), "of protocol 0.x: MercureLegacy{role}Key takes it"),
-        (PATH, old(**both, header={"alg": "HS256", "typ": "at+jwt"}), "of protocol 0.x: MercureLegacy{role}Key takes it"),
+        (PATH, old(**both), "this is a token of protocol 0.x: MercureLegacy{role}Key accepts it"),
+        (PATH, old(**both, claim="https://mercure.rocks/"), "of protocol 0.x: MercureLegacy{role}Key accepts it"),
+        (PATH, old(**both, key=token.PUBLISHER_KEY), "of protocol 0.x: MercureLegacy{role}Key accepts it"),
+        (PATH, old(**both, iss=token.ISSUER, exp=1), "of protocol 0.x: MercureLegacy{role}Key accepts it"),
+        (PATH, old(**both, header={"alg": "HS256", "typ": "at+jwt"}), "of protocol 0.x: MercureLegacy{role}Key accepts it"),
         # A token of version 1 at a hub with keys for protocol 0.x only, even if such a key has signed it.
-        ("/old", token.publisher(), "this is a token of version 1: Mercure{role}Key takes it"),
-        ("/old", modern["/old"], "this is a token of version 1: Mercure{role}Key takes it"),
-        ("/old", token.mint(OLD_KEY, publish=["*"], header={"typ": "JWT"}), "of version 1: Mercure{role}Key takes it"),
+        ("/old", token.publisher(), "this is a token of version 1: Mercure{role}Key accepts it"),
+        ("/old", modern["/old"], "this is a token of version 1: Mercure{role}Key accepts it"),
+        ("/old", token.mint(OLD_KEY, publish=["*"], header={"typ": "JWT"}), "of version 1: Mercure{role}Key accepts it"),
         # A token of protocol 0.x whose issuer has keys for version 1.
-        ("/both", old(**both, iss=token.ISSUER), "MercureLegacy{role}Key takes it without iss"),
+        ("/both", old(**both, iss=token.ISSUER), "MercureLegacy{role}Key accepts it without iss"),
     ]
     for path, text, words in rows:
         for role in ("Publisher", "Subscriber"):
@@ -377,7 +377,7 @@ def test_the_wrong_version_names_the_directive_that_takes_it(httpd):
     for text in (old(**both, exp=1), old(**both, key=SHORT_KEY), "nonsense"):
         for answer in (post(httpd, bearer(text), target="/old"), httpd.get("/old?topic=a", headers=bearer(text))):
             detail = answer.json["detail"]
-            assert answer.status == 401 and "it takes tokens of protocol 0.x (MercureLegacy" in detail, detail
+            assert answer.status == 401 and "it accepts tokens of protocol 0.x (MercureLegacy" in detail, detail
             assert "at+jwt" not in detail and "audience" not in detail
     for answer in (post(httpd, target="/old"), httpd.get("/old?topic=a")):
         detail = answer.json["detail"]
