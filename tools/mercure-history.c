@@ -509,7 +509,8 @@ static const char *import_form(struct import *import, struct mrc_bytes body, boo
     mrc_form_free(form);
     if (status)
         mrc_status_set(error, status, "it cannot be stored (%s)",
-                       status == MRC_STATUS_MAP_FULL ? "the file is full" : "there is no room, or the file is damaged");
+                       status == MRC_STATUS_MAP_FULL ? "the file is full"
+                                                     : "there is no room, or the file is damaged");
     return status ? error->text : NULL;
 }
 
