@@ -121,7 +121,7 @@ blame() { # SAID
     *"Cannot load $modules/"*) die MERCURE_HTTPD_MODULES "httpd cannot load ${1##*Cannot load }: name the directory of its modules" ;;
     *' failed to set up sockaddr for '*)
         where=${1##* failed to set up sockaddr for }
-        die MERCURE_LISTEN_ADDR "${where%% *} is no address: write :PORT, or an address of this machine"
+        die MERCURE_LISTEN_ADDR "${where%% *} is not an address: write :PORT, or an address of this machine"
         ;;
     *'shared memory for the hubs: '*) die TMPDIR "${1##*'shared memory for the hubs: '}" ;;
     esac
