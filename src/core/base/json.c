@@ -91,7 +91,7 @@ static bool has_good_strings(struct mrc_bytes text)
     return is_good;
 }
 
-/* Whether TEXT is valid JSON for a parser with FLAGS, as far as memory lets us see. */
+/* Whether TEXT is valid JSON for a parser with FLAGS; true if there is no memory to find out. */
 static bool is_good(struct mrc_bytes text, size_t flags)
 {
     enum mrc_err err = MRC_EINVAL;

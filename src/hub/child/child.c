@@ -34,7 +34,7 @@
 /* In place of the time of an attempt: a thread is at it. */
 #define NOW_TRYING INT64_MAX
 
-/* So many threads at a time may wait for the disks of such hubs: the others have work to do. */
+/* This many threads at a time may wait for the disks of such hubs: the others have work to do. */
 #define TRYING_MAX 4
 
 struct mrc_child {

@@ -99,8 +99,8 @@ apr_status_t mrc_history_append(struct mrc_history *history, struct mrc_bytes id
 /*
  * Appends COUNT (at least one) records that belong together: all or none, in this order, with
  * nothing between them. RECORDS have id, payload and stored_bytes. The errors are those of
- * mrc_history_append(), MRC_STATUS_TOO_LARGE also if the ring cannot take all of them at once, and
- * APR_ENOMEM.
+ * mrc_history_append(), MRC_STATUS_TOO_LARGE even if only the ring cannot take all of them at once,
+ * and APR_ENOMEM.
  */
 apr_status_t mrc_history_append_batch(struct mrc_history *history, const struct mrc_record *records,
                                       size_t count, int64_t now_us);

@@ -56,7 +56,7 @@ apr_status_t mrc_segment_create_sparse(apr_pool_t *pool, const char *dir, const 
 apr_status_t mrc_segment_allocate(const struct mrc_segment *segment, uint64_t bytes,
                                   const char *dir, struct mrc_error *error);
 
-/* Removes the file NAME from DIR, even while it is mapped. A missing file is no error. */
+/* Removes the file NAME from DIR, even while it is mapped. A missing file is not an error. */
 void mrc_segment_remove(const char *dir, const char *name);
 
 /* Maps the whole file PATH read-only, for tools. Checks nothing of its content. */
