@@ -15,7 +15,7 @@ is_caddy_run() { # ARGUMENTS
     esac
 }
 
-# The Go hub's dev.Caddyfile lets everybody subscribe and turns its debugger on.
+# The Go hub's dev.Caddyfile lets everybody subscribe and turns on its debugger.
 take_caddy_run() { # ARGUMENTS
     case $* in
     *dev.Caddyfile* | *Caddyfile.dev*)
