@@ -1014,7 +1014,7 @@ def test_replicas_must_have_an_update(cluster, new_redis):
     assert transport(a, 'publish_refused_total{hub="shared",reason="replicas"}') >= 1
 
 
-def test_a_batch_is_one_behind_the_other_on_all_machines(cluster):
+def test_a_batch_is_in_one_piece_on_all_machines(cluster):
     a, b = cluster(2)
     batches = [[f"batch {batch}: {n}" for n in range(1000)] for batch in range(2)]
     streams = [server.subscribe([("match", TOPIC)]) for server in (a, b)]

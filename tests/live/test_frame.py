@@ -147,7 +147,7 @@ def test_other_warnings_of_the_same_modules_fail(httpd, line):
     assert_fails(httpd, "unexpected in the error log")
 
 
-def test_after_a_reload_nobody_of_old_listens(httpd):
+def test_after_a_reload_no_old_child_listens(httpd):
     """Clients that connect then are served as the new configuration says."""
     httpd.start()
     old = httpd.children()

@@ -334,7 +334,7 @@ def test_client_certificate(httpd, version, where):
 
 
 @pytest.mark.parametrize("size", [500, 30000])
-def test_bytes_behind_the_request_and_later_are_dropped(httpd, size):
+def test_bytes_after_the_request_and_later_are_dropped(httpd, size):
     more = start(httpd)
     with httpd.subscribe([("match", TOPIC)], {"Content-Length": "0"}, body=b"P" * size, **more) as stream:
         wait_carriers(httpd, Tls=1)
