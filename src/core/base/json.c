@@ -121,7 +121,7 @@ static bool is_no_memory(const json_error_t *parsed, struct mrc_bytes text, size
 
 /* ---- numbers that are too large for the parser ------------------------------------------------*/
 
-/* False also without memory: then the parser refuses the number once more. */
+/* Also false without memory: then the parser refuses the number once more. */
 static bool is_too_large(struct mrc_bytes number)
 {
     json_error_t parsed;

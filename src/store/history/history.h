@@ -109,7 +109,7 @@ apr_status_t mrc_history_append_batch(struct mrc_history *history, const struct 
  * Appends COUNT records in this order and wakes the children once. A durable history takes all of
  * them in one commit. RECORDS have id, payload, stored_bytes, mark and subject; their seq and
  * time_us are ignored. RET_DONE gets the number of records that were stored, counted from the
- * first, also on failure. A durable history drops a record with MRC_RECORD_ENDS if it has one with
+ * first, even on failure. A durable history drops a record with MRC_RECORD_ENDS if it has one with
  * the same id, and counts it as stored. The errors are those of mrc_history_append(), and
  * APR_ENOMEM.
  */

@@ -514,7 +514,7 @@ apr_status_t mrc_link_wait(struct mrc_link *link, uint32_t ticket, int64_t wait_
         uint32_t answered = atomic_load(&link->layout->answered);
         int64_t left_us = until_us - mrc_clock_us();
 
-        if ((int32_t)(answered - ticket) >= 0) /* also when the numbers have wrapped */
+        if ((int32_t)(answered - ticket) >= 0) /* even when the numbers have wrapped */
             return APR_SUCCESS;
         if (left_us <= 0)
             return APR_TIMEUP;

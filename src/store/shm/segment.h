@@ -1,7 +1,7 @@
 /*
  * A piece of shared memory with a file behind it, on apr_file_open() and apr_mmap_create().
  *
- * The file makes the memory visible to tools, also after a crash. Processes share the mapping by
+ * The file makes the memory visible to tools, even after a crash. Processes share the mapping by
  * inheriting it over fork(). The space of the file is allocated when it is created, or page by page
  * (base/sparse.h): a full file system is an error then, and never a SIGBUS at a later write.
  *
