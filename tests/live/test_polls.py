@@ -1,4 +1,4 @@
-"""A stream that is refused for a passing reason is a poll: its client gets updates late, but gets them all."""
+"""A stream that is refused for a temporary reason is a poll: its client gets updates late, but gets them all."""
 import urllib.parse
 
 import pytest

@@ -217,7 +217,7 @@ static enum mrc_err parse(struct mrc_bytes text, size_t flags, bool has_places,
     if (too_deep(text))
         return mrc_error_set(error, MRC_ELIMIT, "JSON with more than %d levels",
                              MRC_JSON_MAX_DEPTH);
-    if (text.len && memchr(text.ptr, '\0', text.len)) /* Jansson skips one behind a literal */
+    if (text.len && memchr(text.ptr, '\0', text.len)) /* Jansson skips a NUL after a literal */
         return mrc_error_set(error, MRC_EINVAL, "not valid JSON: a NUL byte");
     value = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | flags, &parsed);
     if (value && mrc_json_check(text, value)) {

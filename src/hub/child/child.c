@@ -492,7 +492,9 @@ struct mrc_hub *mrc_child_hub(struct mrc_child *child, size_t i)
 
     if (hub || i >= child->hubs_count)
         return hub;
-    /* The end of the child must not find half a hub, or the lock of the pools held (thread.h). */
+    /*
+     * The end of the child must not find a half-open hub, or the lock of the pools held (thread.h).
+     */
     mrc_thread_hold_signals(&mask);
     hub = is_early(child->specs[i]) ? open_again(child, i) : open_on_demand(child, i);
     mrc_thread_let_signals(&mask);

@@ -120,8 +120,8 @@ static struct mrc_link_position load_position(const struct mrc_link_layout *layo
     };
 }
 
-/* A reload looks at it while the leader may change it. What is there twice in a row was there at
- * one moment. */
+/* A reload reads the position while the leader may be changing it: values that are read twice in a
+ * row were all there at one moment. */
 void mrc_link_get_position(const struct mrc_link *link, struct mrc_link_position *ret_position)
 {
     struct mrc_link_position before, now = load_position(link->layout);

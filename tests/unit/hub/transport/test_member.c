@@ -17,9 +17,9 @@
 #include "store/regions/roster.h"
 
 #define OTHER UINT64_C(0xff) /* a writer */
-#define YOUNG UINT64_C(0xee) /* another one, whose counters are lower */
+#define YOUNG UINT64_C(0xee) /* another writer, whose counters are lower */
 
-/* The counter of its entry NUMBER. */
+/* The counter of entry NUMBER of YOUNG. */
 #define YOUNG_COUNTER(number) ((number)-1000)
 
 static const char *const path = "/hub";
@@ -302,7 +302,7 @@ static void take_of_young(void)
     mrc_member_resign(&member);
 }
 
-/* The leader has just noted the writer of entry 1002, and not its number. */
+/* The leader has just noted the writer of entry 1002, but not its number. */
 static bool has_writer(void)
 {
     struct mrc_link_position position;
@@ -407,7 +407,7 @@ START_TEST(an_order_is_carried_out_once_whenever_its_leader_dies)
 }
 END_TEST
 
-/* However many came after them. */
+/* They are known however many orders came after them. */
 START_TEST(orders_that_an_earlier_leader_has_carried_out_are_known)
 {
     struct mrc_member member;
@@ -511,7 +511,10 @@ static bool is_past_order(void)
     return position.number == 1;
 }
 
-/* The next leader does not see its entry again; the end of a revocation is not even in the ring. */
+/*
+ * The next leader does not see the entry of the order again; the end of a revocation is not even in
+ * the ring.
+ */
 START_TEST(an_order_is_answered_although_its_leader_dies_before_that)
 {
     struct mrc_staging *staging = mrc_hub_segment_staging(place.segment);
