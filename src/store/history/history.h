@@ -51,8 +51,8 @@ struct mrc_history *mrc_history_open_memory(apr_pool_t *pool, struct mrc_hub_seg
 
 /*
  * The history in the directory DIR (dir.h) of the hub whose memory is SEGMENT; the caller is the
- * child that owns SLOT. Afterwards the ring has the newest records in DIR.
- * The struct lives in POOL; the other arguments outlive it. On failure ERROR has the reason.
+ * child that owns SLOT. Afterwards the ring has the newest records in DIR. The struct lives in
+ * POOL; the other arguments outlive it. On failure ERROR has the reason.
  */
 apr_status_t mrc_history_open_lmdb(apr_pool_t *pool, struct mrc_hub_segment *segment,
                                    const struct mrc_notify *notify, unsigned slot, const char *dir,
@@ -88,6 +88,7 @@ void mrc_history_set_describe(struct mrc_history *history, mrc_tags_describe_fn 
  * Appends a record to history and ring, and wakes the children that it concerns. STORED_BYTES is
  * its size for the bound of the history; NOW_US the time of day. May wait for a lock and for the
  * disk, so a dispatcher's thread must not call it.
+ *
  * APR_SUCCESS: the record is stored, as safely as the back end can. MRC_STATUS_SUPERSEDED,
  * MRC_STATUS_TOO_LARGE, MRC_STATUS_UNREACHABLE: it is not stored. APR_TIMEUP,
  * MRC_STATUS_UNCONFIRMED: it is not stored, or the result is unknown. Others, such as APR_ENOSPC:

@@ -6,9 +6,8 @@
  * the ring, reading takes none. The meaning of a payload is up to the caller.
  *
  * Among the records there may be control records: orders to all children, such as to end certain
- * streams, in one order with the updates. They have no number, do not count for the
- * bounds of the history, and are never the newest or the oldest record. Every reader passes over
- * them.
+ * streams, in one order with the updates. They have no number, do not count for the bounds of the
+ * history, and are never the newest or the oldest record. Every reader passes over them.
  *
  * A reader holds a position: the place of the next record to read. A position is valid only in the
  * ring that it came from, not in the ring that replaces it after a reload.
