@@ -3,7 +3,7 @@
  *
  *     http2        the stream is a part of a session of HTTP/2 (httpd/http2)
  *     detached     the connection leaves httpd: plain HTTP/1.1
- *     suspended    the event MPM gives the connection away: HTTP/1.1, also over TLS
+ *     suspended    the event MPM gives the connection away: HTTP/1.1, with or without TLS
  *     threaded     the thread that handles the request holds the stream: everything else
  *
  * The caller first chooses, then takes a place for the stream, and then starts it or releases the
