@@ -33,19 +33,40 @@ RELOAD_SECONDS = 60
 LONG_SECONDS = 3600
 
 
+def preloaded(name, folder):
+    """Builds the library of env/NAME.c in FOLDER, and returns its path."""
+    library = os.path.join(folder, f"{name}.so")
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "env", f"{name}.c")
+    subprocess.run(["cc", "-O1", "-fPIC", "-shared", "-o", library, source, "-ldl"], check=True)
+    return library
+
+
 class Clock:
     """The time of day of servers, which a test sets."""
 
     def __init__(self, folder):
-        self.path, self.library = os.path.join(folder, "clock"), os.path.join(folder, "clock.so")
+        self.path, self.library = os.path.join(folder, "clock"), preloaded("clock", folder)
         self.set(0)
-        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "env", "clock.c")
-        subprocess.run(["cc", "-O1", "-fPIC", "-shared", "-o", self.library, source, "-ldl"], check=True)
         os.chmod(self.path, 0o644)
 
     def set(self, seconds):
         with open(self.path, "r+b" if os.path.exists(self.path) else "wb") as out:
             out.write(struct.pack("=q", seconds))
+
+
+class Heap:
+    """What the processes of a server have allocated and not freed."""
+
+    def __init__(self, folder):
+        self.path, self.library = os.path.join(folder, "heap"), preloaded("heap", folder)
+        with open(self.path, "wb") as out:
+            out.write(bytes(64 * 16))
+        os.chmod(self.path, 0o666)
+
+    def sample(self, pids):
+        with open(self.path, "rb") as file:
+            notes = dict(struct.iter_unpack("=qq", file.read()))
+        return {"heap KB": sum(notes.get(pid, 0) for pid in pids) // 1024}
 
 
 class Mix:
@@ -58,11 +79,14 @@ class Mix:
         self.old_logs = {server.root: b"" for server in (*self.restless, self.bare)}
 
     def start(self):
-        self.clock = Clock(self.a.root)
+        self.clock, self.heap = Clock(self.a.root), Heap(self.steady.root)
         self.tls = {server: server.add_port() for server in (self.a, self.b, self.steady, self.bare)}
         for server in self.hubs:
             server.env.setdefault("LD_PRELOAD", self.clock.library)
             server.env["SOAK_CLOCK"] = self.clock.path
+        # One arena: with one for each thread, what the C library keeps of freed memory grows for hours.
+        self.steady.env |= {"LD_PRELOAD": f"{self.steady.env['LD_PRELOAD']}:{self.heap.library}", "SOAK_HEAP": self.heap.path,
+                            "MALLOC_ARENA_MAX": "1"}
         shared = hub(f"MercureTransport {self.redis.url} lease=5", HISTORY, CONTROL, "MercureSubscriptions On", name="shared")
         kept = hub("MercureDetach Off", HISTORY, path=KEPT, name="kept")
         alone = hub(HISTORY, CONTROL, "MercureSubscriptions On", name="alone")
@@ -204,6 +228,7 @@ def measure(mix, curves):
     for name, server in zip(("a", "b", "disk", "steady"), mix.hubs):
         curves.add(name, sample(server.children()))
         curves.add(f"{name}, parent", sample([server.pid]))
+    curves.add("steady", mix.heap.sample(mix.steady.children()))
     curves.add("bare, parent", sample([mix.bare.pid]))
 
 
@@ -298,9 +323,9 @@ def judge_curves(mix, curves, seconds, report):
     for name, base in (("a, parent", "bare, parent"), ("b, parent", "bare, parent"), ("disk, parent", None),
                        ("steady, parent", None), ("steady", None)):
         growth = {quantity: curves.growth(quantity, name) - (curves.growth(quantity, base) if base else 0)
-                  for quantity in ("memory KB", "descriptors", "threads")}
+                  for quantity in curves.quantities(name) - {"processes"}}
         report.line(f"{name}: growth in an hour" + (f", more than {base}, " if base else " ")
-                    + ", ".join(f"{quantity} {value:+.2%}" for quantity, value in growth.items()))
+                    + ", ".join(f"{quantity} {value:+.2%}" for quantity, value in sorted(growth.items())))
         if seconds >= LONG_SECONDS:
             assert all(value < 0.01 for value in growth.values()), (name, growth)
     crashes = [line for server in mix.hubs for line in server.crashes()]

@@ -35,6 +35,9 @@ class Curves:
         for quantity, value in values.items():
             self.points.setdefault((quantity, name), []).append((time.monotonic() - self.begin, value))
 
+    def quantities(self, name):
+        return {quantity for quantity, other in self.points if other == name}
+
     def mean(self, quantity, name, start, end):
         """The mean from START to END, which are fractions of the whole time."""
         points = self.points[quantity, name]
