@@ -287,7 +287,7 @@ static int export_record(const struct mrc_record *record, void *ctx)
     int failed;
 
     if (mrc_update_decode(record->id, record->payload, &update) != MRC_OK)
-        return refuse("an update cannot be read", "a hub does not write such bytes");
+        return refuse("an update cannot be read", "no hub has written it");
     object = json_object();
     topics = json_array();
     for (size_t i = 0; i < update.topics_count; i++)
@@ -509,7 +509,8 @@ static const char *import_form(struct import *import, struct mrc_bytes body, boo
     mrc_form_free(form);
     if (status)
         mrc_status_set(error, status, "it cannot be stored (%s)",
-                       status == MRC_STATUS_MAP_FULL ? "the file is full" : "no room, or damage");
+                       status == MRC_STATUS_MAP_FULL ? "the file is full"
+                                                     : "there is no room, or the file is damaged");
     return status ? error->text : NULL;
 }
 

@@ -68,7 +68,7 @@ export class Streams {
     clearTimeout(this.#timer);
   }
 
-  // Stops, and takes back what has gone wrong.
+  // Stops, and removes the message about what has gone wrong.
   pause() {
     this.stop();
     if (this.#isBad) this.#say('');
@@ -109,7 +109,7 @@ export class Streams {
 
   #show(page, isMore) {
     const asked = this.#body.querySelector('.sure');
-    if (!isMore && asked) return; // a row that is about to be used stays where it is
+    if (!isMore && asked) return; // a row that is about to be clicked stays where it is
     const focused = document.activeElement?.closest('#streams-table tr')?.dataset.id;
     const rows = page.streams.map((one) => this.#row(one));
     if (isMore) this.#body.append(...rows);

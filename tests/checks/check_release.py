@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-""" The parts of a release fit together: the version has one value, which CHANGELOG.md has, the links of the pages in
-the root lead somewhere, docs/dependencies.md lists what is linked, and the workflows and issue forms are well-formed
-and run commands that exist.
+"""
+The parts of a release fit together: the version has one value, which CHANGELOG.md has, the links of the pages in the
+root lead somewhere, docs/dependencies.md lists what is linked, and the workflows and issue forms are well-formed and
+run commands that exist.
 """
 import os
 import re

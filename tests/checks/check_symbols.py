@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-""" Checks the compiled objects: the module exports its record and nothing else, and no object has writable variables of
+"""
+Checks the compiled objects: the module exports its record and nothing else, and no object has writable variables of
 file scope except those that are listed here with their reason.
 """
 import glob

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-""" Checks the text of the files: C has the layout of clang-format, shellcheck accepts the scripts, no mark of
-unfinished work is left, and lines end properly.
+"""
+Checks the text of the files: C has the layout of clang-format, shellcheck accepts the scripts, no mark of unfinished
+work is left, and lines end properly.
 """
 import os
 import re

@@ -57,7 +57,7 @@ struct world {
     unsigned room;  /* of the socket, in writes; 0: unlimited */
     bool was_short; /* of memory */
     struct seen seen[STREAMS_MAX];
-    char out[4 * 1024 * 1024]; /* bytes that are no whole frame yet */
+    char out[4 * 1024 * 1024]; /* bytes that are not yet a whole frame */
     size_t out_len;
 };
 

@@ -692,8 +692,9 @@ def test_a_loss_is_found_in_a_log_that_is_shorter_than_the_rings(cluster, new_re
 
 
 def test_a_client_that_changes_its_machine_misses_nothing_after_a_loss(cluster, new_redis, new_httpd):
-    """ Updates that Redis has lost and gets back are at other places on machines that had them. A cursor of such a
-    machine begins where all machines had the same.
+    """
+    Updates that Redis has lost and gets back are at other places on machines that had them. A cursor of such a machine
+    begins where all machines had the same.
     """
     first = new_redis(repl_diskless_sync_delay=0, repl_ping_replica_period=1)
     second = new_redis(replicaof=["127.0.0.1", str(first.port)])
@@ -1013,7 +1014,7 @@ def test_replicas_must_have_an_update(cluster, new_redis):
     assert transport(a, 'publish_refused_total{hub="shared",reason="replicas"}') >= 1
 
 
-def test_a_batch_is_one_behind_the_other_on_all_machines(cluster):
+def test_a_batch_is_in_one_piece_on_all_machines(cluster):
     a, b = cluster(2)
     batches = [[f"batch {batch}: {n}" for n in range(1000)] for batch in range(2)]
     streams = [server.subscribe([("match", TOPIC)]) for server in (a, b)]

@@ -1,8 +1,9 @@
-""" A soak of everything together, for MERCURE_SOAK_SECONDS (two minutes without it): two machines of one hub over a
-Redis server, and a third server with its history on disk, publish and serve streams of all carriers, while operators
-look and disconnect, children are killed, clocks are set, logs are rotated, the Redis server fails, and the servers are
-reloaded each minute. A fourth server is never reloaded, so its children show what grows with time; a fifth one without
-the module shows what grows in httpd itself when it is reloaded. Nothing may be lost, come twice, or be left behind.
+"""
+A soak of everything together, for MERCURE_SOAK_SECONDS (two minutes without it): two machines of one hub over a Redis
+server, and a third server with its history on disk, publish and serve streams of all carriers, while operators look and
+disconnect, children are killed, clocks are set, logs are rotated, the Redis server fails, and the servers are reloaded
+each minute. A fourth server is never reloaded, so its children show what grows with time; a fifth one without the
+module shows what grows in httpd itself when it is reloaded. Nothing may be lost, come twice, or be left behind.
 MERCURE_SOAK_SEED repeats the order of the events. The curves are in MERCURE_SOAK_DIR.
 """
 import json

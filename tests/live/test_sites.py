@@ -1,4 +1,5 @@
-""" A hub belongs to a site: virtual hosts with the same written ServerName have one hub for a path, others have hubs of
+"""
+A hub belongs to a site: virtual hosts with the same written ServerName have one hub for a path, others have hubs of
 their own, even if they inherit the same section. Nothing passes from one site to another.
 """
 import contextlib

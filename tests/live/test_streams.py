@@ -50,8 +50,9 @@ def wait_reason(httpd, reason, count=1):
 
 
 def resumed(httpd, stream, sent, **more):
-    """ All ids that STREAM gets, which was cut: those that it got before, and the rest by coming back with its last id;
-    and how often it was cut again, which happens where the test itself is slow.
+    """
+    All ids that STREAM gets, which was cut: those that it got before, and the rest by coming back with its last id; and
+    how often it was cut again, which happens where the test itself is slow.
     """
     stream.wait_end()
     ids = [event.id for event in stream.parser.events]

@@ -334,7 +334,7 @@ def test_client_certificate(httpd, version, where):
 
 
 @pytest.mark.parametrize("size", [500, 30000])
-def test_bytes_behind_the_request_and_later_are_dropped(httpd, size):
+def test_bytes_after_the_request_and_later_are_dropped(httpd, size):
     more = start(httpd)
     with httpd.subscribe([("match", TOPIC)], {"Content-Length": "0"}, body=b"P" * size, **more) as stream:
         wait_carriers(httpd, Tls=1)
@@ -501,8 +501,9 @@ def read_until(stream, count):
 
 
 def check_ended(httpd, streams, owners, sent, more):
-    """ The streams of children that have ended were ended properly, and their clients miss nothing when they come back.
-    The others continue, or end in the meantime. SENT: the ids of all updates.
+    """
+    The streams of children that have ended were ended properly, and their clients miss nothing when they come back. The
+    others continue, or end in the meantime. SENT: the ids of all updates.
     """
     left = httpd.children()
     ended = [stream for stream, pid in zip(streams, owners) if pid not in left]

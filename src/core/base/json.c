@@ -91,7 +91,7 @@ static bool has_good_strings(struct mrc_bytes text)
     return is_good;
 }
 
-/* Whether TEXT is valid JSON for a parser with FLAGS, as far as memory lets us see. */
+/* Whether TEXT is valid JSON for a parser with FLAGS; true if there is no memory to find out. */
 static bool is_good(struct mrc_bytes text, size_t flags)
 {
     enum mrc_err err = MRC_EINVAL;
@@ -121,7 +121,7 @@ static bool is_no_memory(const json_error_t *parsed, struct mrc_bytes text, size
 
 /* ---- numbers that are too large for the parser ------------------------------------------------*/
 
-/* False also without memory: then the parser refuses the number once more. */
+/* Also false without memory: then the parser refuses the number once more. */
 static bool is_too_large(struct mrc_bytes number)
 {
     json_error_t parsed;
@@ -217,7 +217,7 @@ static enum mrc_err parse(struct mrc_bytes text, size_t flags, bool has_places,
     if (too_deep(text))
         return mrc_error_set(error, MRC_ELIMIT, "JSON with more than %d levels",
                              MRC_JSON_MAX_DEPTH);
-    if (text.len && memchr(text.ptr, '\0', text.len)) /* Jansson skips one behind a literal */
+    if (text.len && memchr(text.ptr, '\0', text.len)) /* Jansson skips a NUL after a literal */
         return mrc_error_set(error, MRC_EINVAL, "not valid JSON: a NUL byte");
     value = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | flags, &parsed);
     if (value && mrc_json_check(text, value)) {

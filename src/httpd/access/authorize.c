@@ -257,15 +257,15 @@ static const char *explain_mismatch(apr_pool_t *pool, struct mrc_bytes token,
 {
     switch (mrc_token_find_mismatch(token, policy)) {
     case MRC_TOKEN_MISMATCH_0X:
-        return apr_psprintf(pool, "this is a token of protocol 0.x: %s takes it",
+        return apr_psprintf(pool, "this is a token of protocol 0.x: %s accepts it",
                             legacy_key_of(role));
     case MRC_TOKEN_MISMATCH_ISSUER:
         return apr_psprintf(pool,
                             "this is a token of protocol 0.x, but its issuer (iss) has keys for "
-                            "version 1: %s takes it without iss",
+                            "version 1: %s accepts it without iss",
                             legacy_key_of(role));
     case MRC_TOKEN_MISMATCH_MODERN:
-        return apr_psprintf(pool, "this is a token of version 1: %s takes it", key_of(role));
+        return apr_psprintf(pool, "this is a token of version 1: %s accepts it", key_of(role));
     case MRC_TOKEN_MISMATCH_NONE:
         break;
     }
@@ -287,7 +287,7 @@ static const char *list_rules(apr_pool_t *pool, const struct mrc_token_policy *p
     if (!policy->trust_count && !policy->legacy_count)
         return apr_psprintf(pool, "it has no %s, so it trusts no issuer", key_of(role));
     if (!policy->trust_count)
-        return apr_psprintf(pool, "it takes tokens of protocol 0.x (%s), which need %s",
+        return apr_psprintf(pool, "it accepts tokens of protocol 0.x (%s), which need %s",
                             legacy_key_of(role), legacy);
     return apr_psprintf(pool,
                         "it needs the type at+jwt, the signature of an issuer that this hub "

@@ -376,7 +376,7 @@ static struct mrc_carrier_detached *create(const request_rec *r)
 /* Undoes create(). */
 static void discard(struct mrc_carrier_detached *detached)
 {
-    mrc_transport_free(detached->carrier.fd); /* the SSL is not ours yet */
+    mrc_transport_free(detached->carrier.fd); /* the SSL does not belong to this carrier yet */
     free(detached);
 }
 

@@ -230,7 +230,7 @@ static struct timespec timespec_of(int64_t time_us)
 
 /*
  * Whether the worker has waited for its client for too long in total, while others wait for a
- * thread. Without this, a client that sends or takes a byte now and then could hold as many threads
+ * thread. Without this, a client that occasionally sends or takes a byte could hold as many threads
  * as it likes. Under the lock.
  */
 static bool is_too_slow(const struct mrc_exchange *exchange, int64_t timeout_us)

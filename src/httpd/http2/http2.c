@@ -90,7 +90,7 @@ static apr_status_t make_objects(apr_pool_t *pool, struct mrc_http2_child *http2
                                                     MRC_HTTP2_SENT_FIELDS_BYTES_MAX);
     nghttp2_option_set_builtin_recv_extension_type(http2->options, NGHTTP2_PRIORITY_UPDATE);
     for (unsigned type = EXTENSION_TYPES; type <= UINT8_MAX; type++) {
-        if (type != NGHTTP2_PRIORITY_UPDATE) /* nghttp2 reports only those that it is told of */
+        if (type != NGHTTP2_PRIORITY_UPDATE) /* nghttp2 reports only frames of registered types */
             nghttp2_option_set_user_recv_extension_type(http2->options, (uint8_t)type);
     }
     /* White space around values is removed, as httpd does for HTTP/1.1. */

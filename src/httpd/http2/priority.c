@@ -83,7 +83,7 @@ void mrc_http2_priority_note_frame(struct mrc_http2_session *session,
         stream->exchange->frame_number = session->frames_sent;
 }
 
-/* Whether STREAM, which is no subscription, has waited long. */
+/* Whether STREAM, which is not a subscription, has waited long. */
 static bool has_waited(const struct mrc_http2_session *session,
                        const struct mrc_http2_stream *stream)
 {

@@ -72,7 +72,7 @@ struct mrc_http2_session {
     struct nghttp2_session *ng;
     struct mrc_http2_block *blocks; /* what nghttp2 has allocated */
     void *frames;       /* where nghttp2 makes frames; all sessions of the loop share it */
-    bool shares_frames; /* nghttp2 has got it */
+    bool shares_frames; /* nghttp2 has received it */
     bool is_broken;     /* nghttp2 ran out of memory, and must not be called any more */
     struct mrc_http2_limits limits;
     struct mrc_http2_stream *streams; /* that are not closed */

@@ -34,7 +34,7 @@
 /* In place of the time of an attempt: a thread is at it. */
 #define NOW_TRYING INT64_MAX
 
-/* So many threads at a time may wait for the disks of such hubs: the others have work to do. */
+/* This many threads at a time may wait for the disks of such hubs: the others have work to do. */
 #define TRYING_MAX 4
 
 struct mrc_child {
@@ -492,7 +492,9 @@ struct mrc_hub *mrc_child_hub(struct mrc_child *child, size_t i)
 
     if (hub || i >= child->hubs_count)
         return hub;
-    /* The end of the child must not find half a hub, or the lock of the pools held (thread.h). */
+    /*
+     * The end of the child must not find a half-open hub, or the lock of the pools held (thread.h).
+     */
     mrc_thread_hold_signals(&mask);
     hub = is_early(child->specs[i]) ? open_again(child, i) : open_on_demand(child, i);
     mrc_thread_let_signals(&mask);

@@ -98,8 +98,8 @@ void mrc_child_release_thread(struct mrc_child *child);
 bool mrc_child_hold_suspended(struct mrc_child *child, unsigned per_child);
 void mrc_child_release_suspended(struct mrc_child *child);
 
-/* Whether to report at NOW_US (store/base/clock.h) that a stream was refused for a passing reason:
- * for the first one of this child, and then once a minute. Any thread. */
+/* Whether to report at NOW_US (store/base/clock.h) that a stream was refused for a temporary
+ * reason: for the first one of this child, and then once a minute. Any thread. */
 bool mrc_child_should_report_refusal(struct mrc_child *child, int64_t now_us);
 
 /*

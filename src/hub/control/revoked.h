@@ -23,8 +23,8 @@ struct mrc_token;
  */
 struct mrc_revoked *mrc_revoked_create(apr_pool_t *pool, const struct mrc_revocations *list);
 
-/* Whether TOKEN is revoked at NOW_US, the time of day; also if memory runs out, so that no token is
- * accepted by mistake. Any thread. */
+/* Whether TOKEN is revoked at NOW_US, the time of day. Also true if memory runs out, so that no
+ * token is accepted by mistake. Any thread. */
 bool mrc_revoked_has(struct mrc_revoked *revoked, const struct mrc_token *token, int64_t now_us);
 
 #endif

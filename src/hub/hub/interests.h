@@ -2,7 +2,7 @@
  * The topics for which publishers wake one child of a hub, kept where the publishers of all
  * children see them (store/regions/interests.h). While all subscribers of the child listen to exact
  * topics only, these are their topics. As soon as one listens with a pattern or the wildcard, with
- * or without exact topics beside it, every update wakes the child.
+ * or without additional exact topics, every update wakes the child.
  *
  * A subscriber counts from before it takes its position until it is closed, whether it replays, is
  * in an index, or has its own thread. Any thread, no lock.

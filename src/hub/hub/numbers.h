@@ -69,9 +69,9 @@ enum mrc_refusal {
     MRC_REFUSAL_UNAUTHORIZED, /* no token, or none that is valid here */
     MRC_REFUSAL_FORBIDDEN,    /* the token does not grant it, or the origin is not allowed */
     MRC_REFUSAL_TOO_LARGE,    /* above a size of MercureLimit */
-    MRC_REFUSAL_MEDIA_TYPE,   /* the body is not a form */
+    MRC_REFUSAL_MEDIA_TYPE,   /* the body has another type or encoding */
     MRC_REFUSAL_LIMIT,        /* above MercureMaxSubscribers */
-    MRC_REFUSAL_UNAVAILABLE,  /* for a reason that passes: the client may try again */
+    MRC_REFUSAL_UNAVAILABLE,  /* for a temporary reason: the client may try again */
     MRC_REFUSAL_ERROR,        /* out of memory, or an error of the system */
     MRC_REFUSAL_COUNT
 };

@@ -7,7 +7,7 @@
  *
  *     added, then listed,         mrc_presence_begin()      of the request
  *     then announced as active
- *     not listed any more         mrc_presence_end()        any, also a dispatcher's
+ *     not listed any more         mrc_presence_end()        any, even a dispatcher's
  *     announced as ended,         the announcer             its own (announcer.h)
  *     then removed
  *

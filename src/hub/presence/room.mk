@@ -8,7 +8,7 @@ libmrchub_la_SOURCES += \
 
 unit_tests += tests/unit/hub/presence/test_no_memory tests/unit/hub/presence/test_presence
 tests_unit_hub_presence_test_no_memory_LDFLAGS = $(LINK_FAILING_CALLS)
-# Its processes die at this call.
+# The test's processes die at this call.
 tests_unit_hub_presence_test_presence_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mrc_hub_publish_group
 
 EXTRA_DIST += %D%/README.md

@@ -82,7 +82,7 @@ struct mrc_carrier_ops {
 
     /*
      * The client has sent something, or the stream begins. GONE: the client is gone; otherwise
-     * READY, also while the carrier is PENDING. NULL: the descriptor is not watched for reading.
+     * READY, even while the carrier is PENDING. NULL: the descriptor is not watched for reading.
      */
     enum mrc_carrier_state (*read)(struct mrc_carrier *carrier);
 };

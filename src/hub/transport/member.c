@@ -119,8 +119,8 @@ static void drop_state(struct mrc_member *member)
     member->seen = NULL;
 }
 
-/* Notes the last entry that was taken, which may be none of the ring's: a revocation was lifted, or
- * the entry was passed over. */
+/* Notes the last entry that was taken, which may not be in the ring: it lifted a revocation, or was
+ * passed over. */
 static bool note_last(const struct mrc_member *member)
 {
     const struct mrc_link_position *position = &member->position;
@@ -711,7 +711,7 @@ static enum mrc_err read_update(const struct mrc_entry *entry, struct mrc_record
 
 static const char cannot_order[] = "an order cannot be given to the children";
 
-/* An earlier leader has appended an order, and may have told no child. */
+/* An earlier leader has appended an order, and may not have woken any child. */
 static bool take_order_again(struct mrc_member *member, struct mrc_engine_error *error)
 {
     apr_status_t status = mrc_relay_take_again(member->hub);

@@ -64,7 +64,7 @@ bool mrc_outbox_send(struct mrc_outbox *outbox, struct mrc_redis *redis,
  * appended no entry. */
 void mrc_outbox_stored(struct mrc_outbox *outbox, uint64_t newest);
 
-/* With replicas: enough of them have the batch, or not; also after a batch that was refused.
+/* With replicas: enough of them have the batch, or not; even after a batch that was refused.
  * Otherwise not called. */
 void mrc_outbox_confirmed(struct mrc_outbox *outbox, bool is_enough, int64_t now_us);
 

@@ -99,7 +99,7 @@ bool mrc_query_take_dead(struct mrc_query *query, struct mrc_query_dead *ret_dea
 /*
  * Removes COUNT subscriptions, MEMBERS, of the machine DEAD. ENDS are the events that they have
  * ended, which are published if they were still listed; a record without a payload stands for none.
- * RET_LEFT: the number of subscriptions that are left; 0 also if another machine has removed it, or
+ * RET_LEFT: the number of subscriptions that are left; 0 even if another machine has removed it, or
  * it lives after all.
  */
 apr_status_t mrc_query_reap(struct mrc_query *query, const struct mrc_query_dead *dead,

@@ -82,7 +82,7 @@ struct taking {
     struct mrc_hub *hub;
     struct mrc_revocations *list;
     const struct mrc_redis_keys *keys;
-    unsigned debts;       /* those with which the joining began */
+    unsigned debts;       /* of the link, when joining began */
     struct mrc_buf known; /* the ids in the list before; sorted */
     struct mrc_buf ids;   /* of all revocations in the engine */
     apr_status_t status;  /* of the list */

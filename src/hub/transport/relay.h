@@ -26,8 +26,8 @@ struct mrc_update_origin;
 apr_status_t mrc_relay_take(struct mrc_hub *hub, struct mrc_bytes order,
                             const struct mrc_update_origin *origin, int64_t time_us);
 
-/* The ring has an order already. Its leader may have died before the children could see it: now
- * they can. As mrc_ring_settle(). */
+/* Makes the orders that are already in the ring visible to the children, because a leader may have
+ * died before that. Errors are those of mrc_ring_settle(). */
 apr_status_t mrc_relay_take_again(struct mrc_hub *hub);
 
 struct mrc_relay_joined {
@@ -35,8 +35,8 @@ struct mrc_relay_joined {
     bool has_orders; /* the children have been given orders */
 };
 
-/* The hub joins: takes the standing revocations, ends the streams of those that are new here, and
- * enters those that the engine has lost, according to DEBTS, those of the link (enum
+/* Takes the revocations of the engine when the hub joins, ends the streams of those that are new
+ * here, and enters those that the engine has lost. DEBTS are those of the link (enum
  * mrc_link_debt). */
 bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                     unsigned debts, struct mrc_relay_joined *ret_joined,

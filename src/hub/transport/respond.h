@@ -1,6 +1,6 @@
 /*
  * Answers what the operators of other machines ask about this one. The link that leads a hub reads
- * the questions; a thread beside it answers them, because an answer waits for the other children of
+ * the questions; a separate thread answers them, because an answer waits for the other children of
  * the machine.
  */
 #ifndef MRC_HUB_TRANSPORT_RESPOND_H

@@ -1,9 +1,9 @@
 /*
- * Puts back what the engine has lost and nobody else puts back. After a loss, each machine puts its
- * own updates back when it joins (member.h); but one that has died together with the engine, or has
- * been restarted, does not. So every machine looks again after a lease, and puts back what it has
- * in its ring and the engine still lacks, with the original writers and counters. Several machines
- * may do so at the same time: the engine stores each update once.
+ * Puts back what the engine has lost and no other machine puts back. After a loss, each machine
+ * puts its own updates back when it joins (member.h); but one that has died together with the
+ * engine, or has been restarted, does not. So every machine looks again after a lease, and puts
+ * back what it has in its ring and the engine still lacks, with the original writers and counters.
+ * Several machines may do so at the same time: the engine stores each update once.
  *
  * One thread, that of the link.
  */

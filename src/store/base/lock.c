@@ -36,7 +36,7 @@ apr_status_t mrc_lock_init(union mrc_lock *lock)
 #define LOCK_CLOCK CLOCK_REALTIME
 #endif
 
-/* The moment WAIT_US from now. */
+/* The time that is WAIT_US from now. */
 static struct timespec deadline(int64_t wait_us)
 {
     struct timespec at;
@@ -62,7 +62,7 @@ static int wait_for(pthread_mutex_t *mutex, int64_t wait_us)
 
 #else
 
-/* Waits on if the time of day is set forward. If it is set back, the wait may take longer. */
+/* Keeps waiting if the time of day is set forward. If it is set back, the wait may take longer. */
 static int wait_for(pthread_mutex_t *mutex, int64_t wait_us)
 {
     int64_t until_us = mrc_clock_us() + wait_us;

@@ -39,7 +39,7 @@ struct mrc_record_subject {
 
 /*
  * A revocation: opaque DATA that is in force until UNTIL_US (time of day). It is not a record, but
- * is kept beside the records.
+ * is kept separately.
  */
 #define MRC_REVOCATION_ID_BYTES 16
 struct mrc_revocation {

@@ -81,8 +81,8 @@ apr_status_t mrc_sparse_take(struct mrc_sparse *pages, const void *from, uint64_
 
 /*
  * Frees the whole pages among the BYTES at FROM. Nobody may read, write or take them meanwhile;
- * later they can be taken again, and are zeros. Returns the bytes that were freed; 0 also if the
- * file system cannot free them.
+ * later they can be taken again, and are zeros. Returns the bytes that were freed; 0 if the file
+ * system cannot free them.
  */
 uint64_t mrc_sparse_give_back(struct mrc_sparse *pages, const void *from, uint64_t bytes);
 

@@ -410,7 +410,7 @@ static apr_status_t seek_record(struct mrc_history *base, uint64_t first, int64_
             return seek_on(base, first, second, record, place, ret_order);
         if (number == 0 || (number > first && number - first >= seq))
             break;
-        seq = seq + first - number; /* also if that is less */
+        seq = seq + first - number; /* even if that is less */
         if (seq < oldest)
             seq = oldest;
         if (seq > stats.last_seq)

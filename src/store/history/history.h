@@ -51,8 +51,8 @@ struct mrc_history *mrc_history_open_memory(apr_pool_t *pool, struct mrc_hub_seg
 
 /*
  * The history in the directory DIR (dir.h) of the hub whose memory is SEGMENT; the caller is the
- * child that owns SLOT. Afterwards the ring has the newest records in DIR.
- * The struct lives in POOL; the other arguments outlive it. On failure ERROR has the reason.
+ * child that owns SLOT. Afterwards the ring has the newest records in DIR. The struct lives in
+ * POOL; the other arguments outlive it. On failure ERROR has the reason.
  */
 apr_status_t mrc_history_open_lmdb(apr_pool_t *pool, struct mrc_hub_segment *segment,
                                    const struct mrc_notify *notify, unsigned slot, const char *dir,
@@ -88,6 +88,7 @@ void mrc_history_set_describe(struct mrc_history *history, mrc_tags_describe_fn 
  * Appends a record to history and ring, and wakes the children that it concerns. STORED_BYTES is
  * its size for the bound of the history; NOW_US the time of day. May wait for a lock and for the
  * disk, so a dispatcher's thread must not call it.
+ *
  * APR_SUCCESS: the record is stored, as safely as the back end can. MRC_STATUS_SUPERSEDED,
  * MRC_STATUS_TOO_LARGE, MRC_STATUS_UNREACHABLE: it is not stored. APR_TIMEUP,
  * MRC_STATUS_UNCONFIRMED: it is not stored, or the result is unknown. Others, such as APR_ENOSPC:
@@ -99,8 +100,8 @@ apr_status_t mrc_history_append(struct mrc_history *history, struct mrc_bytes id
 /*
  * Appends COUNT (at least one) records that belong together: all or none, in this order, with
  * nothing between them. RECORDS have id, payload and stored_bytes. The errors are those of
- * mrc_history_append(), MRC_STATUS_TOO_LARGE also if the ring cannot take all of them at once, and
- * APR_ENOMEM.
+ * mrc_history_append(), MRC_STATUS_TOO_LARGE even if only the ring cannot take all of them at once,
+ * and APR_ENOMEM.
  */
 apr_status_t mrc_history_append_batch(struct mrc_history *history, const struct mrc_record *records,
                                       size_t count, int64_t now_us);
@@ -109,7 +110,7 @@ apr_status_t mrc_history_append_batch(struct mrc_history *history, const struct 
  * Appends COUNT records in this order and wakes the children once. A durable history takes all of
  * them in one commit. RECORDS have id, payload, stored_bytes, mark and subject; their seq and
  * time_us are ignored. RET_DONE gets the number of records that were stored, counted from the
- * first, also on failure. A durable history drops a record with MRC_RECORD_ENDS if it has one with
+ * first, even on failure. A durable history drops a record with MRC_RECORD_ENDS if it has one with
  * the same id, and counts it as stored. The errors are those of mrc_history_append(), and
  * APR_ENOMEM.
  */

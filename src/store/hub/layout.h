@@ -5,7 +5,7 @@
  *     0                    +-----------------------------------------------+
  *                          | struct mrc_hub_header            (2048 bytes) |
  *     2048                 +-----------------------------------------------+
- *                          | struct mrc_sparse_layout          (2048 bytes) |  base/sparse_layout.h
+ *                          | struct mrc_sparse_layout         (2048 bytes) |  base/sparse_layout.h
  *     4096                 +-----------------------------------------------+
  *                          | groups of bits                                |
  *     region[INTEREST]     +-----------------------------------------------+
@@ -41,8 +41,7 @@
  *                          |                                               |  may be absent
  *     total_bytes          +-----------------------------------------------+
  *
- * Every region begins at a multiple of 64, and that of the counters at a multiple of a
- * row. An
+ * Every region begins at a multiple of 64, and that of the counters at a multiple of a row. An
  * absent region has size 0. The word ring.state, which the lock of the ring guards, says whether
  * the hub still uses this segment.
  *

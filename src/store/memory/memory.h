@@ -15,7 +15,7 @@
  * pool).
  *
  * A hub on demand takes no memory until the first process that needs it makes it. Then every
- * process has it, also the children of earlier generations.
+ * process has it, including the children of earlier generations.
  *
  * Only the parent calls these functions, in one thread. Children use what they have inherited,
  * through mrc_memory_hub(), _hub_at(), _control(), _notify() and _inquiry(), and the functions of

@@ -345,7 +345,7 @@ apr_status_t mrc_memory_reconcile(struct mrc_memory *memory,
     if (apr_pool_create(&temp, memory->pool) != APR_SUCCESS)
         return mrc_status_set(error, APR_ENOMEM, "out of memory");
     places = apr_palloc(temp, sizeof(*places) * (n + 1));
-    /* First, because the others may need their room. */
+    /* This comes first, because the other hubs may need the room. */
     remove_unwanted(memory, shapes, n, start_us);
     plan_file(memory, temp, shapes, n, places);
     status = apply_shapes(memory, shapes, n, places, start_us, &warning, error);

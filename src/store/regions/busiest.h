@@ -48,8 +48,8 @@ void mrc_busiest_use_sparse(struct mrc_busiest *busiest, struct mrc_sparse *page
 void mrc_busiest_count(struct mrc_busiest *busiest, enum mrc_busiest_kind kind,
                        const struct mrc_bytes *topics, size_t n, uint64_t count, int64_t now_us);
 
-/* Fills RET_TOPICS with at most MAX topics, the busiest first. Returns their number; 0 also if the
- * table is locked for long. */
+/* Fills RET_TOPICS with at most MAX topics, the busiest first. Returns their number; 0 if the table
+ * is locked for long. */
 size_t mrc_busiest_read(struct mrc_busiest *busiest, enum mrc_busiest_kind kind, int64_t now_us,
                         struct mrc_busiest_topic *ret_topics, size_t max);
 

@@ -4,7 +4,7 @@
  *     0     +-----------------------------------------------------------+
  *           | struct mrc_busiest_header                           (128) |
  *     128   +-----------------------------------------------------------+
- *           | struct mrc_busiest_cell [kind][bucket][way]     (256 each) |
+ *           | struct mrc_busiest_cell [kind][bucket][way]    (256 each) |
  *           +-----------------------------------------------------------+
  *
  * A topic is in one of the ways of its bucket. A new topic takes the cell of the topic that counts

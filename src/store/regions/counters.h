@@ -46,7 +46,7 @@ void mrc_counters_gauge_add(struct mrc_counters *counters, unsigned slot, unsign
 
 /*
  * Adds 1 to the gauge INDEX in SLOT, unless the sum over all children is MAX already. This is exact
- * also for simultaneous callers. mrc_counters_gauge_add() undoes it. Any thread.
+ * even for simultaneous callers. mrc_counters_gauge_add() undoes it. Any thread.
  */
 bool mrc_counters_gauge_take(struct mrc_counters *counters, unsigned slot, unsigned index,
                              uint64_t max);

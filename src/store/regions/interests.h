@@ -115,7 +115,7 @@ uint64_t mrc_interests_tag(const struct mrc_interests *interests, struct mrc_byt
 
 /* ---- The child in SLOT. A slot that does not exist is ignored. --------------------------------*/
 
-/* Adds or removes a subscriber; returns their number. */
+/* Adds a subscriber, removes one, and returns their number. */
 void mrc_interests_add(struct mrc_interests *interests, unsigned slot);
 void mrc_interests_sub(struct mrc_interests *interests, unsigned slot);
 uint64_t mrc_interests_listeners(const struct mrc_interests *interests, unsigned slot);

@@ -63,7 +63,7 @@ struct mrc_link_position {
 /* Exact for the leader; for others, the members may be from different moments. */
 void mrc_link_get_position(const struct mrc_link *link, struct mrc_link_position *ret_position);
 
-/* Leader. */
+/* Leader. If it dies in between, the place is one of the same log, or nowhere (generation 0). */
 void mrc_link_set_position(struct mrc_link *link, const struct mrc_link_position *position);
 
 /* Leader: only the entry changes, not the generation. */
@@ -74,12 +74,13 @@ void mrc_link_advance(struct mrc_link *link, uint64_t number, uint64_t token_wri
 uint64_t mrc_link_counter(const struct mrc_link *link);
 void mrc_link_set_counter(struct mrc_link *link, uint64_t counter);
 
-/* Leader. */
+/* Leader: sets STATE; if it differs, it holds since NOW_US (time of day). */
 void mrc_link_set_state(struct mrc_link *link, enum mrc_link_state state, int64_t now_us);
 /* Leader: the link was down, and is up again with the log that it had. */
 void mrc_link_note_back(struct mrc_link *link, int64_t now_us);
 
-/* Leader. */
+/* Leader: the number of the newest entry that the engine is known to have, and the number of
+ * machines that take part. */
 void mrc_link_set_newest(struct mrc_link *link, uint64_t number);
 void mrc_link_set_machines(struct mrc_link *link, uint64_t count);
 /* Leader. The key is set once; a later KEY is ignored. */
@@ -99,9 +100,8 @@ void mrc_link_set_beaten(struct mrc_link *link, bool has_beaten);
 void mrc_link_note_reaped(struct mrc_link *link);
 
 /*
- * Leader: what joining has still to do. That the machine has found another log in the engine than
- * the one it had is noted before the place in the log moves, because after that the two logs are
- * the same.
+ * Leader: what joining still has to do. If the engine has another log than the machine had, the
+ * leader notes that before it moves the place in the log, because the move hides the difference.
  */
 enum mrc_link_debt {
     MRC_LINK_OWES_ENTRIES = 1, /* the engine may lack what this machine has entered there */

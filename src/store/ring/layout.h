@@ -65,10 +65,11 @@
  *   3. head: now readers see the record, and they saw no step before,
  *   4. its bucket,
  *   5. last_seq, and the history window.
- * Of a control record, step 4 is the word `control`, and step 5 is left out.
- * Several records that are appended together share each step; the chains between them are part of
- * step 2. If a writer dies, the lock reports that to the next writer, which repeats steps 4 and 5.
- * It derives them from head, history and the records after last_seq.
+ *
+ * For a control record, step 4 sets the word `control`, and step 5 is left out. Several records
+ * that are appended together share each step; the chains between them are part of step 2. If a
+ * writer dies, the lock reports that to the next writer, which repeats steps 4 and 5. It derives
+ * them from head, history and the records after last_seq.
  *
  * The memory of positions before the tail is given back after a while (reclaim.h), and is allocated
  * again when the head gets there.

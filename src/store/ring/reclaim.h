@@ -2,8 +2,8 @@
  * Gives the memory of records that nobody needs back to the file system.
  *
  * Records that the history has dropped stay for readers that lag, until others overwrite them: in a
- * hub that was busy once, forever. So the parent looks at each ring now and then, moves the tail
- * past the old records, and frees their pages the next time:
+ * hub that was busy once, forever. So the parent looks at each ring from time to time, moves the
+ * tail past the old records, and frees their pages the next time:
  *
  *     call N      tail moves to T; positions below T are no longer read
  *     …           readers that were copying such a record find that they are too late

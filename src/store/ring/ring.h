@@ -6,9 +6,8 @@
  * the ring, reading takes none. The meaning of a payload is up to the caller.
  *
  * Among the records there may be control records: orders to all children, such as to end certain
- * streams, in one order with the updates. They have no number, do not count for the
- * bounds of the history, and are never the newest or the oldest record. Every reader passes over
- * them.
+ * streams, in one order with the updates. They have no number, do not count for the bounds of the
+ * history, and are never the newest or the oldest record. Every reader passes over them.
  *
  * A reader holds a position: the place of the next record to read. A position is valid only in the
  * ring that it came from, not in the ring that replaces it after a reload.
@@ -71,7 +70,7 @@ struct mrc_ring_stats {
 
 /*
  * The capacity, in bytes, of a ring that holds at most COUNT records with PAYLOAD_BYTES in total,
- * and a new record of LARGEST_BYTES beside them. COUNT 0: unknown; then each record counts as
+ * and in addition a new record of LARGEST_BYTES. COUNT 0: unknown; then each record counts as
  * MRC_RING_SMALL_RECORD_BYTES. Returns 0 if the ring or the record would be too large
  * (MRC_RING_CAPACITY_MAX, MRC_RING_RECORD_MAX).
  */
@@ -150,8 +149,8 @@ apr_status_t mrc_ring_settle(struct mrc_ring *ring, int64_t now_us, int64_t wait
  * Appends COUNT (at least one) records with the next numbers, all or none: readers see none of them
  * before they see all, nothing is between them, and a writer that dies leaves all or none. RECORDS
  * have id, payload and stored_bytes; their seq and time_us are ignored. Returns the number of the
- * first one. The errors are those of mrc_ring_append(), MRC_STATUS_TOO_LARGE also if they take more
- * than half of the ring, and APR_ENOMEM.
+ * first one. The errors are those of mrc_ring_append(), MRC_STATUS_TOO_LARGE also if together they
+ * take more than half of the ring, and APR_ENOMEM.
  */
 apr_status_t mrc_ring_append_group(struct mrc_ring *ring, const struct mrc_record *records,
                                    size_t count, int64_t now_us, int64_t wait_us,

@@ -29,8 +29,8 @@ int mrc_notify_fd(const struct mrc_notify *notify, unsigned slot);
 void mrc_notify_wake(const struct mrc_notify *notify, unsigned slot);
 
 /*
- * Takes all wake-ups of SLOT. The owner of the slot calls it, also right after it has claimed the
- * slot, for wake-ups of the previous owner. Drain first, then read the rings until they are empty.
+ * Takes all wake-ups of SLOT. The owner of the slot calls it, once right after claiming the slot,
+ * for wake-ups of the previous owner. Drain first, then read the rings until they are empty.
  */
 void mrc_notify_drain(const struct mrc_notify *notify, unsigned slot);
 

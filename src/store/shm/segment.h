@@ -1,7 +1,7 @@
 /*
  * A piece of shared memory with a file behind it, on apr_file_open() and apr_mmap_create().
  *
- * The file makes the memory visible to tools, also after a crash. Processes share the mapping by
+ * The file makes the memory visible to tools, even after a crash. Processes share the mapping by
  * inheriting it over fork(). The space of the file is allocated when it is created, or page by page
  * (base/sparse.h): a full file system is an error then, and never a SIGBUS at a later write.
  *
@@ -56,7 +56,7 @@ apr_status_t mrc_segment_create_sparse(apr_pool_t *pool, const char *dir, const 
 apr_status_t mrc_segment_allocate(const struct mrc_segment *segment, uint64_t bytes,
                                   const char *dir, struct mrc_error *error);
 
-/* Removes the file NAME from DIR, even while it is mapped. A missing file is no error. */
+/* Removes the file NAME from DIR, even while it is mapped. A missing file is not an error. */
 void mrc_segment_remove(const char *dir, const char *name);
 
 /* Maps the whole file PATH read-only, for tools. Checks nothing of its content. */

@@ -252,7 +252,7 @@ START_TEST(agrees_with_the_parser)
 }
 END_TEST
 
-/* The parser would take some of these. */
+/* The parser would accept some of these. */
 START_TEST(nul_bytes_are_refused)
 {
     static const char *const texts[] = {

@@ -74,7 +74,7 @@ struct input {
     const struct mrc_url *url;
 };
 
-/* RET_INPUT is all zero at first. The caller clears it, also on failure. */
+/* RET_INPUT is all zero at first. The caller clears it, even on failure. */
 static enum mrc_err read_input(const json_t *args, struct input *ret_input)
 {
     const json_t *first = json_array_get(args, 0);

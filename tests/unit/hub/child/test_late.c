@@ -207,8 +207,8 @@ static void note_open(void *ctx, struct mrc_hub *hub, size_t i)
     ck_assert(are_held());
 }
 
-/* A child of prefork ends in the handler of a signal: it would end with half a hub, and its pools
- * have a lock. */
+/* A child of prefork ends in a signal handler, where it would find a half-open hub, and the lock of
+ * the pools held. */
 START_TEST(no_signal_interrupts_the_opening_of_a_hub)
 {
     unsigned opened = 0;

@@ -66,7 +66,7 @@ static size_t least(size_t a, size_t b)
 }
 
 /* The ring has more records than the log, which has removed most of what both had. */
-START_TEST(the_fork_is_found_behind_what_the_log_has_removed)
+START_TEST(the_fork_is_found_after_what_the_log_has_removed)
 {
     uint64_t engine[1000];
     unsigned questions;
@@ -148,7 +148,7 @@ int main(void)
 
     tcase_add_test(tcase, an_empty_ring_shares_nothing);
     tcase_add_test(tcase, entries_of_a_log_that_is_gone_are_left_out);
-    tcase_add_test(tcase, the_fork_is_found_behind_what_the_log_has_removed);
+    tcase_add_test(tcase, the_fork_is_found_after_what_the_log_has_removed);
     tcase_add_loop_test(tcase, the_fork_is_found, 0, 300);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

@@ -270,7 +270,7 @@ START_TEST(parts)
 END_TEST
 
 /* An invalid question gets an answer without streams. */
-START_TEST(no_question)
+START_TEST(an_invalid_question)
 {
     open_hub(1);
     connect_all();
@@ -295,7 +295,7 @@ int main(void)
     tcase_add_test(tcase, page_by_page);
     tcase_add_test(tcase, full_answers);
     tcase_add_test(tcase, parts);
-    tcase_add_test(tcase, no_question);
+    tcase_add_test(tcase, an_invalid_question);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

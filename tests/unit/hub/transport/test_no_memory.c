@@ -191,7 +191,8 @@ static void check_ring(void)
         char id[24];
 
         if (record.view.is_control) {
-            orders += record.view.id.len > 0; /* others are those of revocations in the engine */
+            orders += record.view.id.len >
+                      0; /* the other orders are those of revocations in the engine */
             continue;
         }
         snprintf(id, sizeof(id), "id-%u", (unsigned)++found);

@@ -153,7 +153,7 @@ START_TEST(a_package_is_answered_when_it_has_arrived)
 END_TEST
 
 /* Such a package is that of an operation that has changed nothing. */
-START_TEST(a_package_without_entries_is_answered_when_the_ring_is_behind_it)
+START_TEST(a_package_without_entries_is_answered_when_the_ring_is_past_it)
 {
     struct mrc_redis_publish publish;
     struct mrc_outbox *outbox = open_outbox();
@@ -486,7 +486,7 @@ int main(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_checked_fixture(tcase, setup, tear_down);
     tcase_add_test(tcase, a_package_is_answered_when_it_has_arrived);
-    tcase_add_test(tcase, a_package_without_entries_is_answered_when_the_ring_is_behind_it);
+    tcase_add_test(tcase, a_package_without_entries_is_answered_when_the_ring_is_past_it);
     tcase_add_test(tcase, the_same_after_the_answer_was_lost);
     tcase_add_test(tcase, what_the_engine_does_not_have_is_sent_again_with_its_counters);
     tcase_add_test(tcase, the_answer_of_the_replicas_is_that_of_its_batch);

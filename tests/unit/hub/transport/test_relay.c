@@ -1,5 +1,5 @@
-/* A machine that joins takes the revocations that stand in the engine, and ends the streams of
- * those that are new here, even if its leader dies meanwhile. */
+/* A machine that joins takes the revocations of the engine, and ends the streams of those that are
+ * new here, even if its leader dies meanwhile. */
 #include <limits.h>
 
 #include "core/base/buf.h"
@@ -85,7 +85,7 @@ static void enter_revocation(const char *jti)
     mrc_buf_free(&bytes);
 }
 
-/* Joins as member.c does. Returns whether the children have got orders. */
+/* Joins as member.c does. Returns whether the children have received orders. */
 static bool join(struct mrc_redis *own)
 {
     struct mrc_relay_joined joined;
@@ -99,7 +99,7 @@ static bool join(struct mrc_redis *own)
     return joined.has_orders;
 }
 
-/* The orders in the ring that revoke the token JTI. */
+/* The number of orders in the ring that revoke the token JTI. */
 static unsigned count_orders(const char *jti)
 {
     struct mrc_ring_record record = {.buf = NULL};
@@ -125,7 +125,7 @@ START_TEST(the_streams_of_a_revocation_that_is_new_here_end)
     ck_assert(!mrc_revocations_is_empty(mrc_hub_revocations(place.hub)));
     generation_before = mrc_revocations_generation(mrc_hub_revocations(place.hub));
     ck_assert(!join(redis));
-    /* Otherwise each of thousands would be written, and read by all children. */
+    /* Otherwise each of thousands of revocations would be written, and read by all children. */
     ck_assert_uint_eq(mrc_revocations_generation(mrc_hub_revocations(place.hub)),
                       generation_before);
     enter_revocation("b");
@@ -143,7 +143,7 @@ static void join_and_end(void)
     join(own);
 }
 
-/* The list has the revocation, and nobody has been told. */
+/* The list has the revocation, and the children do not know of it. */
 static bool lacks_order(void)
 {
     return mrc_revocations_generation(mrc_hub_revocations(place.hub)) != generation_before &&

@@ -110,8 +110,8 @@ END_TEST
 
 static pid_t killed_in_wait; /* 0: none */
 
-/* When the caller begins to wait, the time of day is set forward beyond its deadline; after that,
- * the owner of the lock dies. */
+/* When the caller begins to wait, the time of day is set forward past its deadline; after that, the
+ * owner of the lock dies. */
 static bool set_clock(void)
 {
     pid_t owner = killed_in_wait;

@@ -602,7 +602,7 @@ START_TEST(revocations_stand_until_they_end)
 }
 END_TEST
 
-START_TEST(a_server_that_is_none_is_refused)
+START_TEST(without_a_server_the_connection_is_refused)
 {
     redis_host.port = redis_free_port();
     ck_assert_ptr_null(mrc_redis_open(NULL, &redis_spec, keys.log, &error));
@@ -610,7 +610,7 @@ START_TEST(a_server_that_is_none_is_refused)
 }
 END_TEST
 
-START_TEST(a_wrong_password_is_told)
+START_TEST(a_wrong_password_is_reported)
 {
     redis_spec.user = "nobody";
     redis_spec.password.value = "wrong";
@@ -646,8 +646,8 @@ int main(void)
     tcase_add_test(tcase, old_writers_are_looked_for_once_in_an_hour);
     tcase_add_test(tcase, subscriptions_are_listed_by_prefix);
     tcase_add_test(tcase, revocations_stand_until_they_end);
-    tcase_add_test(tcase, a_server_that_is_none_is_refused);
-    tcase_add_test(tcase, a_wrong_password_is_told);
+    tcase_add_test(tcase, without_a_server_the_connection_is_refused);
+    tcase_add_test(tcase, a_wrong_password_is_reported);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }
