@@ -2,8 +2,8 @@
  * Chooses the carrier of a stream, and limits the number of streams of this server.
  *
  *     http2        the stream is a part of a session of HTTP/2 (httpd/http2)
- *     detached     the connection leaves httpd: plain HTTP/1.1
- *     suspended    the event MPM gives the connection away: HTTP/1.1, with or without TLS
+ *     detached     the connection leaves httpd: HTTP/1.1, plain or over the TLS of mod_ssl
+ *     suspended    the event MPM gives the connection away: HTTP/1.1 with other filters
  *     threaded     the thread that handles the request holds the stream: everything else
  *
  * The caller first chooses, then takes a place for the stream, and then starts it or releases the

@@ -2,8 +2,8 @@
 /*
  * The suspended carrier: the event MPM gives the connection away, and httpd's filters stay.
  *
- * For an HTTP/1.1 connection that cannot leave httpd, because it has TLS or other filters. The
- * dispatcher writes through httpd's output filters, and no thread waits for the client.
+ * For an HTTP/1.1 connection that stays in httpd, because of its filters or of MercureDetach Off.
+ * The dispatcher writes through httpd's output filters, and no thread waits for the client.
  *
  *     worker                          dispatcher              job thread      conn_rec belongs to
  *       |
