@@ -314,7 +314,7 @@ static void go_on(size_t at, enum action action, uint8_t amount)
 static bool turn(void)
 {
     struct mrc_list notes = world.notes;
-    struct mrc_link *link;
+    struct mrc_list_link *link;
     bool ok;
 
     world.notes.first = NULL;

@@ -83,7 +83,7 @@ void mrc_exchange_head_destroy(struct mrc_exchange_head *head)
 
 void mrc_exchange_unref(struct mrc_exchange *exchange)
 {
-    struct mrc_link *link;
+    struct mrc_list_link *link;
 
     if (atomic_fetch_sub(&exchange->refs, 1) > 1)
         return;

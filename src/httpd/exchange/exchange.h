@@ -53,7 +53,7 @@ enum mrc_exchange_head_kind {
 
 /* Fields that a worker wants to be sent. */
 struct mrc_exchange_head {
-    struct mrc_link link;
+    struct mrc_list_link link;
     enum mrc_exchange_head_kind kind;
     int status;
     struct mrc_exchange_fields fields;

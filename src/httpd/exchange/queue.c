@@ -11,7 +11,7 @@
 #define ROOM_MIN 256
 
 struct mrc_exchange_chunk {
-    struct mrc_link link;
+    struct mrc_list_link link;
     struct mrc_exchange_files *files; /* that counts FD; NULL: the bytes are in no file */
     int fd;
     off_t offset;      /* of the first byte of the chunk */
@@ -236,7 +236,7 @@ void mrc_exchange_queue_unblock(struct mrc_exchange_queue *queue, struct mrc_exc
 
 size_t mrc_exchange_queue_peek(const struct mrc_exchange_queue *queue, char *ret_bytes, size_t max)
 {
-    const struct mrc_link *link = queue->chunks.first;
+    const struct mrc_list_link *link = queue->chunks.first;
     size_t total = 0;
 
     for (; total < max && link; link = link->next) {
@@ -253,7 +253,7 @@ size_t mrc_exchange_queue_line_bytes(const struct mrc_exchange_queue *queue)
 {
     size_t total = 0;
 
-    for (const struct mrc_link *link = queue->chunks.first; link; link = link->next) {
+    for (const struct mrc_list_link *link = queue->chunks.first; link; link = link->next) {
         const struct mrc_exchange_chunk *chunk = (const struct mrc_exchange_chunk *)link;
         const char *bytes = chunk->own + chunk->first;
         const char *end = memchr(bytes, '\n', chunk->len);
@@ -267,7 +267,7 @@ size_t mrc_exchange_queue_line_bytes(const struct mrc_exchange_queue *queue)
 
 void mrc_exchange_queue_clear(struct mrc_exchange_queue *queue)
 {
-    struct mrc_link *link;
+    struct mrc_list_link *link;
 
     while ((link = mrc_list_take(&queue->chunks))) {
         struct mrc_exchange_chunk *chunk = (struct mrc_exchange_chunk *)link;

@@ -31,13 +31,13 @@ struct mrc_exchange_worker {
 /* A job is embedded in the object that it is about, which must live until it has run. run() calls
  * mrc_exchange_workers_done(). */
 struct mrc_exchange_job {
-    struct mrc_link link;
+    struct mrc_list_link link;
     void (*run)(struct mrc_exchange_job *job, struct mrc_exchange_worker *worker);
 };
 
 /* The jobs of one session that wait. Zeroed: none. It lives as long as any of them. */
 struct mrc_exchange_jobs {
-    struct mrc_link link; /* among those that have a job which may run */
+    struct mrc_list_link link; /* among those that have a job which may run */
     struct mrc_list jobs;
     unsigned running;
 };

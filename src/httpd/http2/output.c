@@ -322,7 +322,7 @@ static void take_head(struct mrc_http2_stream *stream, struct mrc_exchange_head 
 
 void mrc_http2_output_heads(struct mrc_exchange *exchange, struct mrc_list *heads)
 {
-    struct mrc_link *link;
+    struct mrc_list_link *link;
 
     while ((link = mrc_list_take(heads))) {
         struct mrc_exchange_head *head = (struct mrc_exchange_head *)link;

@@ -14,8 +14,8 @@
 #include "httpd/operator/call.h"
 #include "httpd/operator/fields.h"
 #include "httpd/operator/machines.h"
-#include "httpd/operator/page.h"
 #include "httpd/operator/question.h"
+#include "httpd/operator/streams_page.h"
 #include "hub/control/order.h"
 #include "store/base/clock.h"
 
@@ -136,7 +136,7 @@ static int read_fields(struct listing *listing)
 
 static void list_own(struct listing *listing)
 {
-    struct mrc_page page = {
+    struct mrc_streams_page page = {
         .child = mrc_this_child_get(),
         .hub = listing->call->hub,
         .order = &listing->order,
@@ -146,7 +146,7 @@ static void list_own(struct listing *listing)
         .place = listing->place,
     };
 
-    listing->status = mrc_page_fill(&page, CHILDREN_US);
+    listing->status = mrc_streams_page_fill(&page, CHILDREN_US);
     listing->limit -= page.count;
     listing->has_more = page.has_more;
     listing->silent += page.silent;

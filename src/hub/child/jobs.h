@@ -19,7 +19,7 @@ struct mrc_jobs;
 /* One job. Once it is posted, it belongs to the thread of the jobs: RUN frees the object that
  * contains it. */
 struct mrc_job {
-    struct mrc_link link; /* among those that wait */
+    struct mrc_list_link link; /* among those that wait */
     void (*run)(struct mrc_job *job, apr_thread_t *thread);
 };
 

@@ -293,7 +293,7 @@ static apr_status_t announce_some_ends(struct mrc_presence_events *events,
     size_t done;
 
     mrc_presence_events_reset(events);
-    for (const struct mrc_link *link = list->first; link; link = link->next) {
+    for (const struct mrc_list_link *link = list->first; link; link = link->next) {
         const struct mrc_presence *presence = (const struct mrc_presence *)link;
 
         for (size_t i = presence->announced; i < presence->count; i++) {

@@ -18,7 +18,7 @@ struct mrc_presence_queue;
 
 /* The active subscriptions of one subscriber. They belong to one thread at a time. */
 struct mrc_presence {
-    struct mrc_link link; /* in a list of presences that have ended */
+    struct mrc_list_link link; /* in a list of presences that have ended */
     struct mrc_hub *hub;
     size_t count;     /* entries in the roster */
     size_t announced; /* the ends of this many entries, from the first on, are announced */

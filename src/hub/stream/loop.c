@@ -241,7 +241,7 @@ static void collect_readings(struct mrc_loop *loop)
  * the current one. */
 static void fetch_ahead(const struct mrc_list *list)
 {
-    const struct mrc_link *link = list->first;
+    const struct mrc_list_link *link = list->first;
 
     if (link)
         mrc_stream_fetch_carrier((const struct mrc_stream *)link);

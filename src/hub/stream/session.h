@@ -65,7 +65,7 @@ struct mrc_session {
     struct mrc_sessions *sessions;
     struct mrc_source source;
     struct mrc_timer timer;
-    struct mrc_link link; /* among those that work, and later among those that have ended */
+    struct mrc_list_link link; /* among those that work, and later among those that have ended */
     struct mrc_session *prev, *next;
     bool has_work, has_ended;
 };
@@ -73,7 +73,7 @@ struct mrc_session {
 /* A function that the loop calls for another thread. It is embedded in the object that it is about,
  * which must live until then. */
 struct mrc_call {
-    struct mrc_link link;
+    struct mrc_list_link link;
     void (*run)(struct mrc_call *call);
 };
 

@@ -65,7 +65,7 @@ enum mrc_stream_work {
 /* There are as many streams as subscribers, and most of them are idle, so a stream is small
  * (tests/unit/hub/stream/test_footprint.c). */
 struct mrc_stream {
-    struct mrc_link link;              /* in one list of the loop */
+    struct mrc_list_link link;         /* in one list of the loop */
     struct mrc_subscriber *subscriber; /* NULL after mrc_stream_leave() */
     struct mrc_carrier *carrier;
 

@@ -22,7 +22,7 @@ enum state { ASKED, DONE, ABANDONED };
 #define JOIN_US ((int64_t)3000 * 1000)
 
 struct mrc_reading {
-    struct mrc_link link;
+    struct mrc_list_link link;
     struct mrc_reader *reader;
     const struct mrc_history *history;
     struct mrc_place place;

@@ -29,7 +29,7 @@ static void take_note(struct mrc_call *note)
 
 static void take_notes(void)
 {
-    struct mrc_link *link;
+    struct mrc_list_link *link;
 
     while ((link = mrc_list_take(&notes)))
         take_note((struct mrc_call *)link);

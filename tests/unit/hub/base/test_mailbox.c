@@ -15,7 +15,7 @@
 #define ROUNDS  200
 
 struct letter {
-    struct mrc_link link;
+    struct mrc_list_link link;
     unsigned poster, number;
 };
 

@@ -7,7 +7,7 @@
 
 static struct mrc_shares shares;
 static struct mrc_share hubs[3];
-static struct mrc_link streams[3][STREAMS];
+static struct mrc_list_link streams[3][STREAMS];
 
 static void add(int hub, int first, int count)
 {
@@ -20,7 +20,7 @@ static const char *take(int64_t cost)
 {
     static char name[3];
     struct mrc_share *share = mrc_shares_get(&shares);
-    struct mrc_link *stream;
+    struct mrc_list_link *stream;
 
     if (!share)
         return "";
