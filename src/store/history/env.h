@@ -102,6 +102,6 @@ apr_status_t mrc_history_env_compact(struct mrc_history_env *env, struct mrc_err
 apr_status_t mrc_history_env_status(int rc);
 
 /* The map is too small: see mrc_history_env_grow(). */
-#define MRC_STATUS_MAP_FULL (APR_OS_START_USERERR + 7306)
+#define MRC_STATUS_MAP_FULL (APR_OS_START_USERERR + 7308)
 
 #endif

@@ -20,7 +20,7 @@
 
 #include "store/base/lock.h"
 
-#define MRC_BUSIEST_MAGIC   UINT64_C(0x3149535542435256) /* "VRCBUSI1", little endian */
+#define MRC_BUSIEST_MAGIC   UINT64_C(0x314953554243524d) /* "MRCBUSI1", little endian */
 #define MRC_BUSIEST_KINDS   2
 #define MRC_BUSIEST_BUCKETS 32
 #define MRC_BUSIEST_WAYS    8
