@@ -29,6 +29,8 @@ KEPT = "/kept"
 CONTROL = f'MercureControlKey {ISSUER} HS256 "{KEY}"'
 HISTORY = "MercureHistory count=20000 bytes=16M"
 RELOAD_SECONDS = 60
+# Longer than a run: a child remembers each token that it has seen, so the lasting children see only these.
+LASTING = 24 * 3600
 # Runs that are compared with the limits take longer than this; in a shorter one, memory has not settled.
 LONG_SECONDS = 3600
 
@@ -71,7 +73,7 @@ class Heap:
 
 class Mix:
     def __init__(self, redis, new_httpd, chance):
-        self.redis, self.chance, self.operator = redis, chance, soak.Token(lambda ttl: bearer(ttl=ttl))
+        self.redis, self.chance, self.operator = redis, chance, soak.Token(lambda ttl: bearer(ttl=ttl), kept=LASTING)
         self.a, self.b, self.disk, self.steady, self.bare = (
             new_httpd(), new_httpd(), new_httpd("worker"), new_httpd(), new_httpd())
         self.restless = [self.a, self.b, self.disk]
@@ -84,7 +86,7 @@ class Mix:
         for server in self.hubs:
             server.env.setdefault("LD_PRELOAD", self.clock.library)
             server.env["SOAK_CLOCK"] = self.clock.path
-        # One arena: with one for each thread, what the C library keeps of freed memory grows for hours.
+        # What the C library keeps of freed memory for each thread, and APR for each connection, grows for hours.
         self.steady.env |= {"LD_PRELOAD": f"{self.steady.env['LD_PRELOAD']}:{self.heap.library}", "SOAK_HEAP": self.heap.path,
                             "MALLOC_ARENA_MAX": "1"}
         shared = hub(f"MercureTransport {self.redis.url} lease=5", HISTORY, CONTROL, "MercureSubscriptions On", name="shared")
@@ -94,7 +96,7 @@ class Mix:
             server.load("socache_shmcb", "ssl")
             if server is not self.steady:
                 server.expect_log("MRC03(06|19)", required=False)
-            server.start("Protocols h2 http/1.1\n" + PAGES + main + kept
+            server.start(("MaxMemFree 64\n" if server is self.steady else "") + "Protocols h2 http/1.1\n" + PAGES + main + kept
                          + server.vhost("MercureHttp2 On", PAGES, main, kept, port=self.tls[server], tls=True))
         self.bare.module, self.bare.log_level = None, "info"
         self.bare.load("socache_shmcb", "ssl")
@@ -113,8 +115,8 @@ class Mix:
         def on(server, **more):
             return soak.Listener(lambda: server, **more)
 
-        def mine():
-            return soak.Token(lambda ttl: token.subscriber(sub="soak", ttl=ttl))
+        def mine(kept=300):
+            return soak.Token(lambda ttl: token.subscriber(sub="soak", ttl=ttl), kept)
 
         machines = (a, b)
         return {
@@ -127,11 +129,11 @@ class Mix:
             "on disk": (PATH, (disk,), on(disk)),
             "threaded": (KEPT, (disk,), on(disk, path=KEPT)),
             "comes and goes": (PATH, (disk,), on(disk, stay=1)),
-            "steady": (PATH, (steady,), on(steady, bearer=mine())),
+            "steady": (PATH, (steady,), on(steady, bearer=mine(LASTING))),
             "steady tls": (PATH, (steady,), on(steady, tls=True, port=self.tls[steady])),
             "steady http2": (PATH, (steady,), on(steady, http2=True, port=self.tls[steady])),
             "steady suspended": (KEPT, (steady,), on(steady, path=KEPT)),
-            "steady, comes and goes": (PATH, (steady,), on(steady, stay=0.5, bearer=mine())),
+            "steady, comes and goes": (PATH, (steady,), on(steady, stay=0.5, bearer=mine(LASTING))),
             "steady tls, comes and goes": (PATH, (steady,), on(steady, stay=0.5, tls=True, port=self.tls[steady])),
             "steady http2, comes and goes": (PATH, (steady,), on(steady, stay=0.5, http2=True, port=self.tls[steady])),
         }
@@ -141,7 +143,8 @@ class Mix:
         names = (((PATH, (self.a, self.b)), (self.a, self.b)), ((KEPT, (self.a,)), (self.a,)), ((KEPT, (self.b,)), (self.b,)),
                  ((PATH, (self.disk,)), (self.disk,)), ((KEPT, (self.disk,)), (self.disk,)),
                  ((PATH, (self.steady,)), (self.steady,)), ((KEPT, (self.steady,)), (self.steady,)))
-        return {key: [soak.Sender(server, f"{at}-{number}", rate=15, path=key[0]) for number, server in enumerate(servers)]
+        return {key: [soak.Sender(server, f"{at}-{number}", rate=15, path=key[0], kept=LASTING if server is self.steady else 300)
+                      for number, server in enumerate(servers)]
                 for at, (key, servers) in enumerate(names)}
 
     # ---- events ------------------------------------------------------------------------------------

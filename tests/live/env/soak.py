@@ -33,19 +33,19 @@ def seed():
 
 class Token:
     """
-    A client's token, which is used for some minutes, because a child process remembers each token that it has seen.
-    MAKE(ttl=…) makes a token. It is valid for longer than any step of the servers' clocks.
+    A client's token, which is used for KEPT seconds. MAKE(ttl=…) makes a token. It is valid for longer than any step of the
+    servers' clocks.
     """
 
-    KEPT_SECONDS, STEP_MAX = 300, 600
+    STEP_MAX = 600
 
-    def __init__(self, make):
-        self._make, self._text, self._until = make, None, 0
+    def __init__(self, make, kept=300):
+        self._make, self._kept, self._text, self._until = make, kept, None, 0
 
     def __call__(self):
         if time.monotonic() >= self._until:
-            self._text = self._make(ttl=2 * self.KEPT_SECONDS + self.STEP_MAX)
-            self._until = time.monotonic() + self.KEPT_SECONDS
+            self._text = self._make(ttl=2 * self._kept + self.STEP_MAX)
+            self._until = time.monotonic() + self._kept
         return self._text
 
 
@@ -87,13 +87,13 @@ class Sender(Worker):
     another one.
     """
 
-    def __init__(self, httpd, name, rate=30, path=PATH, **connection):
+    def __init__(self, httpd, name, rate=30, path=PATH, kept=300, **connection):
         super().__init__()
         self.httpd, self.name, self.rate, self.path = httpd, name, rate, path
         self.stored, self.refused, self.unknown = [], set(), set()
         self.sent = self._series = 0
         self._parameters = connection
-        self._token = Token(lambda ttl: token.publisher(aud=f"https://hub.example{path}", ttl=ttl))
+        self._token = Token(lambda ttl: token.publisher(aud=f"https://hub.example{path}", ttl=ttl), kept)
         self._connection = None
 
     def once(self):
