@@ -88,7 +88,7 @@ class Mix:
             server.env["SOAK_CLOCK"] = self.clock.path
         # What the C library keeps of freed memory for each thread, and APR for each connection, grows for hours.
         self.steady.env |= {"LD_PRELOAD": f"{self.steady.env['LD_PRELOAD']}:{self.heap.library}", "SOAK_HEAP": self.heap.path,
-                            "MALLOC_ARENA_MAX": "1"}
+                            "MALLOC_ARENA_MAX": "1", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
         shared = hub(f"MercureTransport {self.redis.url} lease=5", HISTORY, CONTROL, "MercureSubscriptions On", name="shared")
         kept = hub("MercureDetach Off", HISTORY, path=KEPT, name="kept")
         alone = hub(HISTORY, CONTROL, "MercureSubscriptions On", name="alone")
