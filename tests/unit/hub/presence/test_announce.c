@@ -17,12 +17,12 @@
 #define SUBSCRIBERS 10
 
 static const unsigned char subscriber[16] = "0123456789abcde";
-static const char *const paths[] = {"/h"};
+static const char *const paths[] = {"/h", "/other"};
 static const struct mrc_transport_spec transport = {.engine = {.timeout_us = 1000000}};
 static struct mrc_hub_spec spec = {
     .shape.roster_subscribers = SUBSCRIBERS,
     .paths = paths,
-    .paths_count = 1,
+    .paths_count = 2,
 };
 
 static struct hub_place place;
@@ -89,6 +89,10 @@ static void note(const struct mrc_record *record)
     ck_assert(update.is_private);
     ck_assert_msg(mrc_json_parse_object(update.data, &error, &document) == MRC_OK, "%s",
                   error.text);
+    ck_assert_uint_eq(update.topics_count, 2);
+    ck_assert_bytes_eq(update.topics[0], json_string_value(json_object_get(document, "id")));
+    ck_assert_uint_eq(update.topics[1].len, update.topics[0].len + strlen("/other") - strlen("/h"));
+    ck_assert(mrc_bytes_starts_with(update.topics[1], mrc_bytes_of("/other/subscriptions/")));
     if (json_object_get(document, "payload"))
         ck_assert_int_eq(mrc_json_print(json_object_get(document, "payload"), &payload), MRC_OK);
     mrc_buf_printf(&said, "%c%s%s ", record->mark == MRC_RECORD_BEGINS ? '+' : '-',
@@ -114,6 +118,7 @@ apr_status_t __wrap_mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_
     (void)now_us;
     ck_assert_ptr_eq(hub, place.hub);
     ck_assert_uint_gt(count, 0);
+    ck_assert_uint_le(count, MRC_PRESENCE_EVENTS_MAX);
     *ret_done = count;
     if (call < calls_count) {
         status = calls[call].status;
@@ -398,6 +403,41 @@ START_TEST(each_end_of_a_dead_child_is_announced_once)
 }
 END_TEST
 
+START_TEST(all_ends_of_a_dead_child_are_announced)
+{
+    const size_t count = 2 * MRC_PRESENCE_EVENTS_MAX + 50;
+    struct mrc_presence *presence = begin(count);
+
+    mrc_roster_fold(roster, HUB_SLOT);
+    free(presence);
+    ck_assert_int_eq(mrc_presence_announce_orphans(place.hub), APR_SUCCESS);
+    mrc_buf_reset(&said);
+}
+END_TEST
+
+/* The end of a subscription has a longer text than its begin, and may be too large. */
+START_TEST(an_end_without_room_is_not_announced)
+{
+    struct mrc_presence *before = begin(1), *after;
+    struct mrc_roster_entry large = {.type = MRC_MATCHER_EXACT};
+    char *value = malloc(RING / 4);
+    uint32_t id;
+
+    memset(value, 'x', RING / 4);
+    large.match = (struct mrc_bytes){value, RING / 4};
+    ck_assert_int_eq(mrc_roster_add(roster, HUB_SLOT, &large, false, &id), APR_SUCCESS);
+    mrc_roster_activate(roster, id);
+    after = begin(2);
+    mrc_buf_reset(&said);
+    mrc_roster_fold(roster, HUB_SLOT);
+    free(before);
+    free(after);
+    free(value);
+    ck_assert_int_eq(mrc_presence_announce_orphans(place.hub), APR_SUCCESS);
+    ck_assert_said("-0 -0 -1 ");
+}
+END_TEST
+
 static struct mrc_presence_events *events;
 
 static void add_event(uint32_t id, const char *match)
@@ -441,6 +481,79 @@ START_TEST(entries_without_an_event_count)
     ck_assert_int_eq(mrc_presence_events_publish(events, &done), APR_SUCCESS);
     ck_assert_uint_eq(done, 1);
     mrc_presence_events_close(events);
+}
+END_TEST
+
+/* The id of the end of a subscription follows from the subscription alone. */
+START_TEST(each_end_has_an_id_of_its_own)
+{
+    static const struct {
+        unsigned char subscriber;
+        enum mrc_matcher_type type;
+        const char *match;
+    } rows[] = {
+        {1, MRC_MATCHER_EXACT, "a"},      {2, MRC_MATCHER_EXACT, "a"}, {3, MRC_MATCHER_EXACT, "a"},
+        {1, MRC_MATCHER_URLPATTERN, "a"}, {1, MRC_MATCHER_EXACT, "b"},
+    };
+    enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+    struct mrc_record record[2 * ROWS];
+
+    events = mrc_presence_events_open(place.hub);
+    for (size_t i = 0; i < 2 * ROWS; i++) {
+        struct mrc_roster_entry entry = {.type = rows[i % ROWS].type,
+                                         .match = mrc_bytes_of(rows[i % ROWS].match)};
+
+        /* In one half or the other. */
+        entry.subscriber[rows[i % ROWS].subscriber == 2 ? 0 : 15] = rows[i % ROWS].subscriber;
+        ck_assert_int_eq(mrc_presence_events_add(events, 0, &entry, false), APR_SUCCESS);
+        mrc_presence_events_record(events, i, &record[i]);
+        ck_assert_int_eq(memcmp(record[i].subject.word, entry.subscriber, 16), 0);
+    }
+    for (size_t i = 0; i < 2 * ROWS; i++)
+        mrc_presence_events_record(events, i, &record[i]);
+    for (size_t i = 0; i < 2 * ROWS; i++) {
+        const char *id = record[i].id.ptr;
+
+        /* The halves of urn:uuid:01234567-89ab-cdef-0123-456789abcdef are different. */
+        ck_assert(memcmp(id + 13, id + 33, 4) != 0 || memcmp(id + 18, id + 37, 4) != 0);
+        for (size_t j = 0; j < i; j++) {
+            bool is_same = i == j + ROWS;
+
+            ck_assert_int_eq(!memcmp(id, record[j].id.ptr, 22), is_same);
+            ck_assert_int_eq(!memcmp(id + 28, record[j].id.ptr + 28, 17), is_same);
+            ck_assert_int_eq(
+                !memcmp(&record[i].subject, &record[j].subject, sizeof(record[i].subject)),
+                is_same);
+        }
+    }
+    mrc_presence_events_close(events);
+}
+END_TEST
+
+/* Events are full with many entries, or with many bytes. */
+START_TEST(events_are_full)
+{
+    size_t len = MRC_PRESENCE_EVENTS_BYTES_MAX / 2;
+    char *value = malloc(len + 1);
+
+    memset(value, 'x', len);
+    value[len] = '\0';
+    events = mrc_presence_events_open(place.hub);
+    for (int i = 0; i < 3; i++) {
+        ck_assert(!mrc_presence_events_is_full(events));
+        add_event(0, value); /* it is in the topic, too */
+        ck_assert(mrc_presence_events_is_full(events));
+        mrc_presence_events_reset(events);
+        for (size_t n = 0; n < MRC_PRESENCE_EVENTS_MAX; n++) {
+            ck_assert(!mrc_presence_events_is_full(events));
+            ck_assert_int_eq(mrc_presence_events_add_silent(events, 0), APR_SUCCESS);
+        }
+        ck_assert(mrc_presence_events_is_full(events));
+        mrc_presence_events_reset(events);
+    }
+    mrc_presence_events_close(events);
+    mrc_presence_events_close(NULL);
+    free(value);
 }
 END_TEST
 
@@ -569,7 +682,11 @@ int main(void)
     tcase_add_test(tcase, what_was_not_announced_does_not_end);
     tcase_add_test(tcase, each_end_is_announced_once);
     tcase_add_test(tcase, each_end_of_a_dead_child_is_announced_once);
+    tcase_add_test(tcase, all_ends_of_a_dead_child_are_announced);
+    tcase_add_test(tcase, an_end_without_room_is_not_announced);
     tcase_add_test(tcase, entries_without_an_event_count);
+    tcase_add_test(tcase, each_end_has_an_id_of_its_own);
+    tcase_add_test(tcase, events_are_full);
     suite_add_tcase(suite, tcase);
     tcase_add_checked_fixture(machine, setup_machine, teardown);
     tcase_add_test(machine, the_engine_is_told);
