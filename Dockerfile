@@ -1,7 +1,7 @@
 # A Mercure hub in a container: httpd with mod_mercure, configured by environment variables. The head of
-# tools/mercure-hub lists them; the command lines of the Go hub's image work too. The hub runs as an ordinary
+# tools/mercure-hub lists them; the command lines of the Go hub's image work, too. The hub runs as an ordinary
 # user and writes only to /tmp and /var/lib/mercure: with a read-only root file system, make /tmp a tmpfs.
-# It listens on port 8080, and on port 80 (443 with TLS) too if the container engine allows it, unless
+# It listens on port 8080, and also on port 80 (443 with TLS) if the container engine allows it, unless
 # MERCURE_LISTEN_ADDR or SERVER_NAME names a port.
 
 FROM debian:bookworm-slim AS build

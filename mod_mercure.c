@@ -75,8 +75,8 @@ static void register_hooks(apr_pool_t *pconf)
     /* The filter at whose end a thread waits for the next request. */
     mrc_stay_register();
 
-    /* A connection. The records of it are made first, because cleanups run in the opposite order.
-     * Before it is handed over or closed, the hooks of all other modules have run. */
+    /* A connection. Its records are made first, because cleanups run in the opposite order. Before
+     * it is handed over or closed, the hooks of all other modules have run. */
     mrc_takeover_register();
     ap_hook_pre_connection(mrc_connection_pre_connection, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_pre_connection(mrc_takeover_pre_connection, NULL, NULL, APR_HOOK_REALLY_FIRST + 1);
@@ -104,13 +104,13 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_log_transaction(mrc_claim_log_transaction, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(mrc_log_record_log_transaction, NULL, NULL, APR_HOOK_REALLY_FIRST);
 
-    /* Functions for the modules of others, and for the scripts of mod_lua. */
+    /* Functions for other modules, and for the scripts of mod_lua. */
     mrc_api_register();
     mrc_lua_register();
     ap_hook_post_config(mrc_lua_post_config, NULL, NULL, APR_HOOK_MIDDLE);
 
-    /* The responses of others. mod_headers adds its filters in the same hooks, earlier, which puts
-     * them before this one. */
+    /* The responses of other modules. mod_headers adds its filters in the same hooks, earlier,
+     * which puts them before this one. */
     mrc_site_response_register();
     ap_hook_insert_filter(mrc_site_response_insert_filter, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_insert_error_filter(mrc_site_response_insert_error_filter, NULL, NULL,

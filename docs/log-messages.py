@@ -18,12 +18,12 @@ HEAD = """# Log messages
 
 <!-- Generated from the sources and docs/log-messages.in by `make docs`. -->
 
-Every line that mod_mercure writes to the error log begins with an id, such as `MRC0601`. An id never changes, and no
-other line gets it later, so you can search for it, and set up alerts for it. The first two digits name the part of the
+Every line that mod_mercure writes to the error log begins with an id, such as `MRC0601`. An id never changes and is never
+used for another line, so you can search for it, and set up alerts for it. The first two digits name the part of the
 module. Mistakes in the configuration that httpd reports as `AH00526: Syntax error` have no id: they name the directive.
 
-The level of a line is the one below. Lines of level info and debug appear with `LogLevel mercure:info` and
-`LogLevel mercure:debug`. Values that differ each time are shown as `…`.
+Each entry shows the level and the text of the line; `…` stands for values that differ each time. Lines of level info and
+debug appear with `LogLevel mercure:info` and `LogLevel mercure:debug`.
 """
 
 
@@ -48,12 +48,14 @@ def arguments(text, start):
     return text[start:at - 1]
 
 
-def literal(text):
-    """The first string of TEXT with all that is concatenated to it; macros such as APR_INT64_T_FMT are conversions."""
+def literal(text, macros):
+    """The first string of TEXT with all that is concatenated to it; MACROS are strings, others such as APR_INT64_T_FMT
+    conversions."""
     match = re.search(r'"(?:[^"\\]|\\.)*"(?:\s*(?:"(?:[^"\\]|\\.)*"|[A-Z][A-Z0-9_]+(?=\s*["A-Z])|[A-Z0-9_]+_FMT))*', text)
     if not match:
         return ""
-    words = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', match[0]))
+    words = "".join(macros.get(name, "") if name else part
+                    for part, name in re.findall(r'"((?:[^"\\]|\\.)*)"|\b([A-Z][A-Z0-9_]+)', match[0]))
     return words.replace('\\"', '"').replace("\\n", " ")
 
 
@@ -69,13 +71,14 @@ def messages(root):
                 path = os.path.join(folder, name)
                 with open(path, encoding="utf-8") as file:
                     source = file.read()
+                macros = dict(re.findall(r'^#define (\w+) "(.*)"$', source, re.M))
                 for call in CALL.finditer(source):
                     inside = arguments(source, call.end())
                     levels = [LEVELS[word] for word in re.findall(r"APLOG_(\w+)", inside) if word in LEVELS]
                     if "STARTUP_ERROR" in inside:
                         levels = ["error"]
                     line = source.count("\n", 0, call.start()) + 1
-                    yield Message(f"{os.path.relpath(path, root)}:{line}", levels, literal(inside))
+                    yield Message(f"{os.path.relpath(path, root)}:{line}", levels, literal(inside, macros))
 
 
 def entries(root):

@@ -34,12 +34,12 @@ static const char help[] =
     "\n"
     "Commands and their fields:\n"
     "  disconnect   [--subscriber ID] [--sub SUB] [--jti JTI] [--match TOPIC [--match_type TYPE]]\n"
-    "               [--address IP] [--all]     end the streams for which all of these hold\n"
+    "               [--address IP] [--all]     end the streams that match all of these\n"
     "  revoke       --sub SUB [--issued-before SECONDS] | --jti JTI | --token TOKEN\n"
     "               [--iss ISSUER] [--ttl SECONDS]     refuse tokens, and end their streams\n"
-    "  revocations  list what is revoked\n"
+    "  revocations  list all revocations\n"
     "  lift ID      lift a revocation\n"
-    "  stats        what happens in the hub\n"
+    "  stats        show what happens in the hub\n"
     "  streams      [--sub SUB] [--match TOPIC [--match_type TYPE]] [--limit N] [--after PLACE]\n"
     "               list the open streams\n"
     "\n"
@@ -200,7 +200,7 @@ static int read_options(struct call *call, int argc, char **argv)
         return complain(EXIT_USAGE, "the command is missing; see --help");
     command = find_command(argv[optind]);
     if (!command)
-        return complain(EXIT_USAGE, "%s is no command; see --help", argv[optind]);
+        return complain(EXIT_USAGE, "%s is not a command; see --help", argv[optind]);
     if (!call->hub)
         return complain(EXIT_USAGE, "--hub is missing: give the URL of the hub");
     if (!call->token && (!call->key || !call->iss))
@@ -254,7 +254,7 @@ static char *make_token(const struct call *call, struct mrc_bytes key)
     mrc_alg_set algs = 0;
 
     if (mrc_alg_parse(mrc_bytes_of(alg), &algs))
-        mrc_error_set(&error, MRC_EINVAL, "%s is no algorithm", alg);
+        mrc_error_set(&error, MRC_EINVAL, "%s is not an algorithm", alg);
     else if (header && claims && !mrc_json_print(header, &header_text) &&
              !mrc_json_print(claims, &claims_text))
         mrc_sign_jws(mrc_alg_set_first(algs), key, mrc_bytes_of(header_text),

@@ -45,7 +45,7 @@ enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2 };
 
 static int usage(FILE *to)
 {
-    fprintf(to, "usage: mercure-history list PATH\n"
+    fprintf(to, "usage: mercure-history list PATH|DIR\n"
                 "       mercure-history export DIR >FILE\n"
                 "       mercure-history import DIR <FILE\n"
                 "       mercure-history compact DIR\n"
@@ -287,7 +287,7 @@ static int export_record(const struct mrc_record *record, void *ctx)
     int failed;
 
     if (mrc_update_decode(record->id, record->payload, &update) != MRC_OK)
-        return refuse("an update cannot be read", "a hub does not write such bytes");
+        return refuse("an update cannot be read", "no hub has written it");
     object = json_object();
     topics = json_array();
     for (size_t i = 0; i < update.topics_count; i++)
@@ -509,7 +509,8 @@ static const char *import_form(struct import *import, struct mrc_bytes body, boo
     mrc_form_free(form);
     if (status)
         mrc_status_set(error, status, "it cannot be stored (%s)",
-                       status == MRC_STATUS_MAP_FULL ? "the file is full" : "no room, or damage");
+                       status == MRC_STATUS_MAP_FULL ? "the file is full"
+                                                     : "there is no room, or the file is damaged");
     return status ? error->text : NULL;
 }
 

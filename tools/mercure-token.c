@@ -48,7 +48,7 @@ static const char help[] =
     "       mercure-token --check TOKEN --key KEY [--alg ALGS] [--iss ISSUER] [--aud HUB]\n"
     "       mercure-token --check TOKEN --legacy --key KEY [--alg ALGS]\n"
     "\n"
-    "Makes an access token for a Mercure hub and prints it, or checks one.\n"
+    "Creates an access token for a Mercure hub and prints it, or checks one.\n"
     "\n"
     "Grants (each may be given several times; the topic `*` is every topic):\n"
     "  --publish TOPIC                 publish on TOPIC\n"

@@ -22,8 +22,8 @@
 #include "apr_general.h"
 #include "apr_pools.h"
 #include "store/base/status.h"
+#include "store/hub/segment.h"
 #include "store/memory/hub_file.h"
-#include "store/regions/hub_segment.h"
 #include "store/regions/link.h"
 #include "store/shm/control.h"
 #include "store/shm/control_layout.h"
@@ -88,10 +88,10 @@ static const char *region_name(unsigned type)
         [MRC_HUB_REGION_INDEX] = "index",
         [MRC_HUB_REGION_SETS] = "sets",
         [MRC_HUB_REGION_CLIENTS] = "clients",
-        [MRC_HUB_REGION_METRICS] = "metrics",
+        [MRC_HUB_REGION_COUNTERS] = "counters",
         [MRC_HUB_REGION_STAGING] = "staging",
         [MRC_HUB_REGION_PRESENCE] = "presence",
-        [MRC_HUB_REGION_COUNTS] = "counts",
+        [MRC_HUB_REGION_CENSUS] = "census",
         [MRC_HUB_REGION_REVOCATIONS] = "revocations",
         [MRC_HUB_REGION_LINK] = "link",
         [MRC_HUB_REGION_BUSIEST] = "busiest",

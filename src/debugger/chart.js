@@ -16,7 +16,7 @@ export function ceiling(most) {
   return [1, 2, 5, 10].map((step) => step * power).find((each) => each >= most * (1 - 1e-9));
 }
 
-// A scale from 0: marks are values with a line across the chart, the first one at the top; named: those with words.
+// A scale from 0: marks are values with a line across the chart, the first one at the top; named: the marks with words.
 function linear(values) {
   const most = ceiling(Math.max(0, ...values));
   return {marks: [most, most / 2, 0], named: [most], share: (value) => value / most};

@@ -2,7 +2,7 @@
 
 const shell = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 const php = (text) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
-const json = (value) => JSON.stringify(value); // also a literal of JavaScript and Python
+const json = (value) => JSON.stringify(value); // is also a literal of JavaScript and Python
 
 // request: {url, fields (an array of [name, value], or null for a subscription), token, how ('header', 'cookie' or
 // 'none'), cookie}. The token is the first line of the code, so that it is easy to replace.
@@ -59,7 +59,7 @@ $context = stream_context_create(['http' => [
 ]]);
 echo file_get_contents(${php(url)}, false, $context), "\\n";`;
   }
-  // fgets() holds back lines of a chunked response until 8 KB are there; HTTP/1.0 has no chunks.
+  // fgets() holds back lines of a chunked response until it has 8 KB; HTTP/1.0 has no chunks.
   return `${first}$context = stream_context_create(['http' => [
     'protocol_version' => 1.0,
     'header' => [${fieldsOfPhp(request)}],

@@ -56,7 +56,7 @@ function options(how = transport()) {
   return {headers, credentials: how === 'cookie' ? 'same-origin' : 'omit'};
 }
 
-// Forgets what the hub said: the token, or the way in which it is sent, is another one.
+// Forgets what the hub said, because the token, or the way in which it is sent, has changed.
 function changeToken() {
   refusals.subscribe = '';
   refusals.publish = '';

@@ -20,7 +20,7 @@ function someMember(value, visit, path = '') {
   });
 }
 
-// What the filter looks at: an event's type, id and data, the data as it came and as JSON in both spacings.
+// The text that the filter searches: an event's type, id and data, as it came and as JSON in both spacings.
 export class Searchable {
   #texts = null;
   #value = undefined;

@@ -44,7 +44,7 @@ export function preOf(data) {
   return made;
 }
 
-// Copies text, also on a page that is not a secure context; returns whether that worked.
+// Copies text, even on a page that is not a secure context; returns whether that worked.
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);

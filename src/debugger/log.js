@@ -77,7 +77,7 @@ class Lane {
     });
   }
 
-  // A note that is repeated, as while the hub is down, is one row with the time of the last.
+  // A repeated note, such as while the hub is down, is one row with the time of the last one.
   add(entry) {
     const last = this.entries.at(-1);
     if (last && entry.words !== undefined && last.words === entry.words) {
@@ -99,7 +99,7 @@ class Lane {
     this.list.replaceChildren();
   }
 
-  // Shows the newest entries that pass; keeps rows that are there, because they may be open.
+  // Shows the newest entries that pass; keeps existing rows, because they may be open.
   render(passes) {
     const wanted = [];
     let matching = 0;
@@ -206,7 +206,7 @@ export class Log {
     if (lane.entries.length > most + PAGE) lane.forget(lane.entries.length - most);
   }
 
-  // Renders once for all changes of a frame; a page in the background has no frames and renders when it is back.
+  // Renders once for all changes of a frame; a page in the background has no frames and renders when it is visible again.
   #later() {
     this.#frame ||= requestAnimationFrame(() => this.#render());
   }

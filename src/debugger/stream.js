@@ -1,7 +1,7 @@
-// A stream of events that can send an Authorization header, which EventSource cannot. It reconnects by itself,
+// A stream of events that can send an Authorization header, which EventSource cannot. It reconnects on its own,
 // as EventSource does.
 
-// The type of events that only tell the cursor, to browsers whose EventSource keeps no other ids.
+// The type of events that only carry the cursor, for browsers whose EventSource keeps no other ids.
 const POSITION = 'mercure-position';
 
 // Parses text into events (HTML Standard, "Interpreting an event stream").
@@ -68,7 +68,7 @@ export async function explain(response) {
   try {
     detail = (await response.json()).detail || '';
   } catch {
-    // no problem document
+    // not a problem document
   }
   return `${response.status} ${response.statusText}${error ? ` (${error[1]})` : ''}${detail ? `: ${detail}` : ''}`;
 }
@@ -77,7 +77,7 @@ export async function explain(response) {
 // say nothing about the hub.
 export function unreachable(error) {
   return error instanceof TypeError && !navigator.onLine ? 'The browser is offline.'
-    : 'The hub does not answer: it does not run, or the network, a proxy or an access rule is in the way.';
+    : 'The hub does not answer: it is not running, or the network, a proxy or an access rule is in the way.';
 }
 
 // on: the callbacks state(state, words), event(event), comment(), bytes(count), note(words), refused(words, status);

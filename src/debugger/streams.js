@@ -68,7 +68,7 @@ export class Streams {
     clearTimeout(this.#timer);
   }
 
-  // Stops, and takes back what has gone wrong.
+  // Stops, and removes the message about what has gone wrong.
   pause() {
     this.stop();
     if (this.#isBad) this.#say('');
@@ -109,7 +109,7 @@ export class Streams {
 
   #show(page, isMore) {
     const asked = this.#body.querySelector('.sure');
-    if (!isMore && asked) return; // a row that is about to be used stays where it is
+    if (!isMore && asked) return; // a row that is about to be clicked stays where it is
     const focused = document.activeElement?.closest('#streams-table tr')?.dataset.id;
     const rows = page.streams.map((one) => this.#row(one));
     if (isMore) this.#body.append(...rows);
@@ -173,7 +173,7 @@ export class Streams {
       const response = await fetch(`${this.control}/disconnect`, {...this.options(), method: 'POST', body: new URLSearchParams({subscriber: one.subscriber})});
       if (response.ok) {
         button.closest('tr').classList.add('gone');
-        this.#say(`The stream of ${one.sub ?? 'an anonymous subscriber'} is ended. Its client may come back; to keep it out, revoke its token.`, 'good');
+        this.#say(`The stream of ${one.sub ?? 'an anonymous subscriber'} has ended. Its client may reconnect; to prevent that, revoke its token.`, 'good');
         if (this.#body.rows.length <= PAGE) this.#refresh(SOON_MS);
         return;
       }

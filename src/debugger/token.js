@@ -117,7 +117,7 @@ const describe = (topic) => (topic.match === '*' ? 'every topic'
   : (topic.match_type ?? 'exact') === 'exact' ? topic.match : `${topic.match} (${topic.match_type})`);
 
 // Returns lines of [kind, words, action]. The kind is good, bad (the hub would refuse the token), warn or plain.
-// The action, publish or subscribe, is there where the line is about what the token grants.
+// The action, publish or subscribe, is present if the line is about what the token grants.
 export function inspect(token, hub, now = Date.now() / 1000) {
   const {header, claims} = token;
   const problems = [];

@@ -68,7 +68,7 @@ def parse(argv):
 
 
 def machine():
-    """The machine and the sources that are measured."""
+    """Describes the machine and the sources that are measured."""
     with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
         models = {line.split(":", 1)[1].strip() for line in file if line.startswith("model name")}
     here = os.path.dirname(os.path.realpath(__file__))
@@ -129,7 +129,7 @@ def main():
         print_tables(*read_results(options.table))
         return 0
     raise_descriptors()
-    # The servers must end with this process, however it ends.
+    # The servers must end with this process, however that ends.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     options.load = os.path.join(options.build, "tests/bench/load/load")
     folder = os.environ.get("MERCURE_LIVE_DIR") or f"/var/tmp/mod_mercure-bench-{os.getuid()}"

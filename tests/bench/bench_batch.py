@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-Measures what an update costs in batches of several sizes, compared with a publication of its own:
+Measures what an update costs in batches of several sizes, compared with one published alone:
 
     make tests/bench/load_post
     MERCURE_MODULE=….libs/mod_mercure.so python3 tests/bench/bench_batch.py tests/bench/load_post [ROUNDS]

@@ -6,9 +6,9 @@ Measures a hub on several machines that share a private Redis server, all on thi
     MERCURE_MODULE=….libs/mod_mercure.so python3 tests/bench/bench_cluster.py tests/bench/load_post [--quick]
 
 Prints updates a second that one machine publishes over 1 and over 32 connections, one in each request and 100 in each
-request, and the CPU of Redis for each update; the latency from a publication at one machine to the event at another; the
-CPU of Redis for each update with 1, 4 and 16 machines that read it; and the time in which 2000 clients with a cursor that is
-100 updates old have all of them, while Redis is stopped. For comparison, a hub without a transport.
+request, and the CPU of Redis for each update; the latency from a publication at one machine to the event at another;
+the CPU of Redis for each update with 1, 4 and 16 machines that read it; and the time until 2000 clients with a cursor
+that is 100 updates old have these updates, while Redis is stopped. For comparison, a hub without a transport.
 """
 import argparse
 import json
@@ -122,7 +122,7 @@ def show_latency(name, found):
 
 
 def storm(httpd, cursor, clients):
-    """Seconds until all of so many CLIENTS have the updates after CURSOR."""
+    """Seconds until all of CLIENTS clients have the updates after CURSOR."""
     request = (f"GET {PATH}?match={TOPIC} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
                f"Last-Event-ID: {cursor}\r\nAuthorization: Bearer {token.subscriber()}\r\n\r\n").encode()
     poll, left = select.epoll(), {}

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """
-Measures what a MercureControlKey costs a delivery: the busiest topics are counted, and streams are indexed.
+Measures what a MercureControlKey costs per delivery: the busiest topics are counted, and streams are indexed.
 
     make tests/bench/load/load
     MERCURE_MODULE=….libs/mod_mercure.so python3 tests/bench/bench_control.py tests/bench/load/load [SUBSCRIBERS [ROUNDS]]
 
-One server (event MPM, one child) with two hubs that differ only in the key, and SUBSCRIBERS streams (2500) on each.
-The cases take turns, ROUNDS times (40): a burst of publications on one hub, until all are delivered. In the third
-case an operator watches control/stats, once a second. Prints the CPU of the server for one delivery, in
-nanoseconds (medians), and the median of the ratios of neighbours.
+One server (event MPM, one child) with two hubs that differ only in the key, and SUBSCRIBERS streams (2500) on each. The
+cases take turns, ROUNDS times (40): a burst of publications on one hub, until all are delivered. In the third case, an
+operator watches control/stats once a second. Prints the CPU of the server for one delivery, in nanoseconds (medians),
+and the median of the ratios of neighbours.
 """
 import glob
 import json

@@ -26,7 +26,7 @@
 #include "apr_time.h"
 
 #include "store/history/history.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/regions/staging.h"
 #include "store/shm/notify.h"
 #include "store/shm/segment.h"

@@ -6,19 +6,19 @@ The benchmark of `./dev bench http2`: HTTP/2 of the module (MercureHttp2 On) aga
     MERCURE_MODULE=….libs/mod_mercure.so python3 tests/bench/bench_http2.py BUILD_TREE [OPTION…]
 
 Ordinary traffic: h2load asks one server on two virtual hosts in turn, one of the module and one of mod_http2. A row
-shows the medians of the runs, of requests a second and of processor time for one request, and the median of the
-ratios of the runs: above 1 the module is faster.
+shows the medians of the runs, for requests a second and for processor time per request, and the median of the ratios of
+the runs: above 1 the module is faster.
 
-Streams: a server for itself holds subscriptions. A row shows its threads, the memory for each connection, how long an
-update takes to all of them, what a delivery costs, and how long other requests take beside (the 99th percentile),
-compared with the same server without the streams.
+Streams: a separate server holds subscriptions. A row shows its threads, the memory for each connection, how long an
+update takes to reach all of them, what a delivery costs, and how long other requests take meanwhile (the 99th
+percentile), compared with the same server without the streams.
 
 Slow: requests that take a second each, by mod_cgid and, where it is installed, php-fpm. A row shows how long all of
-them take, and how long pages take beside (the 99th percentile), with both modules: above 1 the module is faster.
+them take, and how long pages take meanwhile (the 99th percentile), with both modules: above 1 the module is faster.
 
 Browsers: each holds a subscription, while others load pages of several files. A row shows the memory for each browser,
-how long an update takes to all of them, and the pages, with both modules, without the subscriptions and with them.
-mod_http2 keeps a thread for each of them, so the hub refuses most.
+how long an update takes to reach all of them, and the pages, with both modules, without the subscriptions and with
+them. mod_http2 keeps a thread for each of them, so the hub refuses most.
 """
 import argparse
 import os
@@ -83,10 +83,10 @@ SLOW = ((1, 200), (10, 20), (50, 4))
 SLOW_REQUESTS = 200
 SLOW_CGI = "#!/bin/sh\nsleep 1\nprintf 'Content-Type: text/plain\\r\\n\\r\\ndone\\n'\n"
 SLOW_PHP = "<?php sleep(1); echo 'done';"
-SLOW_PAGES = 20  # are asked for one after the other
-SLOW_SECONDS = 20  # the most for these pages, which counts as the time of one that gets no answer
+SLOW_PAGES = 20  # requested one after the other
+SLOW_SECONDS = 20  # at most, for these pages; also counts as the time of a page that gets no answer
 BROWSERS = 500
-BROWSERS_SECONDS = 60  # until all are there
+BROWSERS_SECONDS = 60  # until all have arrived
 # Connections, files of a page, and files in all.
 PAGES = (50, 6, 6000)
 
@@ -150,7 +150,7 @@ def h2load(port, path, *options, timeout=300):
 
 
 def shoot(httpd, load, port, row, shape, quick):
-    """Requests a second, and microseconds of the server's processor time for one."""
+    """Requests a second, and microseconds of the server's processor time for each."""
     path, body, _ = ROWS[row]
     size = os.stat(httpd.path(f"htdocs/{body or path}")).st_size
     conns, streams, count = shape
@@ -356,7 +356,7 @@ def slow_once(httpd, port, path, shape, count):
         while process.poll() is None:
             try:
                 beside += times_ms(httpd, port, (1, 1, SLOW_PAGES), SLOW_SECONDS, strict=False)[0]
-            except subprocess.TimeoutExpired:  # mod_http2 was seen to leave a page without an answer
+            except subprocess.TimeoutExpired:  # mod_http2 may leave a page without an answer
                 beside.append(SLOW_SECONDS * 1000)
         said = process.stdout.read()
     assert f"status codes: {count} 2xx, 0 3xx, 0 4xx, 0 5xx" in said, said
@@ -399,7 +399,8 @@ def slow_part(options):
 
 
 def pages(httpd, port, quick):
-    """Files a second, the 99th percentile of their times, and how many failed: mod_http2 was seen to end connections."""
+    """Files a second, the 99th percentile of their times, and how many failed, because mod_http2 may end
+    connections."""
     conns, streams, count = PAGES
     times, said = times_ms(httpd, port, (conns, streams, count // 10 if quick else count), strict=False)
     return rate(said), percentile(times), int(re.search(r"(\d+) failed", said)[1])
@@ -412,7 +413,7 @@ def show_pages(found):
 
 def browsers(build, load, count, quick):
     with Httpd("event", "bench_http2") as httpd:
-        # As docs/sizing.md has it: httpd ends no child, whose connections would end.
+        # As in docs/sizing.md: httpd ends no child, whose connections would end too.
         httpd.sizing = DEBIAN.replace("MaxSpareThreads 75", "MaxSpareThreads 150") + "AsyncRequestWorkerFactor 800\n"
         files(httpd)
         ours, theirs = httpd.add_port(), httpd.add_port()

@@ -9,7 +9,7 @@
  *
  *     one topic      always the same of N topics
  *     all in turn    all N topics in random order, so that their data is not in the CPU caches
- *     new topics     a topic that nobody has published to before, which one pattern matches
+ *     new topics     a topic that no update had before, which one pattern matches
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -241,7 +241,8 @@ static void bench_patterns(struct bench *bench, const char *name, const char *pa
 
 /* ---- new topics -------------------------------------------------------------------------------*/
 
-/* In a pattern or topic, N stands for the number of a listener and $ for a number never used
+/*
+ * In a pattern or topic, N stands for the number of a listener and $ for a number never used
  * before.
  */
 static void write_numbers(char *out, size_t cap, const char *format, size_t n, size_t new_one)

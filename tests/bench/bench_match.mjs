@@ -1,8 +1,8 @@
-// Prints the measurements of bench_match for our matchers and for Node's URLPattern side by side:
+// Prints the measurements of bench_match for the hub's matchers and for Node's URLPattern side by side:
 //
 //     tests/node/node_modules/.bin/node tests/bench/bench_match.mjs tests/bench/bench_match
 //
-// Node's URLPattern takes strings, so it parses its input each time; "with parsing" is the same for ours:
+// Node's URLPattern takes strings, so it parses its input each time; "with parsing" is the same for the hub:
 // the match, and the parsing of the topic.
 import { spawnSync } from 'node:child_process'
 

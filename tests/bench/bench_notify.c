@@ -5,7 +5,7 @@
  * takes all wake-ups at once; 1 and WRITERS (8) processes wake it, in three ways:
  *
  *     sleep   a writer wakes the reader and waits until it has run: every wake-up meets a sleeper
- *     flood   writers wake as fast as they can: wake-ups that nobody has taken yet coalesce
+ *     flood   writers wake as fast as they can: wake-ups that are not taken yet coalesce
  *     busy    writers wake once per 20 us of work, the reader works for 100 us each time that it
  *             runs: about what a publication and a dispatcher cost
  *
@@ -94,7 +94,7 @@ static void wake(enum kind kind, int fd)
 {
     const uint64_t one = 1;
 
-    /* EAGAIN: there is a wake-up already that nobody has taken. */
+    /* EAGAIN: a wake-up is already waiting to be taken. */
     if (write(fd, &one, kind == EVENTFD ? sizeof(one) : 1) < 0 && errno != EAGAIN)
         fail("write");
 }
@@ -214,7 +214,7 @@ static void report(enum way way, unsigned writers, const struct result results[K
             memcpy(base, ns, sizeof(base));
         printf("%-5s %2u  %-13s %8.0f wakes/s %7.0f runs/s", way_names[way], writers,
                kind_names[kind], (double)result->wakes / seconds, (double)result->runs / seconds);
-        if (way != SLEEP) /* there a writer spends its time with waiting */
+        if (way != SLEEP) /* there, a writer spends its time waiting */
             printf("  writer %4.0f ns/wake (%.2f)", ns[0], ns[0] / base[0]);
         printf("  reader %6.0f ns/run (%.2f) %5.0f ns/wake (%.2f)\n", ns[1], ns[1] / base[1], ns[2],
                ns[2] / base[2]);

@@ -5,14 +5,15 @@ Measures what many sites on one server cost:
     make tests/bench/load_post tests/bench/load/load
     MERCURE_MODULE=….libs/mod_mercure.so python3 tests/bench/bench_sites.py tests/bench/load_post [SITES …]
 
-For each number of SITES (100 1000), it starts a server (event MPM, two children) with so many virtual hosts that
-inherit one section, and for comparison one with the same virtual hosts and no hub. It prints the time of configtest, the
-time and the CPU time of all processes from the start to the first answer (medians of several starts of both servers in
-turn), the CPU time of the main process for a graceful restart, the shared memory of the hubs, the private memory of a
-child, and the time of the first publication of a hub. Set TMPDIR to a file system in memory for figures of a server
-whose DefaultRuntimeDir is one, such as /run. The last lines are the latency of one site (from the publication to the event), while no other
-site publishes and while another one is flooded by eight connections, and of one site with 1,000 subscribers (CPU is that of
-the server), which the load generator of `./dev bench` checks: everything arrives once and in order.
+For each number of SITES (100 1000), it starts a server (event MPM, two children) with that many virtual hosts that
+inherit one section, and for comparison one with the same virtual hosts and no hub. It prints the time of configtest,
+the time and the CPU time of all processes from the start to the first answer (medians of several starts of both servers
+in turn), the CPU time of the main process for a graceful restart, the shared memory of the hubs, the private memory of
+a child, and the time of the first publication of a hub. Set TMPDIR to a file system in memory for figures of a server
+whose DefaultRuntimeDir is one, such as /run. The last lines are the latency of one site (from the publication to the
+event), while no other site publishes and while another one is flooded by eight connections, and of one site with 1,000
+subscribers (CPU is that of the server), which the load generator of `./dev bench` checks: everything arrives once and
+in order.
 """
 import glob
 import json
@@ -62,7 +63,7 @@ def shared_bytes(httpd):
 
 
 def cpu_seconds(*pids):
-    """What the processes have taken so far, by the clock of the scheduler."""
+    """What the processes have used so far, by the scheduler's clock."""
     total = 0
     for path in (path for pid in pids for path in glob.glob(f"/proc/{pid}/task/*/schedstat")):
         with open(path, encoding="ascii") as file:

@@ -5,7 +5,7 @@
  *
  * Opens CONNECTIONS connections with STREAMS subscriptions each, and prints "open SECONDS" when all
  * of them have been answered with status 200. Then, for each number that comes in a line of
- * standard input, it waits until every stream has received so many events since the start, and
+ * standard input, it waits until every stream has received that many events since the start, and
  * prints "received SECONDS". The times are those of CLOCK_MONOTONIC. It ends with the input. A
  * stream that ends, or is refused, ends the program with status 1.
  */
@@ -26,7 +26,7 @@
 #include <nghttp2/nghttp2.h>
 #include <openssl/ssl.h>
 
-/* So many handshakes run at a time. */
+/* This many handshakes run at a time. */
 #define OPENING_MAX 16
 #define EVENTS_MAX  256
 #define READ_BYTES  16384
@@ -174,7 +174,7 @@ static nghttp2_nv field(const char *name, const char *value)
     return (nghttp2_nv){(uint8_t *)name, (uint8_t *)value, strlen(name), strlen(value), 0};
 }
 
-/* The TLS of CONN is there: sends its requests. */
+/* Sends the requests of CONN, whose handshake is complete. */
 static void begin_session(struct conn *conn)
 {
     const struct load *load = conn->load;

@@ -7,7 +7,7 @@ import time
 from servers import DESCRIPTORS_SPARE, descriptors, usage
 
 HEARTBEAT_S = 20  # MercureHeartbeat's default
-PORTS_EACH = 20000  # connections from one address: enough of its ports stay free
+PORTS_EACH = 20000  # connections from one address; leaves enough of its ports free
 WARM_UP = 100
 TIMEOUT_S = 900
 
@@ -37,7 +37,7 @@ class Holders:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
 
     def read(self):
-        """The next line of each process."""
+        """Reads the next line of each process."""
         lines = [process.stdout.readline() for process in self.processes]
         assert all(lines), "a process that holds subscribers has ended"
         return [json.loads(line) for line in lines]
@@ -71,7 +71,7 @@ def sockets(taken):
 
 
 def wait_left(load, server, before):
-    """Waits until the server has closed the connections of clients that have left; its usage then."""
+    """Waits until the server has closed the connections of clients that have left; returns its usage then."""
     end = time.monotonic() + TIMEOUT_S
     while True:
         taken = usage(load, server.pid)
@@ -133,7 +133,7 @@ def idle(load, server, scenario, quick):
 
 
 def settled(load, server):
-    """The server's usage when its CPU has done nothing for a second."""
+    """Waits until the server has used no CPU for a second; returns its usage."""
     taken, before = usage(load, server.pid), None
     while before is None or taken["cpu_us"] - before["cpu_us"] > 20000:
         time.sleep(1)
@@ -193,6 +193,6 @@ def measure(load, server, scenario, quick):
         with server.started(scenario, quick):
             result = {"idle": idle, "stalled": stalled}.get(scenario.kind, loaded)(load, server, scenario, quick)
     except (AssertionError, subprocess.TimeoutExpired) as error:
-        # A timeout, or a failed check of the server: its error log, its end, or something that it left behind.
+        # A timeout, or a failed check of the server: of its error log, its end, or what it left behind.
         result = {**result, "verdict": "bad", "error": str(error)}
     return result

@@ -197,8 +197,8 @@ static void go_on(struct raw *raw, struct connection *connection)
             return;
 }
 
-/* With SLICE, does that many sends. A listener that was served before the next update came is
- * served again. */
+/* With SLICE, does SLICE sends. A listener that was served before the next update came is served
+ * again. */
 static void work(struct raw *raw)
 {
     long left = raw->slice;

@@ -2,7 +2,7 @@
 The scenarios of `./dev bench`: the load on each server, in full and in quick size.
 
 A scenario has a question, a kind (which decides what measure.py does), the options of the load generator,
-and the figures that answer the question.
+and the figures that answer it.
 """
 import dataclasses
 
@@ -53,7 +53,7 @@ class Scenario:
     full: dict
     quick: dict
     wants: frozenset = frozenset()
-    private: bool = False   # updates are private, and each subscriber has a token of its own
+    private: bool = False   # updates are private, and each subscriber has its own token
     patterns: bool = False  # subscriptions are URL Patterns, all different
 
     def load(self, quick):
@@ -130,7 +130,7 @@ ALL = (
 )
 
 BY_NAME = {scenario.name: scenario for scenario in ALL}
-# idle50k takes more than a gigabyte of memory, and the others show what those beside them show, so they run only if
+# idle50k takes more than a gigabyte of memory, and the others show the same as those next to them, so they run only if
 # they are named.
 NAMED = {"idle2k", "idle50k", "stalled2k", "storm10k", "large1k"}
 DEFAULT = tuple(scenario.name for scenario in ALL if scenario.name not in NAMED)

@@ -31,7 +31,7 @@ DESCRIPTORS_SPARE = 500
 
 
 class LeftOut(Exception):
-    """Says why this server cannot be measured in a scenario."""
+    """The reason why this server cannot be measured in a scenario."""
 
 
 def descriptors():
@@ -51,7 +51,7 @@ class Tls:
         self.cert, self.key = (os.path.join(folder, f"tls-{os.getpid()}-{name}.pem") for name in ("cert", "key"))
 
     def make(self):
-        """The files of a certificate as those of the live tests have it: P-256, signed by itself."""
+        """Makes the files of a certificate like that of the live tests: P-256, self-signed."""
         if not os.path.exists(self.cert):
             subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                             "-keyout", self.key, "-out", self.cert, "-days", "2", "-subj", "/CN=localhost"],
@@ -81,7 +81,7 @@ class Server:
         return scenario.kind != "stalled"
 
     def check(self, scenario, quick):
-        """Raises LeftOut if this server cannot do SCENARIO."""
+        """Raises LeftOut if this server cannot run SCENARIO."""
         missing = sorted(scenario.wants - self.abilities)
         if missing and not quick:
             raise LeftOut(f"it does not support {', '.join(missing)}")
@@ -364,7 +364,7 @@ class Nchan(Process):
                 return len(file.read().split()) >= self.workers
 
         wait_until(ready, what="nginx")
-        time.sleep(1)  # until its workers know each other, updates are lost, and nothing shows when they do
+        time.sleep(1)  # until its workers know each other, updates are lost, and nothing shows when that ends
 
     def __exit__(self, kind, value, trace):
         super().__exit__(kind, value, trace)
@@ -376,6 +376,6 @@ class Nchan(Process):
 
 
 def usage(load, pid):
-    """A server's CPU and memory, by the load generator."""
+    """A server's CPU and memory, as the load generator measures them."""
     done = subprocess.run([load, "usage", str(pid)], check=True, capture_output=True, text=True)
     return json.loads(done.stdout)

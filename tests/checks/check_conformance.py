@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""docs/conformance.md: each rule of the draft has its level, what the hub does, and tests that exist."""
+"""docs/conformance.md: each rule of the draft has its level, a description of what the hub does, and tests that
+exist."""
 import os
 import re
 

@@ -7,7 +7,7 @@ MOST = 80
 
 
 def functions(text):
-    """(name, lines) of each function, laid out as clang-format does: its braces stand alone at the margin."""
+    """(name, lines) of each function, in the layout of clang-format: its braces stand alone at the margin."""
     head = start = None
     for number, line in enumerate(text.splitlines()):
         if start is None and line[:1].isalpha() and "(" in line:

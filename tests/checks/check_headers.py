@@ -1,6 +1,10 @@
 #!/usr/bin/python3
-"""Every header compiles on its own, with only the include path of its own layer."""
+"""
+Every header compiles on its own, with only the include path of its own layer. A struct of ours is defined once, and each
+status has a number of its own.
+"""
 import os
+import re
 import subprocess
 import tempfile
 
@@ -37,7 +41,7 @@ def header_problems(root, build, get_flags=flags):
         if layer not in known:
             known[layer] = get_flags(layer)
         with tempfile.NamedTemporaryFile("w", suffix=".c") as source:
-            # Included twice, so that the guard is tested too.
+            # Included twice, so that the guard is also tested.
             source.write(f'#include "{os.path.join(root, name)}"\n' * 2 + "int not_empty;\n")
             source.flush()
             more = ["-include", os.path.join(root, "src/banned.h")] if build else []
@@ -51,6 +55,23 @@ def header_problems(root, build, get_flags=flags):
             yield f"{name}: {first[0] if first else 'does not compile'}"
 
 
+STRUCT = re.compile(r"^(?:struct|union|enum) (mrc_\w+)(?= \{)", re.MULTILINE)
+STATUS = re.compile(r"^#define MRC_STATUS_\w+\s+\((APR_OS_START_USERERR \+ \d+)\)", re.MULTILINE)
+
+
+def twin_problems(root):
+    """Structs with one name, and statuses with one number: the compiler sees only one of them at a time."""
+    first = {}
+    for name in common.files(root, ".h", ".c"):
+        if layer_of(name) is None:
+            continue
+        text = common.read(root, name)
+        for found in [*sorted(set(STRUCT.findall(text))), *STATUS.findall(text)]:
+            if found in first:
+                yield f"{name}: {found} is also in {first[found]}"
+            first.setdefault(found, name)
+
+
 def self_test(tap):
     good = {"src/core/a.h": "#ifndef A\n#define A\n#include <stddef.h>\nstatic inline size_t f(void)\n"
                             "{ return 0; }\n#endif\n"}
@@ -62,6 +83,14 @@ def self_test(tap):
     with common.Tree({"src/core/a.h": "static inline int f(void) { return 0; }\n"}) as root:
         tap.finds("a header without a guard is found", header_problems(root, None, lambda _: []),
                   "redefinition")
+    good = {"src/core/a.h": "struct mrc_a {\n};\n", "src/store/b.c": "struct mrc_b {\n};\n#else\nstruct mrc_b {\n};\nstruct mrc_a *a;\n"}
+    with common.Tree(good) as root:
+        tap.check("self-test: structs with different names pass", twin_problems(root))
+    with common.Tree({"src/hub/base/list.h": "struct mrc_a {\n};\n", "src/store/b.c": "struct mrc_a {\n};\n"}) as root:
+        tap.finds("a struct that is defined twice is found", twin_problems(root), "src/store/b.c", "mrc_a", "list.h")
+    number = "(APR_OS_START_USERERR + 7301)\n"
+    with common.Tree({"src/hub/a.h": f"#define MRC_STATUS_A {number}#define MRC_STATUS_BC   {number}"}) as root:
+        tap.finds("two statuses with one number are found", twin_problems(root), "src/hub/a.h", "7301")
 
 
 def main():
@@ -69,6 +98,7 @@ def main():
     tap = common.Tap()
     self_test(tap)
     tap.check("every header compiles on its own", header_problems(args.root, os.path.abspath(args.build)))
+    tap.check("structs and statuses have no twins", twin_problems(args.root))
     tap.end()
 
 

@@ -1,11 +1,10 @@
 #!/usr/bin/python3
 """
-The layers and their rooms.
+Includes respect the layers and their rooms.
 
-A layer includes its own and lower ones: httpd -> hub -> store -> core. A room (src/LAYER/ROOM) includes only
-rooms of lower floors, those that its README lists, and of these only the headers that their READMEs call their
-face. No circle among units, where a .c and its header are one unit. An include guard is named after its file's
-path.
+A layer includes its own and lower ones: httpd -> hub -> store -> core. A room (src/LAYER/ROOM) includes only rooms of
+lower floors that its README lists, and only the headers that their READMEs call their face. Units, each a .c file and
+its header, form no circle. An include guard is named after its file's path.
 """
 import os
 import re
@@ -14,7 +13,7 @@ import common
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
 
-# What each layer may include of ours.
+# Which layers each layer may include.
 MAY_SEE = {
     "core": {"core"},
     "store": {"store", "core"},
@@ -30,10 +29,11 @@ FLOORS = [
     {"core/urlpattern"},
     {"core/topic"},
     {"core/token"},
-    {"store/base", "store/lmdb"},
-    {"store/engine"},
+    {"store/base"},
+    {"store/engine", "store/lmdb"},
     {"store/documents", "store/ring", "store/shm"},
     {"store/regions"},
+    {"store/hub"},
     {"store/history", "store/memory"},
     {"hub/base"},
     {"hub/control", "hub/index"},
@@ -62,7 +62,7 @@ MOST_FILES = 30
 APR = re.compile(r"^(apr|apu)[_a-z0-9]*\.h$")
 HTTPD = re.compile(r"^(httpd|http_\w+|ap_\w+|util_\w+|mod_\w+|mpm_common|scoreboard|unixd|os)\.h$")
 
-# The core is pure: what it may include is listed, and everything else is refused.
+# The core is pure: it may include only what is listed.
 CORE_MAY = re.compile(
     r"^(assert|ctype|errno|float|inttypes|limits|locale|math|pthread|stdarg|stdatomic|stdbool|stddef|stdint|stdio"
     r"|stdlib|string|strings|wchar|time|endian|byteswap|sys/types"
@@ -70,7 +70,7 @@ CORE_MAY = re.compile(
 
 
 def layer_of(name):
-    """The layer of a file of the tree, None for what has none."""
+    """The layer of a file of the tree; None if it has none."""
     parts = name.split("/")
     if name == "mod_mercure.c":
         return "httpd"
@@ -111,7 +111,7 @@ def layer_problems(root):
 
 
 def room_of(name):
-    """The room of a file of the tree or of an include (core/url/url.h), None outside the rooms."""
+    """The room of a file of the tree or of an include (core/url/url.h); None outside the rooms."""
     parts = name.removeprefix("src/").split("/")
     return "/".join(parts[:2]) if len(parts) == 3 and parts[0] in MAY_SEE and parts[0] != "tools" else None
 
@@ -121,7 +121,7 @@ def unit_of(name):
 
 
 def edges(root):
-    """(file, include) for each include of one of our headers by one of our files."""
+    """(file, include) for each include of a header of the project by a file of the project."""
     names = common.files(root, ".c", ".h")
     for name in names:
         if layer_of(name) is not None or name.startswith("docs/"):
@@ -152,7 +152,7 @@ def circle_problems(root):
 
 
 def readme_list(root, room, label):
-    """The names between backquotes in the README's line `- **LABEL**: …`, None if there is no such line."""
+    """The names between backquotes in the README's line `- **LABEL**: …`; None without such a line."""
     path = f"src/{room}/README.md"
     if not os.path.exists(os.path.join(root, path)):
         return None
@@ -165,7 +165,7 @@ def rooms(root):
 
 
 def floor_problems(root):
-    """Each room has a floor, a README that lists what it includes and shows, and not too many files."""
+    """Each room has a floor, not too many files, and a README that lists what it includes and shows."""
     floor = {room: number for number, level in enumerate(FLOORS) for room in level}
     for room in rooms(root):
         if room not in floor:
@@ -187,7 +187,7 @@ def floor_problems(root):
 
 
 def door_problems(root):
-    """From another room come only headers of the face, and only where the README lists that room."""
+    """A room includes only the face of another room, and only if its README lists that room."""
     seen = {room: set() for room in rooms(root)}
     shown = {room: set() for room in rooms(root)}
     for name, target in edges(root):

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Each line of the error log has an id of its own, and docs/log-messages.md tells its cause and its fix."""
+"""Each line of the error log has its own id, and docs/log-messages.md explains its cause and its fix."""
 import importlib.util
 import os
 

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """
-What a release consists of fits together: the version has one value, CHANGELOG.md has it, the pages of the root lead
-somewhere, docs/dependencies.md lists what is linked, and the workflows and issue forms are well-formed and run commands
-that exist.
+The parts of a release fit together: the version has one value, which CHANGELOG.md has, the links of the pages in the
+root lead somewhere, docs/dependencies.md lists what is linked, and the workflows and issue forms are well-formed and
+run commands that exist.
 """
 import os
 import re
@@ -16,7 +16,7 @@ PAGES = ("README.md", "README.zh-CN.md", "CHANGELOG.md", "CONTRIBUTING.md", "SEC
 PROGRAMS = (".libs/mod_mercure.so", "mercure-token", "mercure-control", "mercure-history", "ringdump")
 # Linked into every program, or by the compiler itself.
 OF_THE_SYSTEM = {"libc.so", "libpthread.so", "libgcc_s.so", "ld-linux-x86-64.so", "libasan.so", "libubsan.so"}
-# How Debian and Fedora call what pkg-config calls so.
+# The names in Debian and Fedora of what pkg-config calls by these names.
 DEBIAN = {"libcrypto": "libssl-dev", "libssl": "libssl-dev", "jansson": "libjansson-dev", "libpcre2-8": "libpcre2-dev",
           "libcurl": "libcurl4-openssl-dev", "icu-uc": "libicu-dev", "lmdb": "liblmdb-dev", "hiredis": "libhiredis-dev",
           "libnghttp2": "libnghttp2-dev", "check": "check"}
@@ -37,7 +37,8 @@ def version_problems(root):
 
 
 def changelog_problems(root):
-    """The versions go down, each with its date; only the first may be unreleased. A version that configure.ac names has one."""
+    """The versions descend, each with its date; only the first may be unreleased. The version in configure.ac has an
+    entry."""
     heads = re.findall(r"^## (.*)$", common.read(root, "CHANGELOG.md"), re.MULTILINE)
     numbers = []
     for index, head in enumerate(heads):
@@ -70,7 +71,7 @@ def rows(root):
 
 
 def dependency_problems(root):
-    """The table has the libraries of configure.ac, in the same versions, and the packages ask for them."""
+    """The table has the libraries of configure.ac in the same versions, and the packages require them."""
     found = re.findall(r"PKG_CHECK_MODULES\(\[\w+\], \[([\w.-]+) >= ([\d.]+)\]", common.read(root, "configure.ac"))
     asked = {name: version for name, version in found if name != "check"}
     named = {row[1]: row[2] for row in rows(root) if row[1]}
@@ -99,7 +100,7 @@ def option_problems(root):
 
 
 def linked_with(path):
-    """The libraries that the file at PATH is linked with, without the number behind .so."""
+    """The libraries that the file at PATH is linked with, without the number after .so."""
     done = subprocess.run(["readelf", "-dW", path], check=True, stdout=subprocess.PIPE, encoding="utf-8")
     return {re.sub(r"(\.so)[.\d]*$", r"\1", name) for name in re.findall(r"NEEDED.*\[(.*)\]", done.stdout)}
 
@@ -114,7 +115,7 @@ def linked_problems(root, linked):
 
 
 def built(build):
-    """The module and the programs in the build tree; libtool puts a script in the place of some."""
+    """The module and the programs in the build tree; libtool puts a script in place of some."""
     for name in PROGRAMS:
         real = os.path.join(build, ".libs", name)
         yield real if os.path.exists(real) else os.path.join(build, name)
@@ -162,7 +163,7 @@ def workflow_problems(root):
     for name in common.files(root, ".yml"):
         if not name.startswith(".github/workflows/"):
             continue
-        # YAML 1.1 reads the key "on" as true.
+        # YAML 1.1 reads the key "on" as True.
         content = yaml.safe_load(common.read(root, name))
         if not isinstance(content, dict) or not {"name", True, "jobs", "permissions"} <= set(content):
             yield f"{name}: it needs name, on, permissions and jobs"
@@ -200,7 +201,7 @@ def form_problems(root):
 
 
 def tree(**changed):
-    """A small tree that passes; changed: names, with _ for other signs, and their other content."""
+    """A small tree that passes. CHANGED: names, with _ for other characters, and their changed content."""
     head = "| " + " | ".join(["x"] * 7) + " |\n" + "|---" * 7 + "|\n"
     files = {
         "configure.ac": "AC_INIT([mod_mercure], [1.2.0])\nAS_HELP_STRING([--without-lmdb], [])\n"
@@ -273,7 +274,7 @@ def self_test(tap):
             ("a form without a description", form_problems, {"TEMPLATE_a_yml": ("description", "about")}, ("needs name",))):
         with tree(**changed) as root:
             found = list(problems(root))
-            if "matrix" in name:  # then nothing runs the commands either
+            if "matrix" in name:  # this also means that nothing runs the commands
                 found = [line for line in found if "nothing runs" not in line]
             tap.finds(name, found, *words)
 

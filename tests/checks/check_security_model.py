@@ -10,7 +10,7 @@ LAST = "tests"
 
 
 def tables(root):
-    """(line number, cells, whether it is a head or the line below one) of each row of a table."""
+    """(line number, cells, whether it is a header or the line below it) of each row of a table."""
     before = ""
     for number, line in enumerate(common.read(root, PAGE).splitlines(), 1):
         if line.startswith("|"):

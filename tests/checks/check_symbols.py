@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """
-Checks the compiled objects: the module exports its record and nothing else, and no object has a writable
-variable of file scope except those that are listed here with their reason.
+Checks the compiled objects: the module exports its record and nothing else, and no object has writable variables of
+file scope except those that are listed here with their reason.
 """
 import glob
 import os
@@ -21,7 +21,7 @@ WRITABLE = {
     "src/store/base/fork.c": {"fork_lock", "fork_once"},
     # The root of all state of a child process.
     "src/httpd/child/this_child.c": {"this_child"},
-    # mod_lua calls its hooks, and Lua a script's functions, without an argument that leads to these.
+    # mod_lua calls its hooks, and Lua calls a script's functions, without an argument that leads to these.
     "src/httpd/inside/lua.c": {"lua", "mod_lua_index"},
 }
 
@@ -50,7 +50,7 @@ def source_of(build, path):
 
 
 def objects(build):
-    """The position-independent objects of which the module consists."""
+    """The position-independent objects that make up the module."""
     return sorted(glob.glob(os.path.join(build, ".libs", "mod_mercure_la-*.o")) +
                   glob.glob(os.path.join(build, "src", "**", ".libs", "*.o"), recursive=True))
 

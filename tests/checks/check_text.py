@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """
-Checks the text of the files: clang-format decides the layout of C, shellcheck checks the scripts, no mark
-of unfinished work is left, and lines end properly.
+Checks the text of the files: C has the layout of clang-format, shellcheck accepts the scripts, no mark of unfinished
+work is left, and lines end properly.
 """
 import os
 import re
@@ -12,7 +12,7 @@ import common
 
 # Split, so that this file does not contain the words.
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b")
-# Data and texts of others, which we do not change.
+# Data and texts of others, which stay as they are.
 NOT_OURS = ("tests/vectors/", "LICENSE")
 
 

@@ -14,7 +14,7 @@ class Tap:
         self.failed = 0
 
     def check(self, name, problems):
-        """PROBLEMS: a line for each problem. The check has passed if there is none."""
+        """PROBLEMS: a line for each problem. The check passes if there is none."""
         self.count += 1
         problems = list(problems)
         if problems:

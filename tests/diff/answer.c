@@ -1,6 +1,6 @@
 /*
- * Answers questions with our URL parser and URL Patterns, for diff.mjs: reads one JSON object per
- * line, and prints one for each.
+ * Answers questions with the hub's URL parser and URL Patterns, for diff.mjs: reads one JSON object
+ * per line, and prints one for each.
  *
  *     {"url": U, "base": B}                      -> {"href": …} or {}
  *     {"pattern": P, "base": B, "topic": T}      -> {"strings": […], "matches": …, "explains": …}
@@ -54,7 +54,7 @@ static json_t *answer_url(const json_t *question)
     return answer;
 }
 
-/* Whether the reason of a refusal is a construct of ECMAScript that we do not support. */
+/* Whether the reason of a refusal is a construct of ECMAScript that the hub does not support. */
 static bool is_ours(const char *reason)
 {
     static const char *const ours[] = {

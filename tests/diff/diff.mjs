@@ -1,4 +1,4 @@
-// Compares our URL parser, our URL Patterns and the regular expressions in them with those of Node. The
+// Compares the hub's URL parser, URL Patterns and the regular expressions in them with those of Node. The
 // questions are generated, and are the same for the same seed. Prints TAP, and each disagreement.
 //
 //     node diff.mjs ANSWER [COUNT] [SEED]      ANSWER is the program that answer.c makes
@@ -345,7 +345,7 @@ function compare(ours, theirs) {
   if (ours.error && ours.refused && !theirs.error) return 'refused'
   if (!ours.error !== !theirs.error) return 'differs'
   if (ours.error || (!ours.href && !ours.strings && !theirs.href)) return 'both refuse'
-  if (ours.matches && !ours.explains) ours.explains = true // PCRE2 may give up where our matcher does not
+  if (ours.matches && !ours.explains) ours.explains = true // PCRE2 may give up where the hub's matcher does not
   return ours.href === theirs.href && JSON.stringify(ours.strings) === JSON.stringify(theirs.strings) && ours.matches === theirs.matches && ours.explains === ours.matches ? 'same' : 'differs'
 }
 

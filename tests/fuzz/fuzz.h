@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* The files in tests/vectors/ from which seeds are made; NULL ends the list. */
 extern const char *const fuzz_vectors[];
 
-/* Writes the seed for ENTRY of such a file; nothing: there is none. */
+/* Writes the seed for ENTRY of such a file, or nothing if there is none. */
 void fuzz_seed(const json_t *entry, struct mrc_buf *out);
 
 /* Checks a property of the code under test. The fuzzer and the replay stop if it does not hold. */

@@ -45,7 +45,7 @@ endif
 %C%_replay_reply_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_SEEDS=\"$(abs_top_srcdir)/%D%/reply.seeds\"
 %C%_replay_reply_SOURCES = %D%/fuzz_reply.c %D%/replay.c
 
-# The units of the module in a session. The target has what is around them.
+# The units of the module that make up a session. The target has what surrounds them.
 if HAVE_HTTP2
 fuzz_replays += %D%/replay_http2
 %C%_replay_http2_SOURCES = %D%/fuzz_http2.c $(VECTOR_REPLAY) \

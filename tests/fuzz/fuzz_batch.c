@@ -49,7 +49,7 @@ static void check_update(const json_t *object, const struct mrc_update *update)
         FUZZ_CHECK(update->retry.ptr[i] >= '0' && update->retry.ptr[i] <= '9');
 }
 
-/* Jansson does not read integers beyond 64 bits; as a real number it would. */
+/* Jansson does not read integers of more than 64 bits, except as real numbers. */
 static void check_accepted(struct mrc_bytes text, const struct mrc_batch *batch)
 {
     json_error_t error;

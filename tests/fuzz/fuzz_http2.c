@@ -1,16 +1,15 @@
 /*
  * The input is a program of what happens to a session of HTTP/2: frames from the client, steps of
- * the workers that handle its requests, turns of its loop, a socket that takes little, and memory
- * that is short. The frames that the session sends are checked against a model of its streams; and
- * in the end nothing is left.
+ * the workers that handle its requests, turns of its loop, a socket that accepts little, and memory
+ * that is short. The frames that the session sends are checked against a model of its streams; in
+ * the end nothing may be left.
  *
  *     0 LEN BYTES                    the client's bytes
  *     1 TYPE FLAGS STREAM LEN BYTES  a frame of the client
- *     2 JOB ACTION AMOUNT            one of the jobs goes on (enum action)
+ *     2 JOB ACTION AMOUNT            one of the jobs continues (enum action)
  *     3                              a turn: notes are taken, and frames are sent
- *     4 BYTES                        the socket takes so many writes before it is full; 0: it takes
- * all
- *     5 COUNT                        so many allocations succeed, and then one fails
+ *     4 WRITES                       the number of writes before the socket is full; 0: unlimited
+ *     5 COUNT                        this many allocations succeed, and then one fails
  *
  * The bit LASTS in the AMOUNT of a HEAD makes the response that of a subscription.
  */
@@ -58,7 +57,7 @@ struct world {
     unsigned room;  /* of the socket, in writes; 0: unlimited */
     bool was_short; /* of memory */
     struct seen seen[STREAMS_MAX];
-    char out[4 * 1024 * 1024]; /* bytes that are no whole frame yet */
+    char out[4 * 1024 * 1024]; /* bytes that are not yet a whole frame */
     size_t out_len;
 };
 
@@ -315,7 +314,7 @@ static void go_on(size_t at, enum action action, uint8_t amount)
 static bool turn(void)
 {
     struct mrc_list notes = world.notes;
-    struct mrc_link *link;
+    struct mrc_list_link *link;
     bool ok;
 
     world.notes.first = NULL;

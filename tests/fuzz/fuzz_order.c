@@ -1,6 +1,7 @@
 /*
- * The input is an order, as a ring or another machine delivers it. What is accepted is encoded to
- * an order that means the same, and applies to a stream without a token only if it names no token.
+ * The input is an order, as a ring or another machine delivers it. An order that is accepted is
+ * encoded to one that means the same, and applies to a stream without a token only if it names no
+ * token.
  *
  * Sources: src/hub/control/order.c
  */

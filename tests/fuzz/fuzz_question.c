@@ -1,7 +1,7 @@
 /*
- * The input is what another machine asks or answers for an operator, behind a byte that is the
- * limit of the question. A question that is accepted is encoded to one that means the same. An
- * answer that is accepted adds JSON objects, at most as many as were asked for; another one adds
+ * The input is a byte, which is the limit of the question, and what another machine asks or answers
+ * for an operator. A question that is accepted is encoded to one that means the same. An answer
+ * that is accepted adds JSON objects, at most as many as were asked for; any other answer adds
  * nothing.
  *
  * Packages: apr-1

@@ -1,6 +1,6 @@
 /*
  * The input is what a Redis server sends. Whatever it is, the check of its shape and the parser
- * find an end, and every function that reads a reply refuses what it does not understand.
+ * terminate, and every function that reads a reply refuses what it does not understand.
  */
 #include <hiredis/hiredis.h>
 

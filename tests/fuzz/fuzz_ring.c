@@ -1,8 +1,8 @@
 /*
- * The input damages the file of a hub's shared memory, as a crash of the machine may leave it, and
- * ringdump's way through it is taken: no read outside of the file, and every walk has an end. Each
- * piece of the input has a region (1 byte; 0: the head of the file), an offset in it (2 bytes), a
- * length (1 byte), and as many bytes; with the length 0 the file ends there.
+ * The input damages the file of a hub's shared memory, as a crash of the machine may, and the
+ * target walks through it as ringdump does: it reads nothing outside the file, and every walk ends.
+ * Each piece of the input has a region (1 byte; 0: the head of the file), an offset in it (2
+ * bytes), a length (1 byte), and as many bytes; with the length 0 the file ends there.
  *
  * Packages: apr-1
  * Sources: src/store/ring/ src/store/regions/ src/store/shm/
@@ -19,15 +19,15 @@
 #include "apr_pools.h"
 
 #include "fuzz.h"
-#include "store/regions/hub_layout.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/layout.h"
+#include "store/hub/segment.h"
 #include "store/regions/link.h"
 #include "store/regions/staging.h"
 
 #define RECORDS 200
 #define TIME_US 1700000000000000
 
-/* A sound file, and the one that is damaged. */
+/* A sound file, and a copy that is damaged. */
 struct world {
     char *good, *bad;
     size_t size;
@@ -35,7 +35,7 @@ struct world {
     char path[40];
 };
 
-/* The same file each time. */
+/* Makes the file the same each time. */
 apr_status_t apr_generate_random_bytes(unsigned char *bytes, apr_size_t len)
 {
     memset(bytes, 'r', len);
@@ -98,7 +98,7 @@ static void make(struct world *world, apr_pool_t *pool)
     snprintf(world->path, sizeof(world->path), "/proc/self/fd/%d", world->fd);
 }
 
-/* Takes the place of the next piece; false: there is none. LEN 0: the file ends there. */
+/* Takes the place of the next piece; false if there is none. With LEN 0, the file ends there. */
 static bool take_place(const struct world *world, struct mrc_bytes *rest, size_t *ret_at,
                        size_t *ret_len)
 {
@@ -135,7 +135,7 @@ static void apply(struct world *world, struct mrc_bytes rest, bool repairs)
             memcpy(world->bad + at, rest.ptr, len);
         rest.ptr += len;
         rest.len -= len;
-        if (!len && !repairs) { /* what follows would be behind the end */
+        if (!len && !repairs) { /* what follows would be past the end */
             FUZZ_CHECK(ftruncate(world->fd, (off_t)at) == 0);
             return;
         }

@@ -1,6 +1,7 @@
 /*
- * A subscription request: its query, NUL, its body. What is accepted keeps to the limits and holds
- * every matcher of both; a hub that speaks protocol 0.x, too, accepts all that another one accepts.
+ * A subscription request: its query, NUL, its body. A request that is accepted keeps to the limits
+ * and holds every matcher of both; a hub that also speaks protocol 0.x accepts all that another hub
+ * accepts.
  */
 #include "core/base/utf8.h"
 #include "core/protocol/form.h"

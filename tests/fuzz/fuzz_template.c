@@ -9,7 +9,7 @@
 #include "fuzz.h"
 #include "vectors.h"
 
-/* Larger inputs might exceed a limit of one of the two. */
+/* Larger inputs might exceed a limit of one of the engines. */
 #define COMPARED_MAX 96
 
 const char *const fuzz_vectors[] = {"uritemplate/spec-examples.json",
@@ -82,7 +82,7 @@ static void add_template(struct mrc_buf *regexp, struct mrc_bytes text)
     mrc_buf_add_str(regexp, ")\\z");
 }
 
-/* 1: it matches; 0: it does not; -1: PCRE2 gives up. */
+/* 1: it matches. 0: it does not. -1: PCRE2 gives up. */
 static int regexp_matches(struct mrc_bytes text, struct mrc_bytes topic)
 {
     struct mrc_buf regexp;

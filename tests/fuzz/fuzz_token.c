@@ -1,7 +1,7 @@
 /*
- * Tokens. The input is a token, or, behind a byte of 1, a header and claims separated by NUL, which
- * are signed here to reach the rules behind the signature. Verifying must return, give a reason for
- * a refusal, leave no error in OpenSSL's queue, and grant nothing to a refused token.
+ * Tokens. The input is a token or, after a byte of 1, a header and claims separated by NUL, which
+ * are signed here to reach the rules past the signature. Verifying must return, give a reason for a
+ * refusal, leave no error in OpenSSL's queue, and grant nothing to a refused token.
  */
 #include <openssl/err.h>
 #include <stdint.h>

@@ -58,8 +58,7 @@ static void check_url(const struct mrc_url *url)
     mrc_buf_free(&href);
 }
 
-/* A space before a URL means nothing, but the shortcut of mrc_reserved_covers() does not take it.
- */
+/* A space before a URL means nothing, but keeps mrc_reserved_covers() from taking its shortcut. */
 static void check_reserved(struct mrc_bytes input)
 {
     static const char *const paths[] = {"/.well-known/mercure", "/a/b"};

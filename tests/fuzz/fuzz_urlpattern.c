@@ -48,8 +48,8 @@ void fuzz_seed(const json_t *entry, struct mrc_buf *out)
     }
 }
 
-/* If PCRE2 finds a match, our automaton must find it, too. Their limits differ, so small inputs
- * only. */
+/* If PCRE2 finds a match, the automaton must also find it. Their limits differ, so only small
+ * inputs are compared. */
 static void check_match(const struct mrc_urlpattern *routed, const struct explained *explained,
                         struct mrc_bytes topic, struct mrc_bytes base_text, bool is_small)
 {

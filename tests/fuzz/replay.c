@@ -26,7 +26,7 @@ static int run_file(const char *path)
     }
     size = fread(whole, 1, INPUT_BYTES, file);
     fclose(file);
-    /* A copy of the exact size, so that valgrind and ASan see a read past its end. */
+    /* The copy has the exact size, so that valgrind and ASan detect a read past its end. */
     data = malloc(size ? size : 1);
     if (!data)
         return 1;

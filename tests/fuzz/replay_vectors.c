@@ -20,7 +20,7 @@ static uint32_t next_random(uint32_t *state)
     return *state;
 }
 
-/* Runs the target on a copy of the exact size, so that a sanitizer sees a read past its end. */
+/* Runs the target on a copy of the exact size, so that a sanitizer detects a read past its end. */
 static void feed(const char *data, size_t len)
 {
     uint8_t *copy = malloc(len ? len : 1);

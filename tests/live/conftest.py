@@ -100,7 +100,7 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """A server that crashed has failed for good, however seldom it does."""
+    """A server that has crashed is a failure, however rare that is."""
     if not config.getoption("--once-more"):
         return
     failed = [report for outcome in ("failed", "error") for report in terminalreporter.stats.get(outcome, [])]

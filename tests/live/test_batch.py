@@ -20,7 +20,7 @@ STORES = ["memory", "lmdb data"]
 
 
 def post(httpd, body, content_type=JSON, bearer=None, **more):
-    """POSTs BODY, which is sent as JSON unless it is text already."""
+    """POSTs BODY, which is converted to JSON unless it is text."""
     if not isinstance(body, (str, bytes)):
         body = json.dumps(body)
     return httpd.request("POST", PATH, {"Authorization": f"Bearer {bearer or token.publisher()}",
@@ -38,13 +38,13 @@ def post_ok(httpd, updates):
 
 
 def index_of(response):
-    """The index in a problem document; None: it has none."""
+    """The index in a problem document, or None if it has none."""
     problem(response)
     return json.loads(response.body).get("index")
 
 
 def stored(httpd):
-    """The number of updates that the hub has stored, of its metrics."""
+    """The number of updates that the hub has stored, according to its metrics."""
     text = httpd.get("/metrics").text
     return int(next(line for line in text.splitlines() if line.startswith("mercure_updates_total{")).split()[-1])
 
@@ -198,7 +198,7 @@ def test_content_type_decides_on_the_form_of_the_body(httpd):
 
     table([(JSON, 200), ("application/json; charset=utf-8", 200), ("Application/JSON", 200), ("application/json ", 200),
            ("application/jsonp", 415), ("application/ld+json", 415), ("text/json", 415), ("", 415)], run)
-    # A form whose content is JSON is a form without a topic, and JSON of a form is no JSON.
+    # A form whose content is JSON is a form without a topic, and a form sent as JSON is not JSON.
     assert post(httpd, body, "application/x-www-form-urlencoded").status == 400
     encoded = httpd.request("POST", PATH, {"Authorization": f"Bearer {token.publisher()}", "Content-Type": JSON,
                                            "Content-Encoding": "gzip"}, gzip.compress(body.encode()))
@@ -219,7 +219,7 @@ def test_scripts_of_other_origins_may_send_json(httpd):
 
 @event_only
 def test_batch_that_the_memory_cannot_take_at_once_is_refused(httpd):
-    """A small hub: each update fits, and together they would be more than half of its ring."""
+    """In this small hub, each update fits, but together they would be more than half of its ring."""
     start(httpd, "MercureLimit body=4K", "MercureHistory bytes=16K count=10")
     small = [{"topic": "a"}] * 120
     response = post(httpd, small)
@@ -241,7 +241,7 @@ def test_log_has_the_first_id_and_the_index(httpd):
 
 
 class Batches:
-    """Publishers that send batches, and single updates beside them, until they are stopped."""
+    """Publishers that send batches and single updates until they are stopped."""
 
     def __init__(self, httpd, size):
         self.httpd, self.size, self.over = httpd, size, threading.Event()
@@ -270,7 +270,7 @@ class Batches:
 
 
 def check_whole(ids, size):
-    """Every batch of IDS is there whole, with nothing between its updates; returns their names."""
+    """Checks that every batch in IDS is complete, with nothing between its updates; returns their names."""
     names = []
     for name, group in itertools.groupby(ids, lambda one: one.split("/")[0]):
         numbers = [one.split("/")[1] for one in group]

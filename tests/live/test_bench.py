@@ -12,7 +12,7 @@ FAN_OUT = {"cpu_us_per_delivery", "deliveries_per_s", "latency_p50_us", "latency
 
 
 def build():
-    """Builds the benchmark's programs, which nothing else needs; returns the build tree."""
+    """Builds the programs of the benchmark, which nothing else needs; returns the build tree."""
     folder = os.environ.get("MERCURE_BUILD") or os.path.dirname(os.path.dirname(os.path.abspath(find_module())))
     with open(os.path.join(folder, "answer.lock"), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in parallel; make must not run twice in one tree

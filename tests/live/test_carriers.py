@@ -1,4 +1,4 @@
-"""Streams beside commonly loaded modules: TLS, compression, logging, rate limits, mod_security."""
+"""Streams with commonly loaded modules: TLS, compression, logging, rate limits, mod_security."""
 import base64
 import contextlib
 import hashlib
@@ -146,7 +146,7 @@ exec cat >>"$2"
 @event_only
 @pytest.mark.usefixtures("each_carrier")
 def test_hanging_log_does_not_delay_deliveries(httpd):
-    """Nobody reads the log's pipe: ended streams wait for it, deliveries do not, and no line is lost."""
+    """Nothing reads the log's pipe: ended streams wait for it, deliveries do not, and no line is lost."""
     program, go, out = (httpd.path(f"logs/{name}") for name in ("hang.sh", "go", "lines"))
     with open(program, "w", encoding="utf-8") as file:
         file.write(HANGING_LOG)
@@ -189,7 +189,7 @@ def test_access_log_has_bytes_and_duration_of_a_stream(httpd, tls):
         httpd.publish(TOPIC, "x" * 1000, port=port, tls=tls)
     begin = time.monotonic()
     with httpd.subscribe([("match", TOPIC), ("last_event_id", "earliest")], port=port, tls=tls) as stream:
-        for _ in range(10):  # as many of these as its time allows
+        for _ in range(10):  # as many of these as there is time for
             httpd.publish(TOPIC, "x" * 1000, port=port, tls=tls)
         assert stream.wait_end()
         came = len(stream.parser.events)
@@ -347,13 +347,13 @@ def memory_kb(pids):
     return total
 
 
-# KB for a stream of the suspended carrier; keeping its request would add 12.
+# KB for a stream with the suspended carrier; keeping its request would add 12.
 COSTS = [("plain", {}, "MercureDetach Off", 16), ("tls", {"tls": True}, "MercureDetach Off", 45)]
 no_sanitizer = pytest.mark.skipif("MERCURE_LD_PRELOAD" in os.environ, reason="a sanitizer's memory is its own")
 
 
 def check_cost(httpd, listen, count, most_kb):
-    """Each call of listen() opens a stream. After 40 to warm up, COUNT more take less than MOST_KB each."""
+    """Each call of listen() opens a stream. After 40 to warm up, COUNT more must take less than MOST_KB each."""
     for _ in range(40):
         listen()
     children = httpd.children()
@@ -418,7 +418,7 @@ def test_stream_works_with_mod_security(httpd):
     httpd.start(f'LoadModule security2_module "{MODSECURITY}"\nInclude conf/rules.conf\n' + hub() + REASON_LOG)
     check_stream(httpd)
     wait_reason(httpd, "client")
-    # The rules are on, and this body breaks them.
+    # The rules are on, and this body violates them.
     assert httpd.request("POST", PATH, {"Content-Type": "application/json"}, "{no json").status in (400, 415)
 
 

@@ -1,4 +1,5 @@
-"""README.zh-CN.md, the quick start in Chinese: its commands and configurations run as those of the other pages."""
+"""README.zh-CN.md, the quick start in Chinese: its commands and configurations are run like those of the other
+pages."""
 import os
 import re
 

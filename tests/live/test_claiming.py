@@ -21,7 +21,7 @@ OPEN = 'AllowOverride All\nRequire all granted\nOptions +FollowSymLinks\n'
 
 def works(httpd, path=PATH, aud=None, url=None, **where):
     """
-    The hub at PATH delivers a publication, and answers the URLs below PATH too. URL is PATH as the
+    The hub at PATH delivers a publication, and also answers the URLs below PATH. URL is PATH as the
     client sends it; AUD is the audience of the token.
     """
     url = url or path
@@ -288,7 +288,7 @@ def test_other_configuration_does_not_take_the_hubs_urls(httpd, name):
 
 
 def test_innermost_location_decides_whether_a_path_is_a_page(httpd):
-    """Whatever the order of the sections is. Other kinds of sections count only where no Location decides."""
+    """The order of the sections does not matter. Other kinds of sections count only where no Location decides."""
     httpd.load("status")
     httpd.expect_log("AH01630", required=False)
     httpd.write("htdocs/file", "a file")
@@ -605,7 +605,7 @@ def test_token_of_one_hub_is_refused_by_another(httpd):
     """The second hub also refuses the token directly after the first hub has accepted it."""
     httpd.start(hub(path="/a") + hub(path="/b"))
     minted = token.publisher(aud="https://hub.example/a")
-    for _ in range(20):  # so that every child has seen the token
+    for _ in range(20):  # so that every child sees the token
         httpd.publish(TOPIC, "x", path="/a", token=minted)
         httpd.publish(TOPIC, "x", path="/b", token=minted, status=401)
 
@@ -651,7 +651,7 @@ def test_require_in_locations_above_and_below_applies(httpd):
 
 
 def test_locations_below_match_decoded_paths(httpd):
-    """As everywhere in httpd, `<Location>` names the decoded path; only an encoded slash stays encoded."""
+    """As everywhere in httpd, `<Location>` matches the decoded path; only an encoded slash stays encoded."""
     httpd.expect_log("AH01630")
     below = f"{PATH}/subscriptions/my topic:é"
     httpd.start(hub() + f'<Location "{below}">\nRequire all denied\n</Location>\n'
@@ -784,7 +784,7 @@ def test_derived_audience_follows_the_servers_names(httpd):
                 + httpd.vhost(hub(identifier=None), name="https://proxied.example", port=other))
     own = f"http://hub.example:{httpd.port}{PATH}"
     assert accepts(httpd, own, host=f"hub.example:{httpd.port}")
-    # Of all that Host may say, only an exact alias changes the hub's identity.
+    # Whatever Host says, only an exact alias changes the hub's identity.
     for host in ("evil.example", f"x.wild.example:{httpd.port}", f"localhost:{httpd.port}", "hub.example:1"):
         assert accepts(httpd, own, host=host), host
         assert not accepts(httpd, f"http://{host}{PATH}", host=host), host

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from env import token
-# The fixtures are found by their names.
+# pytest finds the fixtures by their names.
 from env.cluster import PAGES, cluster, new_redis, redis, wait_up  # noqa: F401
 from env.hub import PATH, hub
 from env.operator import ISSUER, KEY, call
@@ -88,7 +88,7 @@ def test_a_position_of_one_machine_is_a_cursor_on_the_other(cluster):
         with resume(server, position) as stream:
             assert stream.response.header("Mercure-Last-Event-ID") == position
             assert read(stream, 10) == [f"number {n}" for n in range(10, 20)]
-    # The newest, at once on the other machine, where it may not have arrived yet.
+    # The newest position, at once on the other machine, where the update may not have arrived yet.
     newest = position_of(a)
     with resume(b, newest) as stream:
         a.publish(TOPIC, "number 20")
@@ -96,7 +96,7 @@ def test_a_position_of_one_machine_is_a_cursor_on_the_other(cluster):
         for n in range(21, 200):
             a.publish(TOPIC, f"number {n}")
         assert read(stream, 179) == [f"number {n}" for n in range(21, 200)]
-    # One that the history no longer reaches.
+    # A position that the history no longer reaches.
     with resume(b, position) as stream:
         assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
         assert read(stream, 50)[-1] == "number 199"
@@ -107,7 +107,7 @@ def test_positions_survive_restarts_but_not_a_new_log(cluster, redis, new_httpd)
     for n in range(5):
         a.publish(TOPIC, f"number {n}")
     position = position_of(a)
-    # What is in the log and not in the rings: orders.
+    # Orders are in the log and not in the rings.
     for _ in range(3):
         call(a, "POST", "disconnect", {"sub": "nobody"}, status=202)
     a.publish(TOPIC, "number 5")
@@ -128,7 +128,7 @@ def test_positions_survive_restarts_but_not_a_new_log(cluster, redis, new_httpd)
     with resume(c, position) as stream:
         assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
     # The key of positions is still that of all machines.
-    b.publish(TOPIC, "number 7")  # number 6 was on its way, so its order may differ
+    b.publish(TOPIC, "number 7")  # number 6 was still on its way, so its place in the order may differ
     position = position_of(b)
     b.publish(TOPIC, "number 8")
     for server in (a, b, c):
@@ -211,7 +211,7 @@ def is_up(server):
 
 
 def wait_ready(server):
-    """Until it has read the hub from Redis once."""
+    """Waits until the machine has read the hub from Redis once."""
     wait_until(lambda: server.get("/health/ready").status == 200, what="readiness")
 
 
@@ -230,7 +230,7 @@ def test_redis_is_killed_and_comes_back(cluster, new_redis):
     wait_down(a)
     response = a.publish(TOPIC, "lost", status=503)
     assert "not stored" in response.text and response.header("Retry-After")
-    # Subscribers stay, and others are served from the ring.
+    # Subscribers stay, and new ones are served from the ring.
     with resume(a, "earliest") as other:
         assert read(other, 1) == ["before"]
     with resume(a, first) as other:
@@ -276,7 +276,7 @@ def test_redis_stops_for_a_while(cluster, redis):
     a.publish(TOPIC, "before")
     redis.freeze()
     try:
-        # Redis may have missed a beat before: then the update is not even sent.
+        # Redis may have missed a beat before; then the update is not even sent.
         answer = a.publish(TOPIC, "unknown", status=503).text
         assert "not known" in answer or "not stored" in answer
         wait_down(a)
@@ -288,7 +288,7 @@ def test_redis_stops_for_a_while(cluster, redis):
     a.publish(TOPIC, "after")
     got = read(stream, 2)
     assert got[0] == "before"
-    if got[1] == "unknown":  # it lay in the socket, and was stored after all: once
+    if got[1] == "unknown":  # it was still in the socket, and was stored after all: once
         assert "not known" in answer
         got += read(stream, 1)
     assert got[-1] == "after" and len(got) == len(set(got))
@@ -427,7 +427,7 @@ def test_a_machine_that_is_behind_for_longer_than_a_short_history_misses_nothing
 
 
 def test_a_machine_that_was_away_for_too_long_says_so(cluster, new_redis):
-    """It stands still while the others publish more than the history, and more than the log keeps at least."""
+    """It stands still while the others publish more than the history has, and more than the log must keep."""
     redis = new_redis()
     a, b = cluster(2, "MercureHistory count=50", url=redis.url, options="timeout=1")
     stream = b.subscribe([("match", TOPIC)])
@@ -549,7 +549,7 @@ def test_several_hubs_share_connections(new_httpd, redis):
 
 
 def test_a_hub_without_room_stops_no_other_hub(new_httpd, redis):
-    """The hubs of a machine share a connection, and the memory of this machine has an end."""
+    """The hubs of a machine share a connection, and the memory of this machine is limited."""
     names = ["first", "large", "last"]
     text = PAGES + "".join(hub(f"MercureTransport {redis.url} timeout=1", "MercureHistory bytes=2M", "MercureLimit body=64K",
                                path=f"/{name}", name=name) for name in names)
@@ -597,7 +597,7 @@ def wait_synced(primary, *replicas):
 
 
 def has_role(server, role):
-    """Sentinels close the connections of a server whose role they change."""
+    """Whether the server has the role; Sentinels close the connections of a server whose role they change."""
     try:
         return f"role:{role}" in server.ask("INFO", "replication")
     except OSError:
@@ -605,7 +605,7 @@ def has_role(server, role):
 
 
 def test_a_replica_that_was_behind_becomes_the_primary(cluster, new_redis, new_httpd):
-    """What the machines had been told is stored is put back, once; subscribers get nothing twice."""
+    """Updates that were confirmed as stored are put back, once; subscribers get nothing twice."""
     first = new_redis(repl_diskless_sync_delay=0, repl_ping_replica_period=1)
     second = new_redis(replicaof=["127.0.0.1", str(first.port)])
     wait_synced(first, second)
@@ -637,7 +637,7 @@ def test_a_replica_that_was_behind_becomes_the_primary(cluster, new_redis, new_h
     for stream in streams:
         assert sorted(read(stream, 10)) == sorted(sent[50:])
         stream.close()
-    # A machine that knows nothing has all of it from the new primary.
+    # A machine that knows nothing gets all of it from the new primary.
     c = new_httpd()
     c.start(PAGES + hub(f"MercureTransport redis://127.0.0.1:{second.port}", name="shared"))
     wait_ready(c)
@@ -649,7 +649,7 @@ def test_a_replica_that_was_behind_becomes_the_primary(cluster, new_redis, new_h
         mine = [data for data in sent[start::2]]
         assert [data for data in got if data in set(mine)] == mine
     assert transport(a, "restored_total") + transport(b, "restored_total") == 30
-    # What the other machine has already put back at the same place is not lost any more.
+    # Updates that the other machine has already put back at the same place are no longer lost.
     lost = [transport(server, "lost_total") for server in (a, b)]
     assert max(lost) == 30 and min(lost) >= 15
 
@@ -682,7 +682,7 @@ def test_a_loss_is_found_in_a_log_that_is_shorter_than_the_rings(cluster, new_re
     assert transport(a, "lost_total") == 10 or transport(b, "lost_total") == 10
     assert max(transport(server, "lost_total") for server in (a, b)) == 10
     assert transport(a, "missed_total") == transport(b, "missed_total") == 0
-    for server in (a, b):  # what is before the loss has one order
+    for server in (a, b):  # updates before the loss have one order
         with resume(server, ids[1989]) as again:
             assert again.response.header("Mercure-Last-Event-ID") == ids[1989]
             assert read(again, 20) == sent[1990:]
@@ -693,8 +693,8 @@ def test_a_loss_is_found_in_a_log_that_is_shorter_than_the_rings(cluster, new_re
 
 def test_a_client_that_changes_its_machine_misses_nothing_after_a_loss(cluster, new_redis, new_httpd):
     """
-    What Redis has lost and gets back stands at other places on machines that had it. A cursor from there begins where
-    all machines have had the same.
+    Updates that Redis has lost and gets back are at other places on machines that had them. A cursor of such a machine
+    begins where all machines had the same.
     """
     first = new_redis(repl_diskless_sync_delay=0, repl_ping_replica_period=1)
     second = new_redis(replicaof=["127.0.0.1", str(first.port)])
@@ -734,7 +734,7 @@ def test_a_client_that_changes_its_machine_misses_nothing_after_a_loss(cluster, 
         c.start(PAGES + hub(f"MercureTransport redis://127.0.0.1:{second.port} lease=60", name="shared"))
         wait_ready(c)
         expect(c, "before", "t2", "n1")
-        for cursor in ("t2", "n1"):  # on the other machine, these come after what this one lacks
+        for cursor in ("t2", "n1"):  # on the other machine, these come after updates that this one lacks
             expect(a, cursor, "t1", "t2", "t3", "n1")
     finally:
         for pid in stopped:
@@ -746,17 +746,17 @@ def test_a_client_that_changes_its_machine_misses_nothing_after_a_loss(cluster, 
     publish(a, "n2")
     streams = [resume(server, "urn:n2") for server in (a, b, c)]
     publish(a, "n3")
-    for stream in streams:  # what comes after all of that is served as ever
+    for stream in streams:  # updates after all of that are served as usual
         assert read(stream, 1) == ["n3"]
         stream.close()
-    with resume(b, position) as stream:  # its own order is no matter of doubt
+    with resume(b, position) as stream:  # the machine's own order is not in doubt
         assert read(stream, 2) == ["n2", "n3"]
     a.graceful()
     expect(a, "t1", "t1", "t2", "t3", "n1", "n2", "n3")
 
 
 def test_a_stream_that_resumed_before_a_loss_was_noticed_ends(cluster, new_redis):
-    """It may have come from a machine that had noticed it, with another order of the updates."""
+    """It may have come from a machine that had noticed the loss, and had another order of the updates."""
     first = new_redis(repl_diskless_sync_delay=0, repl_ping_replica_period=1)
     second = new_redis(repl_diskless_sync_delay=0, repl_ping_replica_period=1, replicaof=["127.0.0.1", str(first.port)])
     wait_synced(first, second)
@@ -776,7 +776,7 @@ def test_a_stream_that_resumed_before_a_loss_was_noticed_ends(cluster, new_redis
     a.wait_log("MRC0308")
     wait_until(lambda: second.ask("XLEN", "{mercure:shared}:log") == 2, what="what a machine puts back")
     wait_down(b)
-    stream = resume(b, "urn:t2")  # elsewhere, this was the first one
+    stream = resume(b, "urn:t2")  # elsewhere, this was the first update
     assert read(stream, 1) == ["t3"]
     first.options["replicaof"] = ["127.0.0.1", str(second.port)]
     first.start()
@@ -793,7 +793,7 @@ def test_a_stream_that_resumed_before_a_loss_was_noticed_ends(cluster, new_redis
 
 
 def test_what_a_dead_machine_had_published_is_put_back(cluster, new_redis, new_httpd):
-    """Redis loses updates together with the machine that had published them: another one has them."""
+    """Redis loses updates together with the machine that published them, but another machine has them."""
     first = new_redis(repl_diskless_sync_delay=0, repl_ping_replica_period=1)
     second = new_redis(replicaof=["127.0.0.1", str(first.port)])
     wait_synced(first, second)
@@ -830,7 +830,7 @@ def test_what_a_dead_machine_had_published_is_put_back(cluster, new_redis, new_h
 
 
 def test_a_machine_that_redis_has_forgotten_puts_nothing_back_that_is_there(cluster, redis):
-    """Redis forgets the counter of a machine a month after it has seen it last."""
+    """Redis forgets the counter of a machine a month after it last saw the machine."""
     a, b = cluster(2)
     for server in (a, b):
         server.expect_log("MRC0306")
@@ -908,7 +908,7 @@ def redis_cluster(new_redis):
 
 
 def on_redis_cluster(new_httpd, nodes, names, *directives):
-    """Two machines with hubs of these names, at paths of these names."""
+    """Two machines with hubs of these names, at paths with the same names."""
     machines = [new_httpd(), new_httpd()]
     for server in machines:
         server.expect_log("MRC0306", required=False)
@@ -975,7 +975,7 @@ def test_a_user_with_few_rights_and_tls(new_redis, new_httpd):
     assert resume(b, "urn:unknown").response.header("Mercure-Last-Event-ID") == "earliest"
     wait_until(lambda: transport(a, "machines") == 2, what="a beat")
     assert not redis.ask("ACL", "LOG")
-    # The name in the certificate is not that of this address, and the system does not know its authority.
+    # The certificate does not name this address, and the system does not know its authority.
     c = new_httpd()
     for options in (f"ca={certificate}", ""):
         host = "127.0.0.1" if options else "localhost"
@@ -989,7 +989,7 @@ def test_a_user_with_few_rights_and_tls(new_redis, new_httpd):
 
 
 def make_certificate(server):
-    """A certificate for localhost that signs itself."""
+    """A self-signed certificate for localhost."""
     certificate, key = server.path("cert.pem"), server.path("key.pem")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
                     "-out", certificate, "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
@@ -1014,7 +1014,7 @@ def test_replicas_must_have_an_update(cluster, new_redis):
     assert transport(a, 'publish_refused_total{hub="shared",reason="replicas"}') >= 1
 
 
-def test_a_batch_is_one_behind_the_other_on_all_machines(cluster):
+def test_a_batch_is_in_one_piece_on_all_machines(cluster):
     a, b = cluster(2)
     batches = [[f"batch {batch}: {n}" for n in range(1000)] for batch in range(2)]
     streams = [server.subscribe([("match", TOPIC)]) for server in (a, b)]
@@ -1045,4 +1045,4 @@ def test_a_batch_is_one_script(cluster, redis):
             if f"batch of {size}," in line:
                 (scripts if '"EVALSHA"' in line else others).append(line)
         assert len(scripts) == 1 and scripts[0].count(f"batch of {size},") == size
-        assert all(" lua] " in line for line in others)  # what the script does
+        assert all(" lua] " in line for line in others)  # the other lines are what the script does

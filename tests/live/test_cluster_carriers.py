@@ -1,6 +1,6 @@
 """A hub on two machines with every MPM: updates, subscriptions, orders, and the death of child processes."""
 from env import token
-# The fixtures are found by their names.
+# pytest finds the fixtures by their names.
 from env.cluster import cluster, new_redis, redis, wait_up  # noqa: F401
 from env.operator import call
 from test_cluster import CONTROL

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from env import token
-# The fixtures are found by their names.
+# pytest finds the fixtures by their names.
 from env.cluster import PAGES, cluster, new_redis, redis, wait_up  # noqa: F401
 from env.hub import hub
 from env.operator import call
@@ -121,7 +121,7 @@ def test_a_revoked_token_publishes_on_no_machine_that_has_just_started(cluster, 
 
 
 def test_a_revocation_whose_order_was_lost_ends_streams(cluster, redis):
-    """After a failover the log may lack the order, and only the revocation was entered again."""
+    """After a failover, the log may lack the order, although the revocation was entered again."""
     (a,) = cluster(1, CONTROL)
     key = "{mercure:shared}:r"
     entry = revoke(a, sub="mallory")

@@ -1,7 +1,7 @@
 """
-A soak of several machines: faults of Redis, of machines and of what is between them, one after the other in an order that a
-seed decides, while all machines publish and all have subscribers. MERCURE_SOAK_FAULTS is their number, and
-MERCURE_SOAK_SEED repeats an order.
+A soak of several machines: faults of Redis, of machines and of the network between them, one after the other in an
+order that a seed decides, while all machines publish and have subscribers. MERCURE_SOAK_FAULTS is the number of faults,
+and MERCURE_SOAK_SEED repeats an order.
 """
 import itertools
 import os
@@ -41,7 +41,7 @@ class Engine:
                    what="three Sentinels that know each other")
 
     def primary(self):
-        """The server that the Sentinels name, once it is one."""
+        """The server that the Sentinels name, once it is a primary."""
         def found():
             names = {watcher.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mine")[1] for watcher in self.watchers}
             named = [server for server in self.servers if {str(server.port)} == names]
@@ -50,7 +50,8 @@ class Engine:
         return wait_until(found, what="a primary that all Sentinels name")
 
     def settle(self):
-        """Until both replicas follow the primary and the Sentinels know it, so that each fault finds all as the first one did."""
+        """Waits until both replicas follow the primary and the Sentinels know it, so that each fault finds the same
+        situation."""
         wait_until(self._is_settled, what="two replicas that follow")
 
     def _is_settled(self):
@@ -67,11 +68,11 @@ class Engine:
         return [fields["flags"] for fields in found]
 
     def lose_tail(self, primary):
-        """The replicas lose their connections, and come back within a second: until then they get nothing."""
+        """The replicas lose their connections and come back within a second; until then they get nothing."""
         primary.ask("CLIENT", "KILL", "TYPE", "replica")
 
     def kill(self, primary):
-        """The primary dies, and comes back empty when another one has taken its place."""
+        """The primary dies, and comes back empty when another server has taken its place."""
         primary.kill()
         other = wait_until(lambda: (found := self.primary()) is not primary and found, what="another primary")
         shutil.rmtree(primary.root)
@@ -98,8 +99,8 @@ class Listener(soak.Listener):
 
 class Doubts:
     """
-    Which updates a client may get twice: those from the time between a loss and the moment when all of it is back, which
-    is twice the lease after that at most.
+    Which updates a client may get twice: those from between a loss and the moment when everything lost is back, which
+    is at most twice the lease later.
     """
 
     def __init__(self, senders):
@@ -126,7 +127,7 @@ class Doubts:
         name = name.split(".")[0]
         if name == "last":
             return any(after is None for _, _, after in self._ranges)
-        # What was on its way when it began counts, too.
+        # Updates that were on their way when it began also count.
         return any(before[name] - 30 <= int(number) and (after is None or int(number) <= after[name])
                    for before, _, after in self._ranges)
 
@@ -144,7 +145,7 @@ class Soak:
     def _ask_for_failover(self):
         try:
             return self.engine.watchers[0].ask("SENTINEL", "FAILOVER", "mine") == "OK"
-        except RedisError:  # the one before is not over, for the Sentinels
+        except RedisError:  # for the Sentinels, the previous failover is not over
             time.sleep(0.5)
             return False
 
@@ -158,7 +159,7 @@ class Soak:
         self.engine.kill(primary)
 
     def primary_and_a_machine_killed_ahead_of_the_replicas(self):
-        """What only the dead machine had published, the others put back."""
+        """The others put back what the dead machine had published."""
         primary, machine = self.engine.primary(), self._machine()
         self.engine.lose_tail(primary)
         time.sleep(self.chance.uniform(0.1, 0.6))
@@ -193,7 +194,7 @@ class Soak:
         machine.start()
 
     def a_machine_stopped(self):
-        """All its processes get no time for a while."""
+        """None of its processes runs for a while."""
         processes = self._machine().processes_left()
         for signum in (signal.SIGSTOP, signal.SIGCONT):
             for pid in processes:
@@ -203,7 +204,7 @@ class Soak:
     def a_machine_reloaded(self):
         self._machine().graceful()
 
-    # After these, there is another primary, or a new process of the same one, which may have lost something.
+    # After these faults there is another primary, or a new process of the same one, which may have lost updates.
     LOSSES = (planned_failover, primary_killed, primary_killed_ahead_of_its_replicas,
               primary_and_a_machine_killed_ahead_of_the_replicas, primary_stopped_for_long)
     FAULTS = (planned_failover, primary_killed, primary_killed_ahead_of_its_replicas,
@@ -265,7 +266,7 @@ def run(faults, new_httpd, text, count, report):
     wait_until(lambda: all(set(last) <= set(listener.parts[-1]) for listener in (*listeners, traveller)), what="the last updates")
     lost = sum(int(number) for machine in machines for number in re.findall("MRC0308: .* has lost ([0-9]+) update", machine.log()))
     judge(report, senders, listeners, traveller, stored, lost, doubts)
-    # A machine that knew nothing has all of it from Redis.
+    # A machine that knew nothing gets all of it from Redis.
     late = new_httpd()
     late.start(text)
     wait_up(late)
@@ -280,14 +281,14 @@ def run(faults, new_httpd, text, count, report):
 
 
 def publish_last(machine, number):
-    """The id of an update. The last fault may not be over yet for the machine."""
+    """Publishes an update; returns its id. For the machine, the last fault may not be over yet."""
     ids = (f"urn:last.{number}:{attempt}" for attempt in itertools.count())
     return wait_until(lambda: (answer := machine.publish(soak.TOPIC, "last", fields=[("id", next(ids))], status=None)).status == 200
                       and answer.text, what="an accepted update")
 
 
 def judge(report, senders, listeners, traveller, stored, lost, doubts):
-    """LOST: what Redis had lost in all failovers and the machines have put back."""
+    """LOST: what Redis lost in all failovers, and the machines have put back."""
     refused = {event_id for sender in senders for event_id in sender.refused}
     named = [*((f"machine {number}", one) for number, one in enumerate(listeners)), ("all in turn", traveller)]
     for name, listener in named:
@@ -306,12 +307,12 @@ def judge(report, senders, listeners, traveller, stored, lost, doubts):
             assert len(ids) == len(set(ids)), name
     for listener in listeners:
         assert is_in_order(stored, listener)
-    # What was put back stands elsewhere on a machine that had not had it.
+    # On a machine that had not had them, updates that were put back are at another place.
     assert max(orders) <= len(stored) / 1000 + lost
 
 
 def groundless(listener, doubts):
-    """What LISTENER got twice although nothing can have been lost at that time."""
+    """The updates that LISTENER got twice although nothing can have been lost at that time."""
     return [event_id for event_id in soak.twice(listener) if not doubts.cover(event_id)]
 
 

@@ -1,9 +1,9 @@
-"""A Redis server that answers nonsense, or means harm: the machine reports why, and recovers when the server does."""
+"""A Redis server that answers nonsense, or is hostile: the machine reports why, and recovers when the server does."""
 import time
 
 import pytest
 
-# The fixtures are found by their names.
+# pytest finds the fixtures by their names.
 from env.cluster import PAGES, cluster, new_redis, redis, wait_up  # noqa: F401
 from env.hub import hub
 from env.liar import Liar
@@ -141,7 +141,7 @@ def test_entries_that_do_not_go_on_are_refused(new_httpd, redis, liar, answer):
 
 @pytest.mark.parametrize("command", [b"DEL", b"ZADD"])
 def test_what_a_server_has_lost_is_entered_although_the_connection_ends_meanwhile(new_httpd, redis, liar, command):
-    """Once the machine has found its place in the new log, nothing there shows that something is missing."""
+    """Once the machine has found its place in the new log, nothing in the log shows that something is missing."""
     a = new_httpd()
     a.start(PAGES + hub(f"MercureTransport {liar.url} timeout=1", CONTROL, "MercureSubscriptions On", name="shared"))
     wait_up(a)
@@ -170,7 +170,7 @@ def bulk(*texts):
 
 
 def test_questions_that_nobody_reads_are_passed_over(new_httpd, redis, liar):
-    """No operator controls the hub, so no machine answers what others ask."""
+    """No operator controls the hub, so no machine answers questions of others."""
     a, b = start(new_httpd, redis, liar)
     ask = bulk(b"n", b"0123", b"f", b"somebody", b"t", b"*", b"q", b'{"ask":"stats"}')
     answer = b"*1\r\n*2\r\n$18\r\n{mercure:shared}:q\r\n*1\r\n*2\r\n$3\r\n1-1\r\n" + ask
@@ -192,7 +192,7 @@ def test_a_list_without_an_end_ends(new_httpd, redis, liar):
     wait_until(lambda: redis.ask("HLEN", "{mercure:shared}:m") == 1, what="the machine in the list")
     member = b"exact/topic/urn:uuid:01234567-89ab-4def-8123-456789abcdef\0-"
     liar.lie = lambda command, reply: bulk(member) if command[0] == b"ZRANGEBYLEX" else reply
-    with pytest.raises(Exception):  # its end is missing
+    with pytest.raises(Exception):  # the end of the stream is missing
         listed(a)
     assert liar.told < 10
     liar.lie = lambda command, reply: bulk(*[b"nonsense"] * 1000) if command[0] == b"ZRANGE" else reply

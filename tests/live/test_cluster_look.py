@@ -6,7 +6,7 @@ import time
 import pytest
 
 from env import token
-# The fixtures are found by their names.
+# pytest finds the fixtures by their names.
 from env.cluster import PAGES, cluster, new_redis, redis, wait_up  # noqa: F401
 from env.hub import hub
 from env.liar import Liar
@@ -93,7 +93,7 @@ def test_long_streams_of_another_machine_need_several_answers(cluster):
 
 
 def test_hubs_on_different_nodes_of_a_redis_cluster(new_redis, new_httpd):
-    """Each hub is on one node: its questions and answers are there, too."""
+    """Each hub is on one node: its questions and answers are also there."""
     nodes = redis_cluster(new_redis)
     names = ["h1", "h2", "h3"]
     machines = on_redis_cluster(new_httpd, nodes, names, CONTROL)
@@ -123,7 +123,7 @@ def test_hubs_on_different_nodes_of_a_redis_cluster(new_redis, new_httpd):
 
 def test_figures_add_up(cluster):
     a, b = cluster(2, CONTROL)
-    assert stats(a)["subscribers"] == 0  # both machines begin to measure
+    assert stats(a)["subscribers"] == 0  # now both machines begin to measure
     streams = [subscribe(a), subscribe(b), subscribe(b)]
     for server in (a, b):
         for _ in range(4):
@@ -165,7 +165,7 @@ def test_without_redis_an_operator_sees_one_machine(cluster, redis):
         stream.close()
 
 
-# What a machine may answer that is broken, or means harm: to a question for streams, and one for figures.
+# What a machine that is broken or hostile may answer: to a question for streams, and to one for figures.
 GOOD = {"subscriber": "urn:x", "matchers": []}
 LIES = {
     "nothing": b"{}",
@@ -183,7 +183,7 @@ LIES = {
 
 
 class Pretender:
-    """A machine that exists in Redis only, and answers each question with ANSWER."""
+    """A machine that exists only in Redis, and answers each question with ANSWER."""
 
     def __init__(self, redis):
         self.redis, self.answer, self._after = redis, b"", "$"
@@ -227,7 +227,8 @@ def test_nonsense_of_another_machine_counts_as_no_answer(cluster, redis):
 
 
 def test_questions_that_are_nonsense_are_passed_over(cluster, redis):
-    """Anybody who can write to Redis can ask; the hub goes on, and its answers take a bounded space for a bounded time."""
+    """Anybody who can write to Redis can ask; the hub works as usual, and its answers take bounded space for a bounded
+    time."""
     a, = cluster(1, CONTROL)
     key = "{mercure:shared}:q"
     for fields in (["x", "y"], ["n", "../..", "f", "x", "t", "*", "q", '{"ask":"stats"}'],
@@ -272,7 +273,7 @@ def test_a_slow_redis_costs_an_operator_a_limited_time(new_httpd, redis):
             assert len(found["streams"]) == 1 and found["machines_unanswered"] == 1
             liar.lie = lambda command, reply: b"-NOPERM no rights\r\n" if command[0] == b"XADD" else reply
             a.expect_log("MRC1104")
-            a.expect_log("MRC0306", required=False)  # it may run for a moment without the liar
+            a.expect_log("MRC0306", required=False)  # the lie may also hit another XADD of the machine
             found = page(a)
             assert len(found["streams"]) == 1 and found["machines_unanswered"] == 1
             liar.lie = None

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from env import token
-# The fixtures are found by their names.
+# pytest finds the fixtures by their names.
 from env.cluster import cluster, new_redis, redis, wait_up  # noqa: F401
 from env.wait import wait_until
 from test_cluster import wait_synced
@@ -47,7 +47,7 @@ def listed_topics(server):
 
 
 def lists(redis):
-    """How often the server has listed subscriptions."""
+    """How many times the server has listed subscriptions."""
     return int(redis.ask("INFO", "commandstats").split("cmdstat_zrangebylex:calls=")[1].split(",")[0])
 
 
@@ -66,7 +66,7 @@ def test_every_machine_lists_and_announces_the_subscribers_of_all(machines):
     for server in (a, b):
         assert listed_topics(server) == [TOPIC]
         assert matches(server).count(watchers_pattern) == 2
-        # Those of one matcher, and a single one.
+        # The subscriptions of one matcher, and a single one.
         assert [entry["subscriber"] for entry in listed(server, url("exact", TOPIC))["subscriptions"]] == [
             began[0]["subscriber"]]
         assert listed(server, began[0]["id"]) == began[0]
@@ -119,7 +119,7 @@ def test_a_machine_that_dies_is_announced_once(machines, redis):
     assert listed_topics(b) == ["https://example.com/stays"]
     wait_until(lambda: redis.ask("HLEN", "{mercure:shared}:m") == 2, what="the machine to be removed")
     assert any("MRC0318" in server.log() for server in (b, c))
-    # Nothing is announced twice: the next event is that of the last one.
+    # Nothing is announced twice: the next event is that of the last subscription.
     other.close()
     assert json.loads(stream.next().data)["match"] == "https://example.com/stays"
     stream.close()
@@ -128,7 +128,8 @@ def test_a_machine_that_dies_is_announced_once(machines, redis):
 
 
 def test_ends_that_are_in_the_log_are_not_put_back(machines, new_redis):
-    """A failover loses an update of a machine that dies: another machine ends its subscriptions, and puts that back."""
+    """A failover loses an update of a machine that dies: another machine ends its subscriptions, and puts the update
+    back."""
     first, second = new_redis(repl_diskless_sync_delay=0, repl_ping_replica_period=1), new_redis()
     second.ask("REPLICAOF", "127.0.0.1", str(first.port))
     wait_synced(first, second)

@@ -55,7 +55,7 @@ def test_dockerfile_names_what_exists():
     assert instructions["ENV"] == "MERCURE_CONTAINER=1" and "MERCURE_CONTAINER" in variables()
     assert instructions["EXPOSE"].split() == ["8080", "80", "443"]
     assert "make install DESTDIR=/image" in build[-1][1]
-    # Every library that the module is linked with comes from a package that the image has.
+    # Every library that the module is linked with is in a package that the image has.
     linked = subprocess.run(["ldd", find_module()], check=True, capture_output=True, text=True).stdout
     for library, package in (("libcurl.", "libcurl4"), ("liblmdb.", "liblmdb0"), ("libjansson.", "libjansson4"), ("libpcre2-8.", "libpcre2-8-0"),
                              ("libcrypto.", "libssl3"), ("libicuuc.", "libicu72")):
@@ -174,7 +174,7 @@ def test_image_runs_on_a_read_only_file_system(image):
     try:
         wait_until(lambda: hub.poll() is not None or health(), 60, "the health of the hub")
         assert hub.poll() is None, open(log, encoding="utf-8").read()
-        # The history, and httpd's files while it runs.
+        # The data directory has the history, and httpd's files while it runs.
         assert sorted(name.split("-")[0] for name in os.listdir(data)) == ["mercure", "site"]
         for path in ("/health/live", "/health/ready", "/metrics"):
             assert http.request(port, "GET", path).status == 200

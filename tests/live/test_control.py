@@ -24,14 +24,14 @@ def disconnect(httpd, status=202, **fields):
 
 
 def wait_ended(stream):
-    """The retry: time of a stream that ends in order."""
+    """The time in the retry field of a stream that ends in order."""
     stream.wait_end()
     assert stream.clean
     return stream.parser.retry
 
 
 def subscribe(httpd, query=(("match", TOPIC),), **claims):
-    """A stream of a token with these claims."""
+    """A stream with a token that has these claims."""
     return httpd.subscribe(list(query), token=token.subscriber(**claims))
 
 
@@ -77,7 +77,7 @@ def test_only_operators_may_call(httpd):
         problem(response, 401)
     target = f"disconnect?authorization={bearer()}"
     problem(call(httpd, "POST", target, {"all": 1}, authorization=None), 401)
-    # The token of an operator is nothing else.
+    # The token of an operator serves no other purpose.
     httpd.publish(TOPIC, "x", token=bearer(), status=401)
     httpd.subscribe([("match", TOPIC)], token=bearer(), status=401).close()
     assert_live(httpd, stream)
@@ -101,7 +101,7 @@ def test_methods_and_paths(httpd):
         "Access-Control-Request-Headers": "authorization"})
     assert response.status == 204
     assert response.header("Access-Control-Allow-Origin") == "https://admin.example"
-    # Nobody publishes there.
+    # The URL accepts no publications.
     httpd.publish(f"{PATH}/control/disconnect", "x", status=400)
 
 
@@ -121,7 +121,7 @@ def test_every_call_is_a_line_in_the_log(httpd):
 
 
 def test_the_key_of_users_is_an_error(new_httpd):
-    """An issuer and a source that stand in another key of the Location: configtest refuses, however they are written."""
+    """configtest refuses an issuer and a source that another key of the Location has, however they are written."""
     httpd = new_httpd()
     users = f'MercureSubscriberKey https://a.example HS256 "{KEY}"'
     secret = httpd.write("conf/secret", KEY + "\n")
@@ -170,7 +170,7 @@ def test_access_control_of_httpd_applies(httpd):
     ("address=127.0.0.1%2F8", "address"), ("&".join(f"x{i}=1" for i in range(17)), "16"),
 ])
 def test_bad_fields(new_httpd, body, word):
-    """One server for each: a field that is wrong makes the whole call have no effect."""
+    """One server for each case: a call with a bad field has no effect at all."""
     httpd = new_httpd().start(controlled())
     with httpd.subscribe([("match", TOPIC)]) as stream:
         response = httpd.request("POST", f"{PATH}/control/disconnect", {
@@ -196,7 +196,8 @@ def test_bodies_that_are_no_form_or_too_large(httpd):
 
 
 def test_disconnect_ends_the_streams_of_a_subject(httpd, mpm, each_carrier):
-    """On every child and with every carrier, with a spread retry:; the others go on, and the client may come back."""
+    """It does so on every child and with every carrier, with spread retry times; other streams continue, and the client
+    may come back."""
     httpd.start(controlled())
     count = {"event": 12, "worker": 2, "prefork": 3}[mpm]  # few streams may hold a thread
     alice = [subscribe(httpd, sub="alice") for _ in range(count)]
@@ -332,7 +333,7 @@ def test_orders_with_a_history_on_disk(httpd):
 
 @event_only
 def test_a_reload_forgets_no_stream(httpd):
-    """The streams of old children obey, too, while they still end their requests."""
+    """The streams of old children obey as well, while these children still end their requests."""
     config = controlled("MercureConnectionLifetime 0")
     httpd.start(config)
     httpd.graceful(config)
@@ -344,7 +345,7 @@ def test_a_reload_forgets_no_stream(httpd):
 
 @event_only
 def test_a_slow_client_is_ended_at_once(httpd):
-    """A client that takes nothing is disconnected all the same, live or in the middle of a replay."""
+    """A client that reads nothing is disconnected all the same, live or in the middle of a replay."""
     httpd.start(controlled("MercureDispatchTimeout 60", "MercureSubscriberBacklog 64M", "MercureLimit body=1M",
                            "MercureHistory bytes=64M") + 'CustomLog logs/ends.log "%{mercure-reason}n"\n')
     large = "x" * 500_000
@@ -394,7 +395,7 @@ def test_too_many_calls(httpd):
 
 @event_only
 def test_many_orders_at_once(httpd):
-    """A flood of orders, with updates between them: streams that are not meant get every update."""
+    """During a flood of orders with updates in between, streams that no order concerns get every update."""
     httpd.start(controlled("MercureHistory count=1000 bytes=4M") + "MaxKeepAliveRequests 0\n")
     stream = subscribe(httpd, sub="bob")
     ids = []

@@ -29,7 +29,7 @@ def listed(httpd):
 
 
 def accepts(httpd, bearer_token):
-    """Whether the hub takes TOKEN from a subscriber; every child must say the same."""
+    """Whether the hub accepts TOKEN from a subscriber; all children must agree."""
     statuses = set()
     for _ in range(6):
         with httpd.subscribe([("match", TOPIC)], token=bearer_token, status=None) as stream:
@@ -42,7 +42,7 @@ def accepts(httpd, bearer_token):
 
 
 def test_revoke_ends_streams_and_refuses_tokens(httpd, mpm, each_carrier):
-    """The streams of the token end on every child; it is refused from the answer on; other tokens go on."""
+    """The streams of the token end on every child, and it is refused from the answer on; other tokens still work."""
     httpd.start(controlled())
     count = {"event": 8, "worker": 2, "prefork": 3}[mpm]  # few streams may hold a thread
     alice = token.subscriber(sub="alice", jti="a1")
@@ -79,14 +79,14 @@ def test_all_kinds_of_tokens_are_refused(httpd):
     for response in responses:
         assert "revoked" in problem(response, 401)
         assert 'error="invalid_token"' in response.header("WWW-Authenticate")
-    # With a cookie, too.
+    # The same with a cookie.
     cookie = {"Cookie": f"__Secure-mercure_access_token={token.subscriber(**claims)}"}
     assert httpd.subscribe([("match", TOPIC)], cookie, status=None).status == 401
 
 
 @event_only
 def test_a_revocation_counts_while_a_body_comes(httpd):
-    """A client may begin requests, and end them after its token is revoked."""
+    """A client may begin requests before its token is revoked, and end them afterwards."""
     httpd.start(controlled())
     requests = {
         PATH: (token.publisher(sub="mallory"), f"topic={TOPIC}&data=late"),
@@ -171,7 +171,7 @@ def test_the_list(httpd):
     for got, want in zip(until, (30 * 86400, 60, 500, 30.5)):
         assert abs(got - now - want) < 20
     assert call(httpd, "HEAD", "revocations").status == 200
-    # A token that has expired needs no entry, and a ttl ends.
+    # An expired token needs no entry, and a ttl ends.
     revoke(httpd, token=token.subscriber(exp=int(now) - 10))
     assert len(listed(httpd)) == 4
     revoke(httpd, sub="short", ttl="0.2")
@@ -266,7 +266,7 @@ def test_revocations_survive_restarts_with_a_history_on_disk(httpd):
 
 @event_only
 def test_a_full_list_says_so(httpd):
-    """The list is bounded; a full one revokes nothing by halves, and an entry that is lifted makes room."""
+    """The list is bounded; a full list does not revoke by halves, and lifting an entry makes room."""
     httpd.start(controlled() + "MaxKeepAliveRequests 0\n")
     head = {"Authorization": f"Bearer {bearer()}", "Content-Type": "application/x-www-form-urlencoded"}
     with httpd.connect() as conn:
@@ -313,7 +313,7 @@ def test_revoking_races_with_subscribing(httpd):
 
 @event_only
 def test_without_a_control_key_nothing_is_revoked(httpd):
-    """A hub that loses its key loses its revocations, too; one that gets it again begins with none."""
+    """A hub that loses its key also loses its revocations; when it gets the key again, it begins without any."""
     httpd.start(controlled())
     alice = token.subscriber(sub="alice")
     revoke(httpd, sub="alice")

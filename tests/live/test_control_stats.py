@@ -1,4 +1,4 @@
-"""HUB/control/stats: one document, or one each second."""
+"""HUB/control/stats: a single document, or one each second."""
 import json
 import time
 
@@ -43,7 +43,7 @@ def test_the_document(httpd):
     now = wait_until(measured, what="a measured latency")
     assert now["subscribers"] == 6
     counts = {kind: {one["topic"]: one["count"] for one in now["topics"][kind]} for kind in now["topics"]}
-    # An estimate: nobody waits for another process that is counting.
+    # An estimate, because no process waits for another one that is counting.
     most = {"updates": {TOPIC: 7, "https://example.com/other": 7, quiet: 3},
             "receivers": {TOPIC: 42, "https://example.com/other": 42}}
     for kind, topics in most.items():
@@ -59,7 +59,7 @@ def test_the_document(httpd):
 
 @event_only
 def test_rates(httpd):
-    """They are those of the last seconds, whichever child answers."""
+    """The rates are those of the last seconds, whichever child answers."""
     httpd.start(controlled())
     end = time.monotonic() + 60
     stream = httpd.subscribe([("match", "*")])

@@ -89,7 +89,7 @@ def test_what_is_said_of_a_stream(httpd, mpm, each_carrier):
 
 @event_only
 def test_pages_over_several_children(httpd):
-    """Each stream that stays is listed once, however the list is cut."""
+    """Each stream that stays is listed once, however the list is cut into pages."""
     httpd.start(controlled())
     streams = [subscribe(httpd, sub=f"user {number}") for number in range(50)]
     while len({owner(httpd, stream.conn) for stream in streams}) < 2:
@@ -134,7 +134,7 @@ def test_many_streams(httpd):
 @event_only
 @pytest.mark.parametrize("tls", [False, True], ids=["h2c", "h2"])
 def test_http2(httpd, tls):
-    """Its streams are listed, disconnected and revoked as all others."""
+    """Streams of HTTP/2 are listed, disconnected and revoked like all others."""
     port = httpd.add_port()
     httpd.start("Protocols h2 h2c http/1.1\n" + httpd.vhost("MercureHttp2 On", controlled(), port=port, tls=tls))
     where = {"port": port, "tls": tls}
@@ -165,7 +165,7 @@ def test_http2(httpd, tls):
         conn.wait(lambda: all(stream.ended for stream in bob), "the end of bob's streams")
         assert all(stream.parser.retry is None for stream in bob)
         assert names() == ["carol"] and not carol[0].ended
-        # The connection goes on: alice may come back, bob may not.
+        # The connection stays: alice may come back, bob may not.
         again, refused = open_as(conn, 1, sub="alice"), open_as(conn, 1, sub="bob")
         conn.wait(lambda: again[0].parser.comments and refused[0].ended, "an answer to both")
         assert refused[0].status == 401
@@ -222,7 +222,8 @@ def test_hubs_are_separate(httpd):
 
 @event_only
 def test_a_child_that_does_not_answer(httpd):
-    """The others are listed, and the document says that one is missing; afterwards all are there again."""
+    """The streams of the others are listed, and the document says that one child is missing; later all are listed
+    again."""
     httpd.start(controlled())
     streams = [httpd.subscribe([("match", TOPIC)])]
     while len({owner(httpd, stream.conn) for stream in streams}) < 2:
@@ -232,7 +233,7 @@ def test_a_child_that_does_not_answer(httpd):
     os.kill(stopped, signal.SIGSTOP)
     try:
         document = None
-        while document is None:  # the stopped child accepts connections, too
+        while document is None:  # the stopped child also accepts connections
             with httpd.connect(deadline=15) as conn:
                 try:
                     response = conn.request("GET", f"{PATH}/control/streams", {"Authorization": f"Bearer {bearer()}"})
@@ -268,7 +269,7 @@ def test_bad_fields(httpd):
 
 @event_only
 def test_a_reload(httpd):
-    """The streams of a child that ends are not listed for ever, and those of the new one are."""
+    """The streams of a child that ends do not stay in the list, and those of the new child are in it."""
     httpd.start(controlled())
     old = httpd.subscribe([("match", TOPIC)])
     wait_listed(httpd, 1)

@@ -1,4 +1,4 @@
-"""MercureCursor: a client that has had no event yet has a cursor too."""
+"""MercureCursor: even a client that has had no event yet has a cursor."""
 import json
 import os
 import shutil
@@ -62,7 +62,7 @@ def test_a_stream_begins_with_its_position(httpd, tls):
     assert position_of(httpd, **more) == "earliest"
     first = httpd.publish(TOPIC, "1", **more).text
     position = check_position(position_of(httpd, **more))
-    # Two positions at the same place differ: nobody learns from them whether there was an update in between.
+    # Two positions at the same place differ, so they do not reveal whether there was an update in between.
     assert check_position(position_of(httpd, **more)) != position
     with httpd.subscribe([("match", TOPIC)], BROWSER, **more) as stream:
         check_position(next_position(stream))
@@ -78,7 +78,7 @@ def test_a_stream_begins_with_its_position(httpd, tls):
         again = check_position(next_position(stream))
         assert stream.next().id == third
     assert replayed(httpd, again, third, **more) == ([third], again)
-    # Before everything that there is: an unknown cursor.
+    # An unknown cursor is before everything in the history.
     with httpd.subscribe([("match", TOPIC)], BROWSER | {"Last-Event-ID": "unknown"}, **more) as stream:
         assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
         again = check_position(next_position(stream))
@@ -114,7 +114,7 @@ def test_positions_take_the_place_of_heartbeats(httpd, tls):
         assert next_position(stream) == "earliest"
         hidden = httpd.publish(OTHER, "not for this stream", **more).text
         before = check_position(next_position(stream))
-        # Every heartbeat is a new one, also while nothing happens.
+        # Every heartbeat has a new position, even while nothing happens.
         same = check_position(next_position(stream))
         assert same != before
         private = httpd.publish(TOPIC, "private", fields=[("private", "on")], **more).text
@@ -205,7 +205,7 @@ def test_a_position_that_the_history_has_dropped_is_an_unknown_cursor(httpd, sto
     with httpd.subscribe([("topic", TOPIC)], {"Last-Event-ID": position}) as stream:
         assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
         assert stream.response.header("Last-Event-ID") == "earliest"
-    # So is a forged one.
+    # So is a forged position.
     fresh = check_position(position_of(httpd))
     for forged in (fresh[:-1] + ("A" if fresh[-1] != "A" else "B"), "#" + "A" * 60, "#", fresh[:-1], fresh + "A"):
         assert replayed(httpd, forged, ids[-1]) == (ids[1:], "earliest")
@@ -272,7 +272,7 @@ def test_positions_survive_what_the_history_survives(httpd, store):
 
 @pytest.mark.mpm("event")
 def test_a_history_from_a_backup_does_not_know_newer_positions(httpd):
-    """The numbers of the records that the backup lacks are given out again."""
+    """The numbers of the records that the backup lacks are used again."""
 
     def copy(source, target):
         subprocess.run(["cp", "-a", source, target], check=True)
@@ -291,7 +291,7 @@ def test_a_history_from_a_backup_does_not_know_newer_positions(httpd):
     copy(httpd.path("backup"), httpd.path("histories"))
     httpd.start()
     assert replayed(httpd, position, first) == ([first], "earliest")
-    time.sleep(6)  # more than the clocks of machines may differ
+    time.sleep(6)  # longer than the clocks of machines may differ
     ids = [first] + [httpd.publish(TOPIC, "again").text for _ in range(3)]
     assert replayed(httpd, position, ids[-1]) == (ids, "earliest")
 

@@ -26,7 +26,7 @@ def drive(script, *args):
 
 
 def test_debugger_is_served_under_a_strict_policy(httpd):
-    """The page and its parts are served; where the debugger is off, nothing is."""
+    """The page and its parts are served; nothing is where the debugger is off."""
     httpd.start(hub("MercureDebugger On") + hub(path="/other") +
                 hub("MercureDebugger On", path="/a b/", identifier=None) + '<Location "/closed">\n</Location>\n')
     page = httpd.get(DEBUG)
@@ -68,7 +68,8 @@ def test_access_control_applies_to_the_debugger(httpd):
 def test_debugger_works_in_chromium(httpd):
     httpd.load("headers")
     httpd.write("htdocs/page.html", "<!DOCTYPE html><title>x</title>")
-    # The hub of the active subscriptions speaks both protocols, and has a path that a pattern would take for syntax.
+    # The hub of the active subscriptions speaks both protocols, and has a path with characters that are syntax in a
+    # pattern.
     path = "/hub (a+b)"
     old_key = "the-old-secret-of-the-debugger:0123456789abcdef"
     both = hub("MercureDebugger On", "MercureSubscriptions On", f"MercureLegacySubscriberKey HS256 {old_key}",

@@ -77,7 +77,7 @@ UPDATE = 'id() { echo "$USER_ID"; }\napt_pause=0\nupdate_libraries\n'
 
 @pytest.fixture
 def debian(folder):
-    """Debian's tools over a machine whose libssl3 1 is older than the one that apt has."""
+    """Debian's tools on a machine whose libssl3 1 is older than the one that apt has."""
     for name, text in (("bin/dpkg-query", DPKG_QUERY), ("bin/apt-get", APT_GET), ("libssl3", "1\n"), ("calls", "")):
         path = folder / name
         path.parent.mkdir(exist_ok=True)
@@ -85,7 +85,7 @@ def debian(folder):
         path.chmod(0o755)
 
     class Debian:
-        """What was called, and a run of update_libraries."""
+        """The tools that were called, and a run of update_libraries."""
         file = folder
 
         @staticmethod
@@ -195,7 +195,7 @@ class Run:
         self.path = folder / "output"
         self.state = folder / "state"
         with open(self.path, "wb") as out:
-            # As from a terminal: what runs in the background of a script ignores SIGINT.
+            # As from a terminal, because jobs in the background of a script ignore SIGINT.
             self.process = subprocess.Popen(
                 ["env", "--default-signal=INT", "bash", "-c", f". {DEV}\n{RUN}"],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=folder,
@@ -237,7 +237,7 @@ def paste(line):
 
 
 class Pasted:
-    """LINE of the greeting in a shell, as long as the block lasts."""
+    """LINE of the greeting in a shell, for as long as the block lasts."""
 
     def __init__(self, line, path):
         self.path = path

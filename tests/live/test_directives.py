@@ -151,7 +151,7 @@ DEFAULTS = {
     "MercureResourceIdentifier": "scheme, ServerName, port and path of the hub",
 }
 
-# Where a directive of each scope may stand. {} is the directive.
+# Where a directive of each scope is allowed. {} is the directive.
 PLACES = {
     "server": "{}",
     "virtual host": "<VirtualHost 127.0.0.1:1>\n{}\n</VirtualHost>",
@@ -406,7 +406,7 @@ def test_inner_settings_replace_outer_ones(httpd):
 
 
 def test_hub_without_settings_behaves_by_the_defaults(httpd):
-    """Without a token a subscriber is refused, and the limits are those of docs/directives.md."""
+    """Without a token, a subscriber is refused; the limits are those of docs/directives.md."""
     httpd.start("LimitRequestFieldSize 65536\n" + hub(anonymous=False))
     httpd.subscribe([("match", "x")], status=401).close()
     minted = token.subscriber()

@@ -1,6 +1,6 @@
 """
-The pages for users: every command, program and configuration in them is run as it stands, except for the host name.
-A fenced block says after its language what it does: `publish` (it must publish an update for each "hello" in it),
+The pages for users: every command, program and configuration in them is run as it is, except for the host name. After
+its language, a fenced block says what it does: `publish` (it must publish an update for each "hello" in it),
 `subscribe` (it must print an update), `library` (it publishes with a library that Debian does not have), nothing (it
 must succeed), or `not-run`.
 """
@@ -94,7 +94,7 @@ def test_configurations_pass_configtest(httpd):
     httpd.env["MERCURE_SUBSCRIBER_JWT_KEY"] = "0123456789abcdef" * 4
     wrong = []
     for name, _, _, text in blocks("apache"):
-        text = text.replace("/var/lib/mercure", httpd.path("history"))  # which only root could make
+        text = text.replace("/var/lib/mercure", httpd.path("history"))  # which only root could create
         text = text.replace("LoadModule lua_module modules/mod_lua.so\n", "")
         result = httpd.configtest(text.replace("modules/mod_mercure.so", find_module()))
         if not result.ok:
@@ -105,7 +105,7 @@ def test_configurations_pass_configtest(httpd):
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, _, _, text in blocks("apache")
                                   if name.startswith("hosting.md") and "MercureHub " in text])
 def test_configurations_of_hosting_serve_each_site(httpd, text):
-    """Each virtual host of the block has a hub, or says that it has no key or that it is off."""
+    """Each virtual host of the block has a hub, or the log says that it has no key or that its hub is off."""
     httpd.load("macro", "vhost_alias")
     for name in ("publisher", "subscriber"):
         httpd.write(f"mercure/{name}.key", "0123456789abcdef" * 4 + "\n")
@@ -168,7 +168,7 @@ class Doc:
 
                 wait_until(printed, 60, f"an update printed by {name}", pause=0.2)
             finally:
-                os.killpg(process.pid, signal.SIGKILL)  # and the processes that the script has started
+                os.killpg(process.pid, signal.SIGKILL)  # and the processes that the script started
 
 
 def start(doc):

@@ -33,7 +33,7 @@ def durable(*directives, sync=None, path="data", **more):
 
 
 def place(name):
-    """The path of one of several hubs of a server, and the directory of its history."""
+    """The path of one of a server's hubs, and the directory of its history."""
     return f"/{name}", f"data-{name}"
 
 
@@ -115,7 +115,7 @@ def test_configtest_refuses_an_unusable_store(httpd):
 
 
 def test_history_survives_stop_and_start(httpd):
-    """The first request finds the history, its last id and its order; a reload changes its bounds."""
+    """The first request after a start finds the history, its last id and its order; a reload changes its bounds."""
     httpd.start("MaxKeepAliveRequests 0\n<Location /metrics>\nSetHandler mercure-metrics\n</Location>\n" +
                 durable("MercureHistory count=0 bytes=64M", sync="none"))
     publish_many(httpd, [f"m{n}" for n in range(2500)])
@@ -178,7 +178,7 @@ def size_of(path):
 
 
 def test_file_stops_growing_at_its_bound(httpd):
-    """Ten times the bound is published; the file uses the room of dropped updates again."""
+    """Ten times the bound is published; the file reuses the room of dropped updates."""
     httpd.start("MaxKeepAliveRequests 0\n" + "".join(
         durable_at(f"{size}", f"MercureHistory count=0 bytes={300 * size}", "MercureLimit body=64K", sync="none")
         for size in (700, 9000)))
@@ -516,7 +516,7 @@ def subscription_events(httpd, path, cursor, until):
 
 
 def test_ends_that_a_crash_left_are_announced_once(httpd):
-    """All processes die, and those of the next server, too. The history of one hub has trimmed the beginnings."""
+    """All processes die, and so do those of the next server. The history of one hub has trimmed the beginnings."""
     httpd.expect_log(r"AH00098: pid file .* overwritten", required=False)
     path, trimmed = (place(name)[0] for name in ("one", "two"))
     httpd.start(durable_at("one", "MercureSubscriptions On") +
@@ -534,7 +534,7 @@ def test_ends_that_a_crash_left_are_announced_once(httpd):
         kill_all(httpd)
     assert subscription_events(httpd, path, cursor, ("urn:left", False)) == began + [("urn:left", False)]
     assert ("urn:left", False) in subscription_events(httpd, trimmed, "earliest", ("urn:left", False))
-    # The list that the client has is not the present one.
+    # The client's list is not the current one.
     after = httpd.get(f"{trimmed}/subscriptions", {**bearer, "If-None-Match": before.header("ETag")})
     assert after.status == 200 and "urn:left" not in [one["match"] for one in after.json["subscriptions"]]
     httpd.restart()
@@ -547,7 +547,7 @@ FAULTS = {"child": kill_one, "all": kill_all, "graceful": lambda httpd: httpd.gr
 
 
 def test_history_survives_crashes_under_load(httpd):
-    """All processes die at once; the test above causes the other faults."""
+    """All processes die at once; a test above causes the other faults."""
     start(httpd, "MercureHistory count=0 bytes=64M")
     check_faults(httpd, 5, FAULTS["all"])
 

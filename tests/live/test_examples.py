@@ -52,7 +52,7 @@ def test_examples_work_as_their_readme_says(httpd, with_php):
     """In a browser; the chat with php-fpm or mod_php, and without PHP."""
     if httpd.mpm == "prefork" and not with_php:
         pytest.skip("without PHP the MPM makes no difference")
-    # What npm install makes.
+    # npm install makes this.
     turbo = "node_modules/@hotwired/turbo/dist/turbo.es2017-esm.js"
     with open(os.path.join(NODE_FOLDER, turbo), "rb") as file:
         httpd.write(f"examples/turbo/{turbo}", file.read())

@@ -1,6 +1,6 @@
 """
-Memory and descriptors that fail, now and then under load, or each in turn while one request is served: nothing crashes,
-nothing is lost for others, and nothing is left of it.
+Allocations and descriptors fail, sometimes under load, or each in turn while one request is served: nothing crashes,
+others lose nothing, and nothing is left behind.
 """
 import collections
 import json
@@ -49,7 +49,7 @@ class Failing:
             file.write(struct.pack("I", value))
 
     def one_of(self, count):
-        """Of COUNT calls, one fails; 0: none does."""
+        """One of COUNT calls fails; 0: none does."""
         self._set(0, count)
 
     def after(self, count):
@@ -57,7 +57,7 @@ class Failing:
         self._set(8, 0 if count is None else count + 1)
 
     def count(self):
-        """How many calls have failed."""
+        """The number of calls that have failed."""
         with open(self.switches, "rb") as file:
             return struct.unpack("III", file.read(12))[1]
 
@@ -82,7 +82,7 @@ def load(port, tls, stop, problems):
                         problems.append("a publication without an id")
         except (OSError, AssertionError):
             pass  # the server has ended the connection, or a stream of it
-        except Exception as error:  # such as a frame that the protocol does not allow
+        except Exception as error:  # such as one about a frame that the protocol does not allow
             problems.append(repr(error))
 
 
@@ -133,12 +133,14 @@ ONE_CHILD = """
     MaxSpareThreads 12
 """
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
-KEPT = "/kept"  # a hub whose streams stay in httpd
+KEPT = "/kept"  # the streams of this hub stay in httpd
 SITE_KEY = "key-of-the-site:0123456789abcdef0123456789abcdef0123"
+PAGE = (f'<Location "/page.html">\nMercurePublishHeader On {PATH}\n'
+        f'Header set Mercure-Publish "topic={urllib.parse.quote(TOPIC, safe="").replace("%", "%%")}&data=x"\n</Location>\n')
 
 
 class Witness:
-    """A client that has nothing to do with what fails: it gets every update once, over as many streams as it takes."""
+    """A client that no failure concerns: it gets every update once, over as many streams as that takes."""
 
     def __init__(self, httpd):
         self.httpd, self.stream, self.last, self.got, self.published = httpd, None, None, collections.Counter(), []
@@ -161,7 +163,7 @@ class Witness:
             self.got[self.last] += 1
 
     def check(self):
-        """Nothing fails now. Everything that was published until now comes."""
+        """Checks, while nothing fails, that everything that was published until now comes."""
         self.note(self.httpd.publish(TOPIC, "from the witness"))
         end = time.monotonic() + DEADLINE
         while self.published[-1] not in self.got:
@@ -176,7 +178,7 @@ class Witness:
 
 
 class Requests:
-    """What a client asks; each method makes a few requests, and returns the answer to a publication, if it has one."""
+    """The requests of a client: each method makes a few, and returns the answer to a publication, if there is one."""
 
     def __init__(self, httpd):
         self.httpd, self.number, self.tls, self.problems = httpd, 0, httpd.add_port(), []
@@ -187,9 +189,7 @@ class Requests:
         httpd.write("htdocs/page.html", "page")
         httpd.write("site/index.html", "page")
         httpd.write("sites/one.example/index.html", "page")
-        topic = urllib.parse.quote(TOPIC, safe="").replace("%", "%%")
-        page = (f'<Location "/page.html">\nMercurePublishHeader On {PATH}\nMercureDiscovery On {PATH}\n'
-                f'Header set Mercure-Publish "topic={topic}&data=x"\n</Location>\n')
+        page = PAGE + f'<Location "/page.html">\nMercureDiscovery On {PATH}\n</Location>\n'
         hubs = controlled("MercureSubscriptions On", "MercureCursor On") + hub("MercureDetach Off", path=KEPT)
         own = {"keys": False, "anonymous": False, "identifier": None}
         return (f'MercureSites 500\nCustomLog "{httpd.path("fields_log")}" "%h %U %>s %{{Accept}}i %{{Content-Type}}o"\n'
@@ -210,7 +210,7 @@ class Requests:
 
     @staticmethod
     def _wait(stream):
-        """Until STREAM gets an event, or its end."""
+        """Waits until STREAM gets an event, or ends."""
         while not stream.parser.events and stream.pump(DEADLINE):
             pass
         assert stream.parser.events or stream.ended, "neither an update nor the end of the stream"
@@ -261,7 +261,7 @@ class Requests:
             call(self.httpd, "GET", "stats")
 
     def revocation(self):
-        """Nothing is revoked if the answer says so."""
+        """An error of the answer means that nothing is revoked."""
         self.number += 1
         answer = call(self.httpd, "POST", "revoke", {"jti": f"jti-{self.number}"})
         listed = call(self.httpd, "GET", "revocations")
@@ -310,7 +310,7 @@ def test_each_call_fails_in_turn(httpd, monkeypatch, name):
     httpd.start("Protocols h2c http/1.1\nMercureHttp2 On\n" + requests.config())
     run, witness = getattr(requests, name), Witness(httpd)
     child, = httpd.children()
-    witness.note(run())  # what libraries take once is there from now on
+    witness.note(run())  # libraries now have what they allocate once
     witness.check()
     calls, has_failed = 0, True
     while has_failed:
@@ -343,25 +343,28 @@ def test_each_call_fails_in_turn(httpd, monkeypatch, name):
 
 
 @pytest.mark.mpm("event")
-def test_child_that_could_not_start_serves_later(httpd, monkeypatch):
-    """Requests for its hub make it try again."""
+@pytest.mark.parametrize("target", [PATH, "/page.html"])
+def test_child_that_could_not_start_serves_later(httpd, monkeypatch, target):
+    """Requests for its hub make the child try again, and so do publications of other pages."""
     failing = Failing(httpd, monkeypatch)
+    httpd.load("headers")
+    httpd.write("htdocs/page.html", "page")
     httpd.sizing = ONE_CHILD
     httpd.expect_log("MRC0217: this child serves no hub, because it could not start its hubs")
     httpd.expect_log("MRC0241: this child serves its hubs now")
     httpd.expect_log(r"MRC0\d+", required=False)
-    httpd.start(hub("MercureSubscriptions On"))
+    httpd.start(hub("MercureSubscriptions On") + PAGE)
     for calls in range(100):
         before = httpd.children()
         failing.after(calls)
         httpd.kill_child(before[0])
         wait_until(lambda: len(httpd.children()) == 1 and httpd.children() != before, what="another child")
-        httpd.get("/")  # it is there
+        httpd.get("/")  # the child serves
         failing.after(None)
         if "MRC0217" in httpd.log():
             break
     child = httpd.children()
-    wait_until(lambda: httpd.publish(TOPIC, "x", status=None).status == 200, what="the hub served")
+    wait_until(lambda: httpd.get(target).status and "MRC0241" in httpd.log(), what="the hub served")
     with httpd.subscribe([("match", TOPIC)]) as stream:
         update = httpd.publish(TOPIC, "y")
         assert stream.next().id == update.text

@@ -1,4 +1,4 @@
-"""The frame's own promises: what it must notice, and what its clients must show."""
+"""The promises of the frame itself: what it must notice, and what its clients must show."""
 import datetime
 import os
 import shutil
@@ -28,7 +28,7 @@ def append_log(server, line):
 
 
 def assert_fails(server, reason):
-    """The server's end must report REASON; afterwards the test itself is clean."""
+    """Ending the server must report REASON; after that, the test itself is clean."""
     with pytest.raises(AssertionError, match=reason):
         server.close()
     shutil.rmtree(server.root)
@@ -100,7 +100,7 @@ def test_what_httpd_says_where_the_processor_is_crowded_passes(httpd):
 
 
 def test_the_log_has_the_time_of_the_tests(httpd_in_kolkata):
-    """A line's time is that of a moment in the test, whatever time zone the tests run in."""
+    """The time of a line is that of a moment in the test, whatever the time zone."""
     httpd_in_kolkata.start()
     line = next(line for line in httpd_in_kolkata.lines(httpd_in_kolkata.error_log) if "resuming" in line)
     assert httpd_in_kolkata._is_soon(line, [time.time() - 600], 600.1)
@@ -147,13 +147,13 @@ def test_other_warnings_of_the_same_modules_fail(httpd, line):
     assert_fails(httpd, "unexpected in the error log")
 
 
-def test_after_a_reload_nobody_of_old_listens(httpd):
-    """Whoever connects then is served as the new configuration says."""
+def test_after_a_reload_no_old_child_listens(httpd):
+    """Clients that connect then are served as the new configuration says."""
     httpd.start()
     old = httpd.children()
     assert all(httpd._listens(pid) for pid in old)
     with httpd.connect() as conn:
-        conn.send("GET / HTTP/1.1\r\n")  # which holds its child
+        conn.send("GET / HTTP/1.1\r\n")  # which holds up its child
         holder = owner(httpd, conn)
         httpd.graceful()
         assert holder in old and not any(httpd._listens(pid) for pid in old)
@@ -206,7 +206,7 @@ def test_start_fails_tells_why(httpd):
 
 
 def test_expectations_reach_pytest(pytestconfig, tmp_path):
-    """A test that leaves an error line behind is a failed test in pytest's own count."""
+    """A test that leaves an error line behind counts as failed for pytest."""
     live = os.path.dirname(os.path.abspath(__file__))
     (tmp_path / "test_inner.py").write_text(
         "import pytest\n"
@@ -230,7 +230,7 @@ def test_expectations_reach_pytest(pytestconfig, tmp_path):
 
 
 def serve_bytes(*pieces, hold=False):
-    """A server of one connection that sends PIECES one by one; returns its port."""
+    """A server for one connection that sends PIECES one by one; returns its port."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def run():

@@ -1,4 +1,4 @@
-"""tools/mercure-hub takes over from the Go hub: its documented command lines work as they are."""
+"""tools/mercure-hub takes over from the Go hub: the documented command lines work as they are."""
 import json
 import os
 import re
@@ -21,7 +21,7 @@ KEY = "a key of 32 bytes for an issuer!"
 
 @pytest.fixture
 def go(env):  # noqa: F811
-    """The environment of somebody who has run the Go hub, on a port of the loopback interface."""
+    """The environment of a user of the Go hub, with a port of the loopback interface."""
     del env["MERCURE_TRUSTED_ISSUERS"]
     return env | SECRETS | {"MERCURE_MAX_SUBSCRIBERS": "100"}
 
@@ -32,7 +32,7 @@ def post(port, minted, topic="a", data="hello", **more):
 
 
 def translated(env, text, **variables):  # noqa: F811
-    """The lines for httpd that MERCURE_EXTRA_DIRECTIVES becomes."""
+    """The lines for httpd that MERCURE_EXTRA_DIRECTIVES is translated to."""
     status, config, stderr = launch({**env, **variables, "MERCURE_EXTRA_DIRECTIVES": text}, "--print-config")
     assert status == 0, stderr
     return config.partition("# extra.conf:\n")[2].splitlines()
@@ -147,7 +147,7 @@ TRANSLATED = [
     ("anonymous", ["MercureAnonymous On"]),
     ("\tanonymous # everybody\r\n  subscriptions\r\n", ["MercureAnonymous On", "MercureSubscriptions On", ""]),
     ("ui\ndebugger", ["MercureDebugger On"] * 2),
-    ("demo", ["MercureDebugger On"]),  # the Go hub's demo gives nobody a token
+    ("demo", ["MercureDebugger On"]),  # the Go hub's demo gives out no token
     ("playground", ["MercurePlayground On"]),
     ("heartbeat 30s", ["MercureHeartbeat 30"]), ("heartbeat 0s", ["MercureHeartbeat 0"]),
     ("heartbeat\t1m30s", ["MercureHeartbeat 90"]), ("heartbeat 1000ms", ["MercureHeartbeat 1"]),
@@ -173,7 +173,7 @@ TRANSLATED = [
     ("MercureAnonymous Off\nanonymous\nHeader set A '{env.HOME}' \\\n anonymous\n# anonymous\n\nsubscriptions",
      ["MercureAnonymous Off", "MercureAnonymous On", "Header set A '{env.HOME}' \\", " anonymous", "# anonymous", "",
       "MercureSubscriptions On"]),
-    # httpd takes its own names in any case of letters; the names of a Caddyfile are in lower case.
+    # httpd accepts its own names in any case; the names of a Caddyfile are in lower case.
     ("Anonymous guest\nHEADER unset B", ["Anonymous guest", "HEADER unset B"]),
 ]
 
@@ -199,7 +199,7 @@ def test_compatibility_enables_protocol_0x_beside_issuers(go):
 
 
 REFUSED = [
-    # Without a counterpart: the error names what to do instead.
+    # These have no counterpart: the error says what to do instead.
     ("publish_origins *", 1, "Name the origins"), ("\nsubscriptions\npublish_origins https://a *", 3, "Name the origins"),
     ("dispatch_timeout 0s", 1, "MercureDispatchTimeout"), ("max_request_body_size 0", 1, "MercureLimit body="),
     ("topic_selector_cache -1", 1, "MercureLimit patterns="), ("topic_matcher_cache 0", 1, "remove the line"),
@@ -252,7 +252,7 @@ EVIL = ["a\nMercureAnonymous On", "a\" \"b", "a\\", "${HOME}", "</Location>\nLis
 @pytest.mark.parametrize("value", EVIL)
 @pytest.mark.parametrize("directive", ["cookie_name", "resource_identifier", "cors_origins", "name", "heartbeat", "issuer"])
 def test_value_cannot_leave_its_directive(go, directive, value):
-    """A value ends the launcher, or stays one argument of one directive."""
+    """A value makes the launcher end, or stays one argument of one directive."""
     text = f"{directive} {{env.VALUE}}" + (" { publisher { jwt {env.KEY} } }" if directive == "issuer" else "")
     status, config, stderr = launch({**go, "VALUE": value, "KEY": KEY, "MERCURE_EXTRA_DIRECTIVES": text}, "--print-config")
     if status:
@@ -294,7 +294,7 @@ def test_awk_programs_agree(go):
 # ---- keys and issuers --------------------------------------------------------------------------------
 
 def test_keys_of_directives_replace_those_of_variables(go, folder):  # noqa: F811
-    """A key never becomes part of the configuration, and its text is only bytes."""
+    """A key never becomes part of the configuration; its text is only bytes."""
     secret = "it's \"quoted\" \\ and `more` ${HOME}{x} 0123456789"
     (folder / "key").write_text(KEY)
     (folder / "key").chmod(0o644)

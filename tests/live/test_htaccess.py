@@ -1,6 +1,6 @@
 """
 MercureHtaccess: a site's own .htaccess file gives the keys of its hub. Its owner is a customer who makes mistakes, or
-tries to harm the server and other customers.
+tries to harm the server or other customers.
 """
 import contextlib
 import ctypes
@@ -40,7 +40,7 @@ class Sites:
         return self.httpd.path(f"sites/{name}/{file}")
 
     def write(self, name, text, file="htdocs/.htaccess", owner=SPARE):
-        """Replaces a FILE of the site NAME at once."""
+        """Replaces FILE of the site NAME atomically."""
         path = self.httpd.write(f"sites/{name}/{file}.new", text)
         if os.getuid() == 0:
             os.chown(path, owner, owner)
@@ -64,7 +64,7 @@ class Sites:
                                   status=None).status
 
     def wait(self, name, status, **more):
-        """Until every child answers a publication so: a change counts within two seconds."""
+        """Waits until every child answers a publication with that status: a change counts within two seconds."""
         wait_until(lambda: all(self.publish(name, **more) == status for _ in range(8)),
                    what=f"status {status} of the site {name}")
 
@@ -114,7 +114,7 @@ def test_changes_count_soon_and_end_no_stream(httpd, sites):
 
 
 def test_all_directives_of_a_site(httpd, sites):
-    """Those of the file replace those of the server; lists are replaced as a whole."""
+    """The directives in the file replace those of the server; lists are replaced as a whole."""
     server_key = "key-of-the-server:0123456789abcdef0123456789abcdef"
     httpd.start(sites.config(f"MercureKey {token.ISSUER} HS256 {server_key}", "MercureAnonymous On"))
     assert sites.publish("b", key=server_key) == 200
@@ -139,7 +139,7 @@ def test_all_directives_of_a_site(httpd, sites):
 
 
 def test_key_file(httpd, sites):
-    """A file beside the document root; a new one counts without a change of the .htaccess file."""
+    """The key file is beside the document root; a new one counts without a change of the .htaccess file."""
     sites.write("a", KEYS["a"], "publisher.key")
     sites.write("a", f"MercurePublisherKey {token.ISSUER} HS256 file:publisher.key\n")
     sites.write("b", KEYS["b"], "keys/publisher.key")
@@ -219,7 +219,7 @@ def test_mistake_of_one_site_reaches_no_other(httpd, sites, name):
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
 def test_file_of_another_kind_is_not_read(httpd, sites, kind):
-    """httpd itself would follow the link, and wait for the pipe."""
+    """httpd itself would follow a link, and wait for a pipe."""
     sites.key("b")
     path = sites.path("a", "htdocs/.htaccess")
     if kind == "link":
@@ -251,7 +251,7 @@ def hanging(folder, name):
 
 
 def test_key_file_on_a_file_system_that_hangs(httpd, sites):
-    """A key file on another file system than its site is refused, and not opened."""
+    """A key file that is not on the file system of its site is refused without being opened."""
     sites.key("b")
     sites.write("a", f"MercureKey {token.ISSUER} HS256 file:hanging/secret\n")
     os.mkdir(sites.path("a", "hanging"))
@@ -264,7 +264,7 @@ def test_key_file_on_a_file_system_that_hangs(httpd, sites):
 
 @contextlib.contextmanager
 def coarse_clock(folder):
-    """A file system in FOLDER whose times have steps of milliseconds, also for files that somebody watches."""
+    """A file system in FOLDER whose times have steps of milliseconds, even for files that are watched."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mount(b"coarse", folder.encode(), b"ramfs", 0, b"mode=755") != 0:
         pytest.skip(f"this user may not mount a file system: {os.strerror(ctypes.get_errno())}")
@@ -276,7 +276,7 @@ def coarse_clock(folder):
 
 @pytest.mark.parametrize("file", ["htdocs/.htaccess", "publisher.key"])
 def test_second_change_within_a_step_of_the_clock_counts(httpd, sites, file):
-    """The file has the same size and times as when it was read, and other content."""
+    """The file has the same size and times as when it was read, but other content."""
     httpd.sizing = ONE_CHILD
     folder = sites.path("a", "")
     with coarse_clock(folder):
@@ -311,7 +311,7 @@ def test_second_change_within_a_step_of_the_clock_counts(httpd, sites, file):
 
 
 def test_site_on_a_file_system_that_hangs(httpd, sites):
-    """It holds one thread of a child, and not one for each request: otherwise all sites would stand still."""
+    """It blocks one thread of a child, and not one for each request: otherwise all sites would stand still."""
     sites.key("b")
     httpd.start("StartServers 1\nServerLimit 1\nThreadsPerChild 8\nMaxRequestWorkers 8\n" + sites.config())
     httpd.expect_log("MRC0501: .*htdocs/.htaccess cannot be read: Input/output error")
@@ -330,7 +330,7 @@ def test_site_on_a_file_system_that_hangs(httpd, sites):
 
 @contextlib.contextmanager
 def few_descriptors(pid, free):
-    """Process PID has only FREE descriptors left meanwhile."""
+    """Leaves process PID only FREE descriptors during the block."""
     def limit(soft):
         subprocess.run(["prlimit", "--pid", str(pid), f"--nofile={soft}:"], check=True,
                        **({"user": "www-data", "group": "www-data"} if os.getuid() == 0 else {}))
@@ -346,7 +346,8 @@ def few_descriptors(pid, free):
 @pytest.mark.skipif(not shutil.which("prlimit"), reason="no prlimit")
 @pytest.mark.parametrize("free", (0, 1), ids=("file", "key file"))
 def test_lack_of_descriptors_passes(httpd, sites, free):
-    """A file that has changed and cannot be read now is no mistake: 503, until it can. A file that has not changed counts."""
+    """A changed file that cannot be read now is not a mistake: the answer is 503 until it can be. An unchanged file
+    counts."""
     sites.write("a", KEYS["a"], file="secret")
     sites.write("a", f"MercureKey {token.ISSUER} HS256 file:secret\n")
     sites.key("b")
@@ -366,7 +367,7 @@ def test_lack_of_descriptors_passes(httpd, sites, free):
     httpd.expect_log("MRC0503: the hub .* cannot be read: Too many open files")
     wait_until(is_settled, what="the file of the other site read for good")
     with contextlib.ExitStack() as stack:
-        # No new connection can come then, and an answer of 503 ends one.
+        # New connections are impossible then, and an answer of 503 ends its connection.
         first, second, third = (stack.enter_context(httpd.connect()) for _ in range(3))
         for conn in (first, second, third):
             assert publish("a", "a", conn).status == 200
@@ -381,7 +382,7 @@ def test_lack_of_descriptors_passes(httpd, sites, free):
 
 
 def test_file_that_becomes_readable_without_a_change(httpd, sites):
-    """A key file behind a link, until the folder itself is moved there."""
+    """The key file is behind a link until the folder itself is moved there."""
     sites.write("a", KEYS["a"], file="moved/secret")
     os.symlink("moved", sites.path("a", "keys"))
     sites.write("a", f"MercureKey {token.ISSUER} HS256 file:keys/secret\n")
@@ -396,7 +397,8 @@ def test_file_that_becomes_readable_without_a_change(httpd, sites):
 
 
 def test_other_directives_in_the_file_are_not_the_hubs(httpd, sites):
-    """A front controller takes no URL of the hub; a mistake in a directive of another module is not the hub's."""
+    """A front controller gets no URL of the hub; a mistake in a directive of another module does not concern the
+    hub."""
     httpd.load("rewrite")
     controller = ("RewriteEngine On", "RewriteCond %{REQUEST_FILENAME} !-f", "RewriteRule ^ /index.html [L]")
     sites.key("a", *controller, "<IfModule mod_rewrite.c>", "MercureAnonymous On", "</IfModule>",
@@ -447,7 +449,7 @@ def test_two_sites_with_one_document_root(httpd, sites):
 
 
 def test_file_that_changes_all_the_time(httpd, sites):
-    """With a mistake every other time. The other site does not notice, and the log grows by one line a second."""
+    """Every other version has a mistake. The other site does not notice, and the log grows by one line a second."""
     sites.key("a")
     sites.key("b")
     httpd.start(sites.config())
@@ -474,7 +476,7 @@ def test_file_that_changes_all_the_time(httpd, sites):
     sites.wait("a", 200)
 
 
-# Pieces of files. A random file has some of them, in lines or not, with bytes that were changed.
+# Pieces of files. A random file consists of some of them, in lines or not, with some bytes changed.
 PIECES = (
     "MercureKey", "MercurePublisherKey", "MercureSubscriberKey", "MercureLegacyKey HS256", "MercureAnonymous On", "MercureHub On",
     "MercureCorsOrigins", "MercureCookieName", "MercurePublishHeader On /x", "MercureHistory bytes=1G", "mercurekey",
@@ -494,7 +496,7 @@ def random_file(rng):
 
 
 def test_files_of_random_content(httpd, sites):
-    """Whatever a customer writes: the hub answers, no key of another site counts, and the others do not notice."""
+    """Whatever a customer writes, the hub answers, no key of another site counts, and other sites do not notice."""
     rng = random.Random(20261128)
     sites.key("a")
     sites.key("b")

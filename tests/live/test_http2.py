@@ -52,7 +52,7 @@ def test_connection_holds_at_most_two_streams(httpd, tls):
 
 
 def test_reset_stream_frees_its_thread(httpd):
-    """A reloaded page uses the same connection again. There is no heartbeat that would notice the reset."""
+    """A reloaded page uses the same connection again. No heartbeat would notice the reset."""
     port = start(httpd, "MercureHeartbeat 0")
     with Http2(port) as conn:
         for _ in range(3):
@@ -115,7 +115,7 @@ def test_dispatch_timeout_cuts_an_http2_client_that_reads_nothing(httpd):
             httpd.publish(TOPIC, "x" * 10000, port=port)
         wait_reason(httpd, "slow")
         wait_until(lambda: number(httpd, "MercureThreads") == 0, what="the thread free again")
-        # The connection lives, and serves on.
+        # The connection stays open and still serves requests.
         assert conn.request("/page.html").body == b"page"
         conn.wait(lambda: stream.reset, "the reset of the stream")
 

@@ -1,4 +1,4 @@
-"""HTTP/2 of the module itself: what a hostile client gets, while another client is served."""
+"""HTTP/2 of the module itself: what a hostile client gets while another client is served."""
 import itertools
 import socket
 import struct
@@ -26,7 +26,7 @@ def frame(kind, flags=0, stream=0, payload=b""):
 
 
 class Raw:
-    """A connection on which the test writes frames; h2c."""
+    """A connection (h2c) on which the test writes frames."""
 
     def __init__(self, port, settings=b"", preface=True):
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
@@ -45,7 +45,7 @@ class Raw:
         self.sock.close()
 
     def send(self, data):
-        """False when the server takes no more: it has closed the connection."""
+        """Returns False if the server has closed the connection."""
         self.sock.settimeout(DEADLINE)
         try:
             self.sock.sendall(data)
@@ -59,7 +59,7 @@ class Raw:
         return frame(HEADERS, flags, stream, block)
 
     def read(self, seconds=0.05):
-        """Takes what has come."""
+        """Reads what has come."""
         self.sock.settimeout(seconds)
         try:
             data = self.sock.recv(1 << 20)
@@ -76,7 +76,7 @@ class Raw:
             self.bytes = self.bytes[end:]
 
     def goaway(self):
-        """The error code of the server's GOAWAY; None: none has come."""
+        """The error code of the server's GOAWAY; None if none has come."""
         return next((int.from_bytes(payload[4:8], "big") for kind, _, _, payload in self.frames if kind == GOAWAY), None)
 
     def wait_closed(self):
@@ -137,10 +137,10 @@ FLOODS = {
     "rapid_reset": lambda raw, i: b"".join(
         raw.request(2 * (i * 100 + k) + 1) + frame(RST_STREAM, stream=2 * (i * 100 + k) + 1, payload=struct.pack(">I", 8))
         for k in range(100)),
-    # Nobody has such a method, so the server resets the request.
+    # No such method exists, so the server resets the request.
     "long_method": lambda raw, i: b"".join(
         raw.request(stream, method="M" * 101) for stream in range(200 * i + 1, 200 * i + 201, 2)),
-    # The fields after the body are no request.
+    # The fields after the body are not a request.
     "rapid_reset_after_trailers": lambda raw, i: b"".join(
         raw.request(stream, method="POST", flags=END_HEADERS) +
         frame(HEADERS, END_STREAM | END_HEADERS, stream, raw.encoder.encode([("x-sum", "1")])) +
@@ -159,7 +159,7 @@ def test_flood(httpd, kind):
 
 @pytest.mark.parametrize("field", [b"\x01a\x03b\x01b", b"\x03a b\x01b", b"\x01A\x01b"], ids=["value", "name", "upper_case"])
 def test_field_that_http_does_not_allow(httpd, field):
-    """The request is reset; without the field, it would be another one than the client has meant."""
+    """The request is reset; without the field, it would not be the request that the client meant."""
     port = start(httpd)
     with Raw(port) as raw:
         good = raw.encoder.encode([(":method", "GET"), (":path", "/page.html"), (":scheme", "http"),
@@ -177,7 +177,7 @@ def test_field_that_http_does_not_allow(httpd, field):
 @pytest.mark.parametrize("path", ["/page.html", "http://localhost/page.html", "@localhost/page.html", ":80/page.html",
                                   "page.html", "*"])
 def test_scheme_that_is_not_http(httpd, host, path):
-    """Of such a request, nghttp2 does not check the path."""
+    """nghttp2 does not check the path of such a request."""
     port = start(httpd)
     with Raw(port) as raw:
         block = sorted([(":method", "GET"), (":path", path), (":scheme", "ftp"), (host, "localhost")])
@@ -191,11 +191,11 @@ def test_scheme_that_is_not_http(httpd, host, path):
 
 
 def test_requests_that_are_reset_before_a_thread_is_free(httpd):
-    """Nobody gets their responses, so nobody handles them."""
+    """Their responses would go nowhere, so no thread handles them."""
     httpd.sizing = ONE_CHILD
     port = start(httpd, 'CustomLog logs/reset.log "%U"', timeout=300)
     with Raw(port) as raw:
-        # They have all threads that the connection may have.
+        # These requests have all threads that the connection may have.
         raw.send(b"".join(raw.request(2 * i + 1, f"/held/{i}", "POST", END_HEADERS) for i in range(20)))
         cancel = struct.pack(">I", CANCEL)
         raw.send(b"".join(raw.request(2 * i + 1, "/reset") + frame(RST_STREAM, stream=2 * i + 1, payload=cancel)
@@ -234,7 +234,7 @@ def test_flood_of_fields_without_a_name(httpd):
 
 
 def test_client_that_does_not_read_its_socket(httpd):
-    """Its windows are open, and its socket takes nothing: the connection ends after Timeout."""
+    """Its windows are open, but its socket accepts nothing: the connection ends after Timeout."""
     port = start(httpd, timeout=2)
     with Http2(port) as other, Raw(port, struct.pack(">HI", 4, 0x7fffffff)) as raw:
         raw.send(frame(WINDOW_UPDATE, payload=struct.pack(">I", 0x7fff0000)))
@@ -279,7 +279,7 @@ def test_connection_that_goes_on_no_further(httpd, opening):
 
 
 def test_half_preface_has_the_time_of_a_request(httpd):
-    """It holds a thread of the MPM no longer than a request line of HTTP/1.1 would."""
+    """Such a connection holds a thread of the MPM no longer than a request line of HTTP/1.1 would."""
     httpd.load("reqtimeout")
     port = start(httpd, "RequestReadTimeout header=1", timeout=300)
     with Raw(port, preface=False) as raw:
@@ -295,7 +295,7 @@ def test_block_of_fields_without_end(httpd):
 
 
 def test_client_that_keeps_its_windows_closed(httpd):
-    """100 downloads of which the client takes nothing: others are served, and the streams are reset at last."""
+    """The client takes nothing of 100 downloads: others are served, and the streams are reset in the end."""
     port = start(httpd, timeout=3)
     with Http2(port) as other, Raw(port, struct.pack(">HI", 4, 0)) as raw:
         for i in range(100):
@@ -311,7 +311,7 @@ def test_client_that_keeps_its_windows_closed(httpd):
 
 
 def test_requests_that_give_a_stalled_one_no_more_time(httpd):
-    """Each of them is answered before its body has come, and gets a moment for the rest."""
+    """Each of these requests is answered before its body has come, and gets a moment for the rest."""
     port = start(httpd, timeout=2)
     with Raw(port) as raw:
         # The window of the stream stays closed after 64 KB.
@@ -337,7 +337,7 @@ def test_body_that_does_not_come(httpd):
 
 def test_streams_above_the_limit(httpd):
     port = start(httpd)
-    with Raw(port, struct.pack(">HI", 4, 0)) as raw:  # no window, so that none ends
+    with Raw(port, struct.pack(">HI", 4, 0)) as raw:  # no window, so that no stream ends
         for i in range(300):
             raw.send(raw.request(2 * i + 1, "/big.bin"))
         refused = set()
@@ -354,13 +354,14 @@ def body_frames(stream, count):
 
 
 def window(raw, window=65535):
-    """What the client may send on the connection, without what it has sent."""
+    """The bytes that the client may still send on the connection."""
     return window + sum(int.from_bytes(payload, "big") for kind, _, stream, payload in raw.frames
                         if kind == WINDOW_UPDATE and stream == 0)
 
 
 def upload(raw, first, count, each=60_000):
-    """COUNT requests with a body of EACH bytes and no end, as far as the window of the connection allows; their number."""
+    """Sends COUNT requests with a body of EACH bytes and no end, as far as the window of the connection allows; returns
+    their number."""
     sent = 0
     for i in range(count):
         end = time.monotonic() + 2
@@ -375,7 +376,7 @@ def upload(raw, first, count, each=60_000):
 
 
 def test_requests_without_end_leave_threads_for_others(httpd):
-    """More requests than threads, whose bodies do not come: a connection gets half of the threads."""
+    """There are more requests than threads, and their bodies do not come: a connection gets half of the threads."""
     httpd.sizing = ONE_CHILD
     port = start(httpd, timeout=300)
     with Raw(port) as raw, Http2(port) as other:
@@ -385,14 +386,14 @@ def test_requests_without_end_leave_threads_for_others(httpd):
 
 
 def trickle(raws, stop):
-    """A byte of each request from time to time, so that none waits for Timeout."""
+    """Sends a byte of each request from time to time, so that none waits for Timeout."""
     while not stop.wait(0.2):
         for raw in raws:
             raw.send(b"".join(frame(DATA, stream=2 * i + 1, payload=b"x") for i in range(30)))
 
 
 def ask(conn, seconds):
-    """A request, which may have its answer after SECONDS."""
+    """Sends a request, and waits for its answer for at most SECONDS."""
     page, end = conn.open("/page.html"), time.monotonic() + seconds
     while not page.ended and time.monotonic() < end:
         conn.pump(0.1)
@@ -400,7 +401,7 @@ def ask(conn, seconds):
 
 
 def test_slow_bodies_on_two_connections(httpd):
-    """They hold all threads. When others wait for one, a request whose body comes so slowly ends."""
+    """They occupy all threads. When others wait for a thread, a request whose body comes this slowly ends."""
     httpd.expect_log("AH0|request body", required=False)
     httpd.sizing = ONE_CHILD
     port = start(httpd, timeout=2)
@@ -425,12 +426,12 @@ def test_slow_bodies_on_two_connections(httpd):
 
 
 def test_bodies_that_nobody_reads_yet(httpd):
-    """The server takes only so much of the bodies of a connection whose requests wait for a thread."""
+    """The server accepts a limited part of the bodies of a connection whose requests wait for a thread."""
     httpd.sizing = ONE_CHILD
     port = start(httpd, timeout=300)
     with Raw(port) as raw, Http2(port) as other:
         raw.read(0.5)
-        # 20 threads read what comes; the other bodies wait in memory.
+        # 20 threads read bodies; the other bodies wait in memory.
         sent = upload(raw, 1, 250)
         assert 60 < sent < 130, sent
         assert other.request("/page.html").body == b"page"
@@ -441,13 +442,13 @@ def is_refused(raw, stream):
 
 
 def test_memory_of_a_child_is_limited(httpd):
-    """Above the limit of all connections, a request of one that holds much is refused, and the client may repeat it."""
+    """Above the limit of all connections, requests of a connection that holds much are refused, and may be repeated."""
     httpd.sizing = ONE_CHILD
     port = start(httpd, timeout=300)
     raws = [Raw(port) for _ in range(140)]
     for raw in raws[:80]:
         assert upload(raw, 1, 17) == 17
-    with Raw(port) as raw:  # from half of the limit on, a connection may have its window, but no more
+    with Raw(port) as raw:  # from half of the limit on, a connection may hold its window, but no more
         assert 17 <= upload(raw, 1, 70) < 50
     for raw in raws[80:]:
         assert upload(raw, 1, 17) == 17
@@ -459,7 +460,7 @@ def test_memory_of_a_child_is_limited(httpd):
         raws[-1].read(0.5)
         return is_refused(raws[-1], stream)
 
-    wait_until(refused, what="a request that is refused")  # the server may not have taken all of the bodies
+    wait_until(refused, what="a request that is refused")  # the server may not have read all of the bodies
     httpd.wait_log("MRC1304.* more than 134217728 bytes")
     with Http2(port) as other:
         page = other.open("/page.html")  # waits for a thread
@@ -476,7 +477,7 @@ def anonymous_mb(pid):
 
 
 def test_field_that_comes_many_times(httpd):
-    """600 fields of one byte each on the wire become one of 60 KB, and no more than that is copied."""
+    """600 fields of one byte each on the wire become a field of 60 KB, and no more than that is copied."""
     httpd.sizing = ONE_CHILD
     port = start(httpd, "LimitRequestFieldSize 65536", timeout=300)
     with Raw(port) as raw, Http2(port) as other:
@@ -495,7 +496,7 @@ def test_field_that_comes_many_times(httpd):
 
 @pytest.mark.parametrize("count,status", [(9, "200"), (10, "431")])
 def test_bytes_of_all_fields(httpd, count, status):
-    """64 KB and those of one field (LimitRequestFieldSize, 8,190)."""
+    """The limit is 64 KB plus the size of one field (LimitRequestFieldSize, 8,190)."""
     port = start(httpd)
     with Http2(port) as conn:
         answer = conn.request("/page.html", [(f"x-{i}", "~" * 7900) for i in range(count)])
@@ -503,7 +504,7 @@ def test_bytes_of_all_fields(httpd, count, status):
 
 
 def test_window_of_one_byte(httpd):
-    """A client that takes one byte at a time gets all of a response, and delays no other."""
+    """A client that takes one byte at a time gets the whole response, and delays no other."""
     port = start(httpd)
     with Http2(port) as other, Raw(port, struct.pack(">HI", 4, 1)) as raw:
         raw.send(raw.request(1))
@@ -522,7 +523,7 @@ def test_window_of_one_byte(httpd):
 
 
 def test_window_that_is_never_opened_for_a_subscription(httpd):
-    """The stream is reset with CANCEL after MercureDispatchTimeout; others get their events."""
+    """The stream is reset with CANCEL after MercureDispatchTimeout; other streams get their events."""
     httpd.load("status")
     port = httpd.add_port()
     httpd.start("Protocols h2c http/1.1\n" + STATUS +
@@ -559,7 +560,7 @@ def start_cgi(httpd):
 
 
 def crowd(httpd, raw):
-    """Responses with more than 4 MB in total, of which the client takes nothing yet; returns their streams."""
+    """Requests responses of more than 4 MB in total, of which the client takes nothing yet; returns their streams."""
     sizes = {2 * i + 1: 200_000 if i < 20 else 15_000 for i in range(50)}
     raw.send(b"".join(raw.request(stream, f"/cgi/out?{size}") for stream, size in sizes.items()))
     end = time.monotonic() + DEADLINE
@@ -575,7 +576,7 @@ def body_of(raw, stream):
 
 
 def test_response_in_a_crowd(httpd):
-    """While a connection holds 4 MB for its client, a response goes on as the client takes it."""
+    """While a connection holds 4 MB for its client, a response continues as the client takes it."""
     port = start_cgi(httpd)
     with Raw(port, struct.pack(">HI", 4, 0)) as raw:
         crowd(httpd, raw)
@@ -587,14 +588,15 @@ def test_response_in_a_crowd(httpd):
 
 
 def test_upload_after_a_crowd(httpd):
-    """The window of a connection, closed for what it holds, opens again when the client has taken that."""
+    """The window of a connection, which is closed because of what it holds, opens again when the client has taken
+    that."""
     httpd.expect_log("AH01225", required=False)
     port = start_cgi(httpd)
     with Raw(port, struct.pack(">HI", 4, 0)) as raw:
         streams = crowd(httpd, raw)
         for stream in range(101, 141, 2):  # as far as the window allows
             raw.send(raw.request(stream, "/cgi/out?1", "POST", END_HEADERS) + body_frames(stream, 50_000))
-        for _ in range(20):  # the bodies are read meanwhile
+        for _ in range(20):  # meanwhile the bodies are read
             raw.read(0.1)
         opened = window(raw)
         assert opened < 1_100_000

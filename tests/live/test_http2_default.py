@@ -11,7 +11,7 @@ NOTICE = re.compile(r"MRC0237: .*")
 
 
 def speaker(port, tls=False, server_name="localhost"):
-    """The number of streams that the server allows: it tells who speaks."""
+    """The number of streams that the server allows, which shows who speaks."""
     with Http2(port, tls, server_name=server_name) as conn:
         conn.request("/")
         return conn.conn.remote_settings.max_concurrent_streams
@@ -75,7 +75,7 @@ def test_without_the_protocol_there_is_no_notice(httpd):
 
 @pytest.mark.mpm("event")
 def test_without_mod_http2_and_hosts_of_one_address(httpd):
-    """A client with prior knowledge has no other connection for a virtual host without a hub."""
+    """A client with prior knowledge has no separate connection for a virtual host without a hub."""
     httpd.write("a/index.html", "a")
     httpd.write("b/index.html", "b")
     port = httpd.add_port()

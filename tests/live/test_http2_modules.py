@@ -25,7 +25,7 @@ MISDIRECTED = 421
 
 
 def start(httpd, *body, server="", modules=(), tls=False):
-    """A virtual host with a hub whose HTTP/2 is the module's; returns its port."""
+    """Starts a virtual host with a hub whose HTTP/2 is the module's; returns its port."""
     httpd.load("status", "env", "headers", *modules)
     httpd.write("htdocs/page.html", "page")
     port = httpd.add_port()
@@ -105,7 +105,8 @@ def test_proxy_with_trailers_and_interim_responses(httpd):
 
 
 def test_request_that_does_not_end_with_its_child(httpd):
-    """It waits for another server, which does not answer: the child ends without that thread, and frees nothing before."""
+    """The request waits for another server, which does not answer: the child ends without that thread, and frees
+    nothing before."""
     httpd.expect_log("MRC0240")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = start(httpd, f"ProxyPass /o/ http://127.0.0.1:{silent.getsockname()[1]}/", modules=("proxy", "proxy_http"))
@@ -131,7 +132,7 @@ def test_php_fpm(httpd):
 
 
 def test_page_that_takes_long(httpd):
-    """As over HTTP/1.1, the client gets the first part of it meanwhile."""
+    """As over HTTP/1.1, the client gets the first part of the page meanwhile."""
     httpd.write("htdocs/slow.php", "<?php echo str_repeat('x', 10000); flush();"
                 f"while (!file_exists('{httpd.path('htdocs/go')}')) {{ usleep(10000); clearstatcache(); }} echo 'end';")
     with php_fpm(httpd) as config:
@@ -270,7 +271,7 @@ def test_client_certificate_of_the_virtual_host(httpd):
 
 
 def test_name_of_the_client_certificate_as_user(httpd):
-    """mod_ssl keeps it for all requests of a connection."""
+    """mod_ssl keeps the name for all requests of a connection."""
     httpd.expect_log("AH02036", required=False)
     authority, both = certificates(httpd)
     users = httpd.write("conf/users", "/CN=alice:xxj31ZMTZzkVA\n")  # mod_ssl's password
@@ -278,7 +279,7 @@ def test_name_of_the_client_certificate_as_user(httpd):
                  f'<Location />\nAuthType Basic\nAuthName x\nAuthUserFile "{users}"\nRequire valid-user\n</Location>',
                  'Header always set X-User "expr=%{REMOTE_USER}"', tls=True, modules=("auth_basic", "authn_file", "authz_user"))
     with Http2(port, tls=True, certificate=(both, both)) as conn:
-        for i in range(20):  # each request has other memory where the first one has had the name
+        for i in range(20):  # each request has other memory in the place where the first one had the name
             page = conn.request("/page.html", [(f"x-{k}", "/CN=mallory" * i) for k in range(i)])
             assert (page.status, page.headers["x-user"]) == (200, "/CN=alice"), i
 
@@ -287,7 +288,8 @@ def test_name_of_the_client_certificate_as_user(httpd):
 @pytest.mark.parametrize("proxy", [b"", b"PROXY TCP4 192.0.2.7 192.0.2.1 1234 80\r\n", b"PROXY UNKNOWN 192.0.2.7 192.0.2.1 1234 80\r\n"],
                          ids=["direct", "proxy", "proxy_without_address"])
 def test_requests_look_up_names_at_the_same_time(httpd, monkeypatch, proxy):
-    """Each has an address of its own, in whose memory APR keeps the name; that of the PROXY protocol is one for all."""
+    """Each request has its own address, in whose memory APR keeps the name; the PROXY protocol has one address for
+    all."""
     library = httpd.path("names.so")
     subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", library, f"{HERE}/env/names.c"], check=True)
     monkeypatch.setenv("MERCURE_LD_PRELOAD", library)
@@ -300,7 +302,7 @@ def test_requests_look_up_names_at_the_same_time(httpd, monkeypatch, proxy):
 
 
 def test_requests_for_other_virtual_hosts(httpd):
-    """421 where the connection's TLS or protocol is not that of the virtual host."""
+    """The answer is 421 where the connection's TLS or protocol is not that of the virtual host."""
     httpd.expect_log("AH02032", required=True)
     httpd.load("socache_shmcb", "ssl", "http2")
     httpd.expect_log("AH10034|AH02951", required=False)
@@ -322,7 +324,7 @@ def test_requests_for_other_virtual_hosts(httpd):
         assert ask("hub").body == b"hub" and ask("same").body == b"same"
         assert ask("plain").status == ask("theirs").status == ask("strict").status == MISDIRECTED
         assert ask("hub").body == b"hub"
-    # Each of them serves its own clients.
+    # Each virtual host serves its own clients.
     with Http2(port, tls=True, server_name="theirs.example") as conn:
         assert conn.request("/page.html").body == b"theirs"
         conn.authority = f"hub.example:{port}"

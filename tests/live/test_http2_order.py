@@ -16,7 +16,7 @@ from test_streams import TOPIC
 pytestmark = pytest.mark.mpm("event")
 
 BIG = 6 << 20
-HUGE = 20 << 20  # more than the sockets take
+HUGE = 20 << 20  # more than the sockets hold
 STREAM = (("accept", "text/event-stream"),)
 
 
@@ -46,7 +46,7 @@ class Held(Http2):
         self.wait(lambda: all(stream.status for stream in streams), "the heads of the responses")
 
     def places(self, stream):
-        """Where the frames with the body of STREAM are among all frames with bodies."""
+        """The places of the frames with the body of STREAM among all frames with bodies."""
         bodies = [number for kind, _, number, length in self.frames() if kind == DATA and length > 0]
         return [place for place, number in enumerate(bodies) if number == stream.number]
 
@@ -63,7 +63,7 @@ def test_no_download_starves(httpd, first, second):
         assert len(urgent.body) == len(other.body) == BIG
         urgent_places, other_places = conn.places(urgent), conn.places(other)
         early = sum(place < urgent_places[-1] for place in other_places)
-        # Some of its frames come meanwhile, but much fewer than those of the urgent one.
+        # Some of its frames come meanwhile, but far fewer than those of the urgent stream.
         assert 10 < early < len(urgent_places) / 4
 
 

@@ -19,7 +19,7 @@ LOG = 'LogFormat "%H %m %U %>s %B" http2\nCustomLog logs/http2.log http2\n'
 
 
 def start(httpd, *body, tls=False, server="", modules=()):
-    """A virtual host with a hub whose HTTP/2 is the module's; returns its port."""
+    """Starts a virtual host with a hub whose HTTP/2 is the module's; returns its port."""
     httpd.load("status", "env", "setenvif", *modules)
     port = httpd.add_port()
     httpd.write("htdocs/page.html", "page")
@@ -142,13 +142,13 @@ def test_bodies(httpd, tls):
     assert status == "200 2" and fields(body)["body"] == expected
     status, body = curl(httpd, port, "/cgi/env", "-X", "POST", "--data-binary", "", tls=tls)
     assert status == "200 2" and fields(body)["body"] == "0 0"
-    # Bodies that nobody reads: the client is told to stop.
+    # When nothing reads the body, the client is told to stop.
     assert curl(httpd, port, "/page.html", "--data-binary", f"@{path}", tls=tls) == ("200 2", b"page")
     assert curl(httpd, port, "/none", "--data-binary", f"@{path}", tls=tls)[0] == "404 2"
 
 
 def test_length_after_the_body(httpd):
-    """Content-Length counts only before the body, of which httpd gets all."""
+    """Content-Length counts only if it comes before the body, all of which httpd gets."""
     port = cgi(httpd)
     with Http2(port) as conn:
         answer = conn.post("/cgi/env", b"hello", [("content-type", "a/b")], [("content-length", "5")])
@@ -156,7 +156,7 @@ def test_length_after_the_body(httpd):
 
 
 def test_long_fields_of_a_response(httpd):
-    """Browsers take 256 KB. A response with more of them ends at once."""
+    """Browsers accept 256 KB. A response with more ends at once."""
     httpd.expect_log("MRC1352")
     port = cgi(httpd)
     with Http2(port) as conn:
@@ -183,7 +183,7 @@ def test_body_that_no_handler_reads(httpd):
             conn.conn.send_data(number, bytes(16384))
         conn._send()
         assert conn.request("/page.html").body == b"page" and not stream.reset
-        conn.conn.send_data(number, bytes(16383))  # all of the window
+        conn.conn.send_data(number, bytes(16383))  # the whole window
         conn._send()
         conn.wait(lambda: stream.reset, "the reset")
 
@@ -214,7 +214,7 @@ def test_limits_of_requests(httpd):
         assert conn.request("/page.html", [("x-a", "v" * 250)]).status == 431
         assert conn.request("/page.html", [(f"x-{i}", "v") for i in range(10)]).status == 200
         assert conn.request("/page.html", [(f"x-{i}", "v") for i in range(11)]).status == 431
-        # Fields with the same name count as one, as httpd joins them.
+        # Fields with the same name count as one, because httpd joins them.
         assert conn.request("/page.html", [("cookie", f"c{i}=v") for i in range(25)]).status == 200
         assert conn.request("/page.html", [("x-a", "v" * 98), ("x-a", "v" * 95)]).status == 200
         assert conn.request("/page.html", [("x-a", "v" * 98), ("x-a", "v" * 96)]).status == 431
@@ -261,7 +261,7 @@ def test_proxy(httpd, new_httpd, tls):
 
 
 def test_two_virtual_hosts_on_one_connection(httpd):
-    """A virtual host without a hub comes along; a request for one that has HTTP/2 of mod_http2 gets 421."""
+    """A virtual host without a hub is served on the connection; a request for one with HTTP/2 by mod_http2 gets 421."""
     httpd.load("socache_shmcb", "ssl")
     port = httpd.add_port()
     httpd.write("a/page.html", "a")
@@ -288,7 +288,7 @@ def test_two_virtual_hosts_on_one_connection(httpd):
 
 
 def test_preface_after_a_request(httpd):
-    """A connection that has had a request of HTTP/1.1 stays with it."""
+    """A connection that has had a request of HTTP/1.1 stays with that version."""
     port = start(httpd)
     with socket.create_connection(("127.0.0.1", port), DEADLINE) as sock:
         sock.sendall(b"GET /page.html HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -13,7 +13,7 @@ from test_streams import TOPIC
 
 pytestmark = pytest.mark.mpm("event")
 
-# The slow one ends when its file in its own folder exists.
+# The slow script ends when its file exists in its folder.
 CGI = """#!/usr/bin/python3
 import json, os, sys, time
 body = sys.stdin.buffer.read()
@@ -41,7 +41,7 @@ def start(httpd, *body, server="", modules=(), tls=False):
 
 
 def give_free_places(httpd):
-    """The MPM leaves places of the scoreboard free."""
+    """Makes the MPM leave places of the scoreboard free."""
     httpd.sizing = re.sub(r"ThreadLimit\s+16", "ThreadLimit 20", httpd.sizing)
 
 
@@ -61,7 +61,7 @@ def test_requests_are_counted(httpd, free):
         streams = conn.open_all(3, "/none")
         conn.wait(lambda: all(stream.ended for stream in streams), "the answers")
         wait_until(lambda: number(httpd, "Total Accesses") - before >= 43, what="43 requests counted")
-        # The requests of the status page are counted, too.
+        # The requests for the status page are also counted.
         assert number(httpd, "Total Accesses") - before <= 43 + 30
 
 
@@ -125,7 +125,7 @@ def test_bytes_in_the_log(httpd):
     assert curl(httpd, port, "/cgi/env", "-X", "PUT", "-T", "-", data=body)[0] == "200 2"
     wait_until(lambda: len(httpd.lines("logs/bytes.log")) == 3, what="the access log")
     page, post, put = [line.split() for line in httpd.lines("logs/bytes.log")]
-    # The fields are compressed on their way to the server.
+    # The fields are compressed on the way to the server.
     assert 9 < int(page[2]) < 200 and 4 < int(page[3]) < 400 and page[4] == "4"
     for request in post, put:  # the heads of the frames
         assert len(body) + 2 * 9 < int(request[2]) < len(body) + 1000
@@ -133,7 +133,7 @@ def test_bytes_in_the_log(httpd):
 
 
 def test_downloads_in_the_log(httpd):
-    """A long file is sent without a thread, and logged when the client has it, or is gone."""
+    """A long file is sent without a thread, and logged when the client has received it or is gone."""
     httpd.load("logio")
     size = 8 << 20
     httpd.write("htdocs/big.bin", bytes(size))

@@ -63,7 +63,7 @@ def test_streams_of_one_connection_and_pages_beside(httpd, tls):
         wait_subscribers(httpd, 60)
         for _ in range(10):
             assert conn.request("/page.html").body == b"page"
-        # No thread waits for any of them.
+        # No thread waits for any of the streams.
         wait_until(lambda: number(httpd, "BusyWorkers") == 1, what="all workers idle but that of mod_status")
         assert number(httpd, "MercureThreads") == 0
         ids = [httpd.publish(TOPIC, f"event {i}", port=port, tls=tls).text for i in range(20)]
@@ -77,6 +77,7 @@ def test_streams_of_one_connection_and_pages_beside(httpd, tls):
     wait_subscribers(httpd, 0)
     wait_until(lambda: sum(line.startswith(f"HTTP/2.0 {PATH} 200") for line in lines(httpd)) == 60,
                what="a line of the access log for each stream")
+    assert "MRC0902" not in httpd.log()  # mod_http2 is not involved
 
 
 def test_as_many_streams_as_a_connection_may_have(httpd):
@@ -105,7 +106,7 @@ def test_replay(httpd):
 @pytest.mark.sanitize
 @pytest.mark.parametrize("tls", [False, True], ids=["h2c", "h2"])
 def test_client_that_disappears(httpd, tls):
-    httpd.sizing = ONE_CHILD  # a second one would open more when its first client comes
+    httpd.sizing = ONE_CHILD  # a second child would open more descriptors with its first client
     port = start(httpd, tls=tls)
     before = None
     for _ in range(5):
@@ -117,7 +118,7 @@ def test_client_that_disappears(httpd, tls):
         for conn in conns:
             conn.close()
         wait_subscribers(httpd, 0)
-        # The connections are freed a second after they have begun at the earliest.
+        # Connections are freed a second after their beginning at the earliest.
         wait_until(lambda: number(httpd, "ConnsTotal") <= 1, what="the connections freed")
         wait_until(lambda: before is None or sum(map(descriptors, httpd.children())) <= before + 4,
                    what=f"the descriptors closed, of which there were {before}")
@@ -204,12 +205,12 @@ def test_idle_connection_ends(httpd):
         assert conn.goaway
         with Http2(port) as other:
             stream, = open_streams(other, 1)
-            other.pump(2.5)  # a stream keeps it open
+            other.pump(2.5)  # a stream keeps the connection open
             assert not stream.ended and not other.goaway
 
 
 def test_connections_without_streams_make_room(httpd):
-    """Event accepts 48 connections here. Those without a stream end before, in order."""
+    """Event accepts 48 connections here. Those without a stream end earlier, in order."""
     httpd.sizing = ONE_CHILD.replace("AsyncRequestWorkerFactor 64", "AsyncRequestWorkerFactor 2")
     port = start(httpd, keep_alive=300)
     holder = Http2(port)
@@ -248,7 +249,7 @@ def test_streams_become_polls_before_no_connection_is_accepted(httpd):
 
 
 def wait_begun(conn, stream):
-    """Whether STREAM is a stream; False: it is a poll."""
+    """Whether STREAM is a stream, and not a poll."""
     conn.wait(lambda: stream.parser.comments or stream.ended, "the answer")
     conn.pump(0.3)
     return not stream.ended
@@ -297,7 +298,7 @@ def test_memory_of_a_connection_with_a_stream_is_bounded(httpd):
         def listen():
             open_streams(stack.enter_context(Http2(port, tls=True)), 1)
 
-        for _ in range(100):  # the memory that the child takes once
+        for _ in range(100):  # the memory that the child allocates once
             listen()
         check_cost(httpd, listen, 250, MOST_KB)
 
@@ -321,7 +322,7 @@ def test_memory_of_a_further_stream_is_bounded(httpd):
 @no_sanitizer
 @pytest.mark.parametrize("tls", [False, True], ids=["h2c", "h2"])
 def test_valgrind_finds_no_leak_and_no_bad_access(httpd, tls):
-    """Streams, pages, bodies, downloads that are left half-way, and connections that break."""
+    """Streams, pages, bodies, downloads that are given up half-way, and connections that break."""
     httpd.sizing = ONE_CHILD
     port = httpd.add_port()
     httpd.write("htdocs/page.html", "page")

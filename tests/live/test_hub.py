@@ -54,7 +54,7 @@ def test_update_published_in_one_child_reaches_another(httpd):
     sent = []
     with httpd.subscribe([("match", TOPIC)]) as stream:
         stream.wait_comment()
-        # Until at least two children took a publication: one of them is not the stream's.
+        # Until at least two children have served a publication: one of them is not the stream's.
         while len(sent) < 3 or len(pids(httpd, "POST")) < 2:
             assert len(sent) < 2000, "all publications went to one child"
             sent.append(httpd.publish(TOPIC, f"data {len(sent)}").text)
@@ -208,7 +208,7 @@ PUBLISH_ERRORS = [
 ]
 
 
-# Ids with everything that a field of a request can hold.
+# These ids have everything that a field of a request can hold.
 ODD_IDS = ("a b", "a  b", "a,b", ", a", '"a"', "a;b", ":a", "%20", "a#", "Earliest", "\u00e9\u00ff", "\u20ac \U0001f600",
            "\u2028", "i" * 4096, "\u00e9" * 2048)
 
@@ -257,7 +257,7 @@ def test_ids_are_as_long_as_clients_can_send_them_back(httpd):
     small, large = httpd.add_port(), httpd.add_port()
     httpd.start(hub())
     check(4096, "a")
-    # Of the virtual hosts of a hub, the one that takes the shortest fields counts.
+    # Of the virtual hosts of a hub, the one that accepts the shortest fields counts.
     httpd.restart("LimitRequestFieldSize 16000\n" + hub() +
                   httpd.vhost(hub(name="shared"), "LimitRequestFieldSize 1001", port=small) +
                   httpd.vhost(hub(name="shared"), "LimitRequestFieldSize 16000", port=large))
@@ -291,7 +291,7 @@ def test_invalid_publications_are_refused(httpd):
         assert word in problem(response), response
 
     table(PUBLISH_ERRORS, run)
-    # None of them has left an update.
+    # None of the refused publications has left an update.
     last = httpd.publish(TOPIC, "the only one").text
     with httpd.subscribe([("match", "*"), ("last_event_id", "earliest")]) as stream:
         assert stream.next().id == last
@@ -355,7 +355,7 @@ def test_limit_request_body_of_httpd_applies(httpd):
     # The size of this chunk does not fit into a number, so the answer names no limit.
     answer = ask("POST", "/none", chunked, "f" * 18 + "\r\n")
     assert answer.status == 413 and "too large" in problem(answer), answer
-    # A body that cannot be read for another reason.
+    # Another reason why a body cannot be read.
     answer = ask("POST", PATH, chunked, "nonsense\r\n")
     assert answer.status == 400 and "could not be read" in problem(answer), answer
 
@@ -746,7 +746,7 @@ def test_replay_is_filtered_by_the_matchers(httpd):
         httpd.publish(f"https://example.com/{i % 2}", str(i))
     with httpd.subscribe([("match", "https://example.com/1"), ("last_event_id", "earliest")]) as stream:
         assert [event.data for event in stream.take(5)] == ["1", "3", "5", "7", "9"]
-    # The position is one in the history, whatever the subscriber sees of it.
+    # The position is in the history, whatever part of it the subscriber sees.
     with httpd.subscribe([("match", "https://example.com/none"), ("last_event_id", "earliest")]) as stream:
         assert stream.response.header("Mercure-Last-Event-ID") == "earliest"
 

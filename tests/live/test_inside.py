@@ -1,4 +1,4 @@
-"""Publishing from inside httpd: with the field Mercure-Publish of responses; and discovery of the hub."""
+"""Publishing from inside httpd: with the field Mercure-Publish of responses; and the hub's discovery."""
 import http.server
 import os
 import re
@@ -39,7 +39,7 @@ def cgi(httpd, name, *lines, body="ok"):
 
 
 def config(httpd, *sections):
-    """A server with CGI scripts in its folder of documents, and a hub."""
+    """The configuration of a server with a hub, and CGI scripts in its folder of documents."""
     httpd.load("headers", "cgi")
     return (f'<Directory "{httpd.docroot}">\nOptions +ExecCGI +FollowSymLinks +Includes\nAddHandler cgi-script .cgi\n'
             "Require all granted\nAllowOverride FileInfo\n</Directory>\n" + hub() + "\n".join(sections) + "\n")
@@ -50,14 +50,14 @@ def on(path="/", argument="", *lines):
 
 
 class Inbox:
-    """All that the hub publishes from now on."""
+    """Everything that the hub publishes from now on."""
 
     def __init__(self, httpd):
         self.httpd, self.stream = httpd, httpd.subscribe([("match", "*")], token=token.subscriber())
         self.stream.wait_comment()
 
     def take(self):
-        """The data of all updates until now, which end with one that this method publishes."""
+        """The data of all updates until now; this method publishes a last one to find the end."""
         end = self.httpd.publish(TOPIC, "end").text
         found = []
         while True:
@@ -90,7 +90,7 @@ def test_cgi_script_publishes_before_its_response_is_sent(httpd):
     with Inbox(httpd) as inbox:
         response = check_hidden(httpd.get("/one.cgi"))
         assert (response.status, response.text, response.header("X-Other")) == (200, "ok\n", "x")
-        # It is stored by the time that the response arrives.
+        # The update is stored by the time the response arrives.
         with httpd.subscribe([("match", TOPIC), ("last_event_id", "earliest")]) as stream:
             assert stream.next().data == "1"
         check_hidden(httpd.get("/two.cgi"))
@@ -295,7 +295,7 @@ def test_interim_responses_do_not_show_the_field(httpd):
                     assert FIELD.lower() not in {name.lower() for name, _ in response.headers}
                 assert check_hidden(response).text == wanted
             assert inbox.take() == ["final"] * 5
-            # A stream on such a connection needs no thread.
+            # A stream on such a connection holds no thread.
             conn.send_request("GET", f"{PATH}?match=*")
             assert conn.read_head().status == 200
             assert re.search(r'mercure_streams_holding_threads(\{.*\})? 0\n', httpd.get("/metrics").text)
@@ -360,7 +360,7 @@ def test_internal_redirects_publish_once_each(httpd):
 
 @event_only
 def test_error_documents_publish_once(httpd):
-    """With the page of a script, of mod_headers, and of httpd itself."""
+    """The error page comes from a script, from mod_headers, or from httpd itself."""
     cgi(httpd, "page.cgi", "Content-Type: text/plain", f"{FIELD}: {update('page')}", body="my page")
     httpd.write("htdocs/page.html", "my page")
     httpd.start(config(
@@ -382,7 +382,7 @@ def test_error_documents_publish_once(httpd):
 
 @event_only
 def test_fields_of_a_request_follow_its_own_section(httpd):
-    """A script whose section is Off inside of On publishes nothing, whatever the sections of other requests say."""
+    """A script whose section is Off inside On publishes nothing, whatever the sections of other requests say."""
     httpd.write("htdocs/sorry.html", "sorry")
     for name, target in (("off/to-on.cgi", "/on/target.cgi"), ("on/to-off.cgi", "/off/target.cgi")):
         cgi(httpd, name, f"{FIELD}: {update(name)}", f"Location: {target}")
@@ -404,7 +404,7 @@ def test_fields_outside_of_a_section_are_left_alone(httpd):
     httpd.start(config(httpd, "MercurePublishHeader Off", on("/inside/")))
     with Inbox(httpd) as inbox:
         assert httpd.get("/one.cgi").header(FIELD) == update("1")
-        # Nor is a field of the request.
+        # Nor is a field of the request published.
         check_hidden(httpd.get("/inside/", {FIELD: update("client")}))
         assert inbox.take() == []
 
@@ -466,7 +466,7 @@ def test_rate_and_refusals_are_counted(httpd):
     httpd.start(config(httpd, on(), '<Location "/metrics">\nSetHandler mercure-metrics\n</Location>').replace(
         "MercureHub On", "MercureHub On\nMercurePublishRate 1 burst=1 per-token=1"))
     httpd.expect_log("MRC0801")
-    httpd.expect_log("MRC0802.*more updates than")
+    httpd.expect_log("MRC0802.*updates come faster than")
     for _ in range(3):
         check_hidden(httpd.get("/one.cgi"))
     check_hidden(httpd.get("/bad.cgi"))
@@ -502,7 +502,7 @@ def test_configuration_needs_a_hub(httpd, directive):
     refused(hub() + httpd.vhost(f'<Location "{PATH}">\nMercureHub Off\n</Location>', here,
                                 name="b.example"), "has no hub")
     assert httpd.configtest(hub() + here).ok
-    # The section of the main server may be for a virtual host.
+    # The section of the main server may be meant for a virtual host.
     assert httpd.configtest(here + httpd.vhost(hub(), name="b.example")).ok
     assert httpd.configtest(hub() + hub(path="/other") + here.replace("On", "On /other")).ok
     if directive == "MercurePublishHeader":
@@ -551,7 +551,7 @@ def test_htaccess_counts_only_where_the_hub_allows_it(httpd):
 
 
 def build_module(source):
-    """Builds the module of httpd in the file SOURCE, in its folder. Returns the path of the module."""
+    """Builds the httpd module in the file SOURCE, in its folder. Returns the path of the module."""
     apxs = shutil.which("apxs") or shutil.which("apxs2")
     if not apxs:
         pytest.skip("no apxs")
@@ -623,7 +623,7 @@ def test_lua_script_publishes(httpd):
         public.wait_comment()
         assert httpd.get("/publish.lua?2").text == "urn:x:2"
         assert httpd.publish(TOPIC, "last").status == 200
-        assert public.next().data == "last"  # the other one is private
+        assert public.next().data == "last"  # the other update is private
         assert inbox.take() == ["GET\0/publish.lua", "last"]
 
 

@@ -1,4 +1,5 @@
-"""mpm-itk: a process for each connection, with the user of the virtual host and without the threads of the child."""
+"""mpm-itk: each connection has its own process, which has the user of the virtual host and lacks the threads of the
+child."""
 import os
 import shutil
 import signal
@@ -71,7 +72,7 @@ def test_programs_inherit_nothing(httpd, itk):
 
 
 def forks(httpd):
-    """The processes that mpm-itk has forked off the children."""
+    """The processes that mpm-itk has forked from the children."""
     children = httpd.children()
     return [pid for pid, parent, _, state in processes() if parent in children and state != "Z"]
 
@@ -105,7 +106,7 @@ def test_subscriptions_are_announced_when_they_begin_and_end(httpd, itk):
 
 
 def test_a_stop_ends_streams(httpd, itk):
-    """Without the child, its process ends too."""
+    """When the child is gone, its process also ends."""
     httpd.start(itk + hub())
     stream = httpd.subscribe([("match", TOPIC)])
     stream.wait_comment()

@@ -1,4 +1,4 @@
-"""Keys that change while the server runs: key files, and JWK Sets that are fetched over https."""
+"""Keys that change while the server runs: key files, and JWK Sets that are fetched by https."""
 import gzip
 import json
 import os
@@ -54,7 +54,7 @@ def status_of(httpd, bearer):
 
 
 def wait_status(httpd, bearer, status, deadline=60):
-    """Waits until every child answers a publication with STATUS; each child takes new keys in its own time."""
+    """Waits until every child answers a publication with STATUS; each child takes new keys at its own time."""
     wait_until(lambda: all(status_of(httpd, bearer) == status for _ in range(8)), deadline,
                f"publications answered {status}", 0.1)
 
@@ -66,7 +66,7 @@ def replace(httpd, name, content, mode=0o644):
 
 @pytest.mark.sanitize
 def test_changed_key_file_takes_effect(httpd):
-    """The new key counts soon; the old one, and its cached tokens, no longer do. A bad file changes nothing."""
+    """The new key counts soon; the old one and its cached tokens no longer do. A bad file changes nothing."""
     old, new, last = (f"{name}-{'0123456789abcdef' * 4}" for name in ("old", "new", "last"))
     httpd.write("conf/key", old)
     rows = [f"MercurePublisherKey {token.ISSUER} HS256 file:conf/key"]
@@ -89,7 +89,7 @@ def test_changed_key_file_takes_effect(httpd):
     httpd.expect_log(r"mercure:warn.*key file .*/conf/key cannot be read \(No such file")
     os.unlink(httpd.path("conf/key"))
     httpd.wait_log(r"conf/key cannot be read")
-    # A child that starts now takes the keys of the other children, not those that the main process has read.
+    # A child that starts now uses the keys of the other children, not those that the main process has read.
     for pid in httpd.children():
         httpd.kill_child(pid)
     wait_until(httpd.children, what="new children")
@@ -107,7 +107,7 @@ def test_changed_key_file_takes_effect(httpd):
         assert len(re.findall(r"mercure:notice.*may not read the key file .*/conf/private/key", log)) == 1
         sub = token.subscriber(key=old)
         httpd.subscribe([("match", TOPIC)], token=sub).close()
-        # A reload reads files that the children may not read.
+        # A reload also reads files that the children cannot read.
         replace(httpd, "conf/private/key", new)
         httpd.graceful()
         wait_until(lambda: httpd.subscribe([("match", TOPIC)], token=token.subscriber(key=new),
@@ -115,7 +115,7 @@ def test_changed_key_file_takes_effect(httpd):
 
 
 def test_key_file_may_change_its_kind(httpd):
-    """With ALGS of several kinds, a file may change from one kind to another. A secret stays out."""
+    """With ALGS of several kinds, a file may change from one kind to another, but not to a secret."""
     kinds = {kind: token.make_key(kind) for kind in ("rsa2048", "p256", "ed25519", "p384")}
     algs = {"rsa2048": "RS256", "p256": "ES256", "ed25519": "Ed25519", "p384": "ES384"}
     tokens = {kind: token.publisher(key=private, alg=algs[kind]) for kind, (private, _) in kinds.items()}
@@ -165,7 +165,7 @@ def test_jwk_set_may_come_late_and_rotate(httpd, jwks):
     jwks.answers["/jwks"] = (200, {}, jwk_set(first))
     jwks.start()
     wait_status(httpd, first.token(), 200)
-    # httpd keeps the set, although its children and the set's server are gone.
+    # httpd keeps the set although its children and the set's server are gone.
     jwks.stop()
     for pid in httpd.children():
         httpd.kill_child(pid)
@@ -192,7 +192,7 @@ def test_jwk_set_may_come_late_and_rotate(httpd, jwks):
         for thread in threads:
             thread.join()
     assert {status for _, status in answers} == {200}, "the rotation broke a request"
-    # However many unknown keys come, there is one fetch in half a minute, and the last was just now.
+    # However many unknown keys come, there is one fetch in half a minute, and the last one was just now.
     hits = jwks.hits["/jwks"]
     unknown = Key("unknown")
     for _ in range(20):
@@ -206,7 +206,7 @@ def test_jwk_set_may_come_late_and_rotate(httpd, jwks):
 
 
 def test_unusable_jwk_sets_are_refused_with_their_reason(httpd, jwks, new_jwks):
-    """Covers each fault of a server, with its reason in the log, and the answers that are accepted."""
+    """Every fault of a server is logged with its reason; other answers are accepted."""
     key = Key("key")
     good = jwk_set(key)
     plain = httpd.add_port()
@@ -224,7 +224,7 @@ def test_unusable_jwk_sets_are_refused_with_their_reason(httpd, jwks, new_jwks):
         "/loop": (302, {"Location": jwks.url("/loop")}, ""),
         "/file": (302, {"Location": "file:///etc/passwd"}, ""),
     }
-    # Forms that servers send without being asked for them: encoded, with a byte order mark, with many other keys.
+    # Forms that servers send unasked: encoded, with a byte order mark, with many other keys.
     encryption = {**Key("other").jwk, "use": "enc", "alg": "ECDH-ES"}
     nulls = {**key.jwk, "use": None, "alg": None, "key_ops": None, "x5c": None, "name": "a\0b"}
     accepted = {
@@ -275,7 +275,7 @@ def test_unusable_jwk_sets_are_refused_with_their_reason(httpd, jwks, new_jwks):
     for name, reason in reasons.items():
         httpd.wait_log(rf"the JWK Set {re.escape(urls[name])} cannot be (fetched|used): .*{reason}", 60)
         assert status_of(httpd, key.token(iss=f"https://issuer.example{name}")) == 503
-    # Requests do not fetch, and only one child does.
+    # Requests do not fetch, and only one child fetches.
     assert "timed out" in httpd.log() or (jwks.hits["/moved"] == 1 and jwks.hits["/largest"] == 1)
     assert not os.path.exists(httpd.access_log) or "/good" not in open(httpd.access_log, encoding="utf-8").read()
 
@@ -302,7 +302,7 @@ def test_configtest_checks_urls_and_the_authoritys_file(httpd, jwks):
 
 
 def test_configtest_opens_nothing_but_regular_files(httpd):
-    """A pipe would hold up whoever opens it, and its writer would find a reader."""
+    """A pipe would block any process that opens it, and its writer would find a reader."""
     os.mkfifo(httpd.path("conf/pipe"))
     os.mkdir(httpd.path("conf/folder"))
     httpd.write("conf/large", "x" * (256 * 1024 + 1))
@@ -319,9 +319,9 @@ def test_configtest_opens_nothing_but_regular_files(httpd):
     # A history does not go through a pipe either.
     result = httpd.configtest(hub(f"MercureStore lmdb {httpd.path('conf/pipe')}"))
     assert not result.ok and "is not a directory" in result.output
-    with pytest.raises(OSError):  # nobody reads
+    with pytest.raises(OSError):  # nothing reads the pipe
         os.close(os.open(httpd.path("conf/pipe"), os.O_WRONLY | os.O_NONBLOCK))
-    # A pipe that takes the place of a file of a running server changes nothing.
+    # A pipe that replaces a file of a running server changes nothing.
     httpd.write("conf/key", PUBLISHER)
     httpd.start(hub(f"MercurePublisherKey {token.ISSUER} HS256 file:conf/key", keys=False))
     httpd.expect_log(r"mercure:warn.*the key file .*/conf/key cannot be read \(.*\): the keys that were read before "
@@ -334,7 +334,7 @@ def test_configtest_opens_nothing_but_regular_files(httpd):
 @pytest.mark.mpm("event", "prefork")
 @pytest.mark.parametrize("how", ["missing", "short", "pipe", "large", "unreadable"])
 def test_a_reload_keeps_the_keys_of_a_bad_file(httpd, how):
-    """configtest refuses the configuration and a start fails; a server that runs keeps the keys, and says so."""
+    """configtest refuses the configuration and a start fails; a running server keeps the keys, and says so."""
     httpd.write("conf/key", PUBLISHER)
     rows = [f"MercurePublisherKey {token.ISSUER} HS256 file:conf/key"]
     httpd.start(hub(*rows, keys=False))
@@ -351,7 +351,7 @@ def test_a_reload_keeps_the_keys_of_a_bad_file(httpd, how):
         os.mkdir(httpd.path("conf/key"))
     assert not httpd.configtest().ok
     httpd.expect_log(r"mercure:error.*MRC0224: after this reload, .*conf/key.*keys that this file had before stay in")
-    # The children watch the file too.
+    # The children also watch the file.
     httpd.expect_log(r"mercure:warn.*MRC02(19|20).*stay in force", required=False)
     httpd.graceful()
     assert [status_of(httpd, bearer) for _ in range(8)] == [200] * 8
@@ -365,7 +365,7 @@ def test_a_reload_keeps_the_keys_of_a_bad_file(httpd, how):
 
 
 def test_a_reload_with_new_keys_that_are_missing_serves_the_rest(httpd):
-    """A new Location whose key cannot be read has no keys; a variable cannot appear in a server that runs."""
+    """A new Location whose key cannot be read has no keys; a running server cannot get a new variable."""
     httpd.start(hub())
     good = token.publisher()
     other = "/other"
@@ -385,4 +385,4 @@ def test_a_reload_with_new_keys_that_are_missing_serves_the_rest(httpd):
     wait_until(lambda: httpd.publish(TOPIC, "x", token=bearer, path=other, status=None).status == 200,
                what="the new key")
     assert not httpd.configtest().ok
-    # A mistake in the text still ends httpd, as httpd has it: the text can be checked beforehand.
+    # A mistake in the text still ends httpd, as any mistake does: the text can be checked beforehand.

@@ -1,6 +1,6 @@
 """
-docs/laravel.md: its class runs with Debian's Illuminate components, and its hubs take the tokens that Laravel's driver
-and the package for earlier versions make. The claims of those are what their sources make of the page's settings.
+docs/laravel.md: its class runs with Debian's Illuminate components, and its hubs accept the tokens that Laravel's
+driver and the package for earlier versions make, with the claims that their sources make of the page's settings.
 """
 import json
 import os
@@ -34,7 +34,7 @@ def blocks(language):
 
 
 def start(httpd, hub):
-    """The server with the apache block HUB of the page, and the secret of its shell block."""
+    """Starts a server with the apache block HUB of the page; returns the secret that its shell block makes."""
     def here(text):
         return text.replace(f"{SITE}/.well-known", f"http://localhost:{httpd.port}/.well-known") \
             .replace("file:mercure/", f"file:{httpd.path('etc')}/mercure/")

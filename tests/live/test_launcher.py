@@ -57,7 +57,7 @@ def launch(env, *args):
     try:
         output, stderr = launcher.communicate(timeout=60)
     except subprocess.TimeoutExpired:
-        launcher.terminate()  # which ends its httpd too
+        launcher.terminate()  # which also ends its httpd
         output, stderr = launcher.communicate()
         pytest.fail(f"the launcher has not ended within 60 s: {output}{stderr}", pytrace=False)
     return launcher.returncode, output, stderr
@@ -212,7 +212,8 @@ def test_variables_become_directives(env):
 
 @pytest.mark.parametrize("issuers", ["https://a.example, https://b.example", ""])
 def test_the_key_of_operators(env, issuers):
-    """One for each issuer that the hub trusts; or with an issuer of its own. A short or shared one is refused."""
+    """The hub has the key for each issuer that it trusts, or for an issuer of its own. A short or shared key is
+    refused."""
     secret = "operator-key-of-the-launcher-tests:0123456789abcdef"
     env.update(MERCURE_TRUSTED_ISSUERS=issuers, MERCURE_CONTROL_JWT_KEY=secret)
     lines, _, stderr = hub_lines(env)
@@ -487,7 +488,7 @@ def command(request):
 
 @needs_directives
 def test_keys_alone_make_a_hub_of_protocol_0x(env, folder):
-    """The launcher needs nothing but keys; here it also has TLS. It says that the hub takes tokens of 0.x."""
+    """The launcher needs nothing but keys; here it also has TLS. It says that the hub accepts tokens of 0.x."""
     port = free_port()
     server = Httpd(name="launcher-tls")
     cert, key = server.certificate()
@@ -501,7 +502,7 @@ def test_keys_alone_make_a_hub_of_protocol_0x(env, folder):
     with running([LAUNCHER], env, log) as launcher:
         wait_until(lambda: launcher.poll() is not None or launch(env, "--health")[0] == 0, 60, "the hub's health")
         assert launcher.poll() is None, log.read_text()
-        wait_until(lambda: "mercure-hub: MERCURE_TRUSTED_ISSUERS is not set: this hub takes tokens of" in log.read_text(),
+        wait_until(lambda: "mercure-hub: MERCURE_TRUSTED_ISSUERS is not set: this hub accepts tokens of" in log.read_text(),
                    what="the launcher's remark on a hub that serves")
         bearer = token.mint_raw({"alg": "HS256"}, {"mercure": {"publish": ["*"]}}, PUBLISHER_KEY)
         publish(port, bearer, "hello", tls=True)
@@ -521,7 +522,7 @@ def serious(log):
 
 
 def heed_sigint():
-    """Restores SIGINT, which a shell makes its background jobs ignore; a script cannot restore it."""
+    """Restores SIGINT, which background jobs of a shell ignore; a script cannot restore it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -545,7 +546,7 @@ def test_hub_starts_serves_and_ends_cleanly(env, folder, command, signum):
         release_port(other)
         page = http.request(port, "GET", "/index.html")
         assert page.text == "hello" and page.header("Upgrade") is None
-        with Http2(port) as conn:  # as a proxy that ends TLS may do
+        with Http2(port) as conn:  # as a proxy that terminates TLS may do
             assert conn.request("/index.html").body == b"hello"
         assert http.request(port, "PUT", HUB).status == 405
         assert http.request(port, "GET", f"{HUB}/debug/").status == 200
@@ -654,7 +655,7 @@ def test_aliases_are_names_of_the_hub(env, folder):
 
 
 def test_container_listens_on_8080_and_80_where_it_may(env):
-    """Root may listen on every port; an ordinary user where the kernel allows it."""
+    """Root may listen on every port; an ordinary user may where the kernel allows it."""
     del env["MERCURE_LISTEN_ADDR"]
     env["MERCURE_CONTAINER"] = "1"
     with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
@@ -728,7 +729,7 @@ def test_basic_authentication_works(env, folder):
 
 @needs_directives
 def test_modules_that_are_built_in_are_not_loaded(env, folder):
-    """As on systems whose httpd has such modules in its program and no file for them."""
+    """Some systems have such modules in httpd's program, and no files for them."""
     modules, httpd = folder / "modules", folder / "httpd"
     modules.mkdir()
     for path in glob.glob("/usr/lib/apache2/modules/mod_*.so"):

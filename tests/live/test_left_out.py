@@ -1,4 +1,4 @@
-"""What configure can leave out: a directive that needs it is an error of configtest that says so."""
+"""Features that configure can leave out: a directive that needs one is an error of configtest that says so."""
 import os
 import re
 
@@ -18,7 +18,7 @@ PARTS = [
 
 
 def has(part):
-    """Whether this build has it."""
+    """Whether this build has the feature."""
     with open(os.path.join(build_folder(), "config.status"), encoding="utf-8") as file:
         (mark,) = re.findall(rf'^S\["HAVE_{part}_TRUE"\]="(#?)"$', file.read(), re.MULTILINE)
     return not mark

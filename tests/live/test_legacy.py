@@ -1,4 +1,4 @@
-"""Protocol 0.x at the hub's URL, beside version 1: tokens, subscriptions, cursors, publications."""
+"""Protocol 0.x at the hub's URL, alongside version 1: tokens, subscriptions, cursors, publications."""
 import json
 import re
 import time
@@ -38,7 +38,7 @@ def post(httpd, headers=(), topic=TOPIC, data="x", target=PATH, private=False, f
 
 
 def status_of(httpd, query, headers=()):
-    """The status of the answer to a subscription; the stream, if there is one, is closed."""
+    """The status of the answer to a subscription; a stream is closed."""
     with httpd.subscribe(query, headers=headers, status=None) as stream:
         return stream.status
 
@@ -234,7 +234,7 @@ def test_new_cookie_comes_before_the_old_one(httpd):
 # ---- the token in the URL ------------------------------------------------------------------------
 
 
-@pytest.mark.mpm("worker")  # there a thread holds a stream that is not detached, and mod_status shows its request
+@pytest.mark.mpm("worker")  # there, a stream that is not detached holds a thread, and mod_status shows its request
 def test_token_in_the_url_stays_out_of_the_logs(httpd):
     httpd.load("status", "log_forensic")
     httpd.expect_log("client denied by server configuration: mercure:" + PATH + "/closed")
@@ -263,14 +263,14 @@ def test_token_in_the_url_stays_out_of_the_logs(httpd):
     assert httpd.get(url(("authorization", text), path=PATH + "/closed")).status == 403
     assert httpd.get(url(("authorization", text), path=PATH + "/nothing")).status == 404
 
-    # In other spellings of the path too, and where httpd itself refuses the request.
+    # Likewise with other spellings of the path, and where httpd itself refuses the request.
     odd = "/./" + PATH.replace("m", "%6D") + "/?topic=a&authorization=" + text
     assert httpd.get(odd).status == 404
     with httpd.connect() as conn:
         conn.send(f"GET {PATH}?authorization={text}&d=e HTTP/1.1\r\n\r\n".encode())
         assert conn.read_response("GET").status == 400
 
-    # URLs that are not a hub's stay as they are.
+    # URLs that are not those of a hub stay as they are.
     assert httpd.get("/else?authorization=mine").status == 404
 
     def lines(name="legacy"):
@@ -278,7 +278,7 @@ def test_token_in_the_url_stays_out_of_the_logs(httpd):
         with open(httpd.path(f"logs/{name}.log"), encoding="utf-8") as log:
             return [line for line in log if line.endswith("\n")]
 
-    # The forensic log has each request before its answer; the access log has its line some time after it.
+    # The forensic log has each request before its answer; the access log has the line some time afterwards.
     forensic = [line for line in lines("forensic") if line[0] == "+"]
     assert len(forensic) >= 9 and not [line for line in forensic if secret in line.split("|")[1]]
     wait_until(lambda: len(lines()) == 14, what="a line for each request")
@@ -336,7 +336,8 @@ def test_legacy_keys_enable_0x_and_short_ones_are_logged(httpd):
 
 
 def test_the_wrong_version_names_the_directive_that_takes_it(httpd):
-    """A client or a key of the other version is the most frequent mistake: answer and log name its directive."""
+    """A client or a key of the other version is the most frequent mistake: the answer and the log name the
+    directive."""
     httpd.expect_log("MRC0204: nobody can subscribe to the hub localhost/half")
     httpd.start(hub(anonymous=False) + hub(f"MercureLegacyKey HS256 {OLD_KEY}", keys=False, anonymous=False, path="/old") +
                 hub(f"MercureLegacyKey HS256 {OLD_KEY}", anonymous=False, path="/both") +
@@ -347,17 +348,17 @@ def test_the_wrong_version_names_the_directive_that_takes_it(httpd):
     both = {"publish": ["*"], "subscribe": ["*"]}
     rows = [
         # A token of protocol 0.x at a hub without keys for it, whatever signs it and whatever else it says.
-        (PATH, old(**both), "this is a token of protocol 0.x: MercureLegacy{role}Key takes it"),
-        (PATH, old(**both, claim="https://mercure.rocks/"), "of protocol 0.x: MercureLegacy{role}Key takes it"),
-        (PATH, old(**both, key=token.PUBLISHER_KEY), "of protocol 0.x: MercureLegacy{role}Key takes it"),
-        (PATH, old(**both, iss=token.ISSUER, exp=1), "of protocol 0.x: MercureLegacy{role}Key takes it"),
-        (PATH, old(**both, header={"alg": "HS256", "typ": "at+jwt"}), "of protocol 0.x: MercureLegacy{role}Key takes it"),
+        (PATH, old(**both), "this is a token of protocol 0.x: MercureLegacy{role}Key accepts it"),
+        (PATH, old(**both, claim="https://mercure.rocks/"), "of protocol 0.x: MercureLegacy{role}Key accepts it"),
+        (PATH, old(**both, key=token.PUBLISHER_KEY), "of protocol 0.x: MercureLegacy{role}Key accepts it"),
+        (PATH, old(**both, iss=token.ISSUER, exp=1), "of protocol 0.x: MercureLegacy{role}Key accepts it"),
+        (PATH, old(**both, header={"alg": "HS256", "typ": "at+jwt"}), "of protocol 0.x: MercureLegacy{role}Key accepts it"),
         # A token of version 1 at a hub with keys for protocol 0.x only, even if such a key has signed it.
-        ("/old", token.publisher(), "this is a token of version 1: Mercure{role}Key takes it"),
-        ("/old", modern["/old"], "this is a token of version 1: Mercure{role}Key takes it"),
-        ("/old", token.mint(OLD_KEY, publish=["*"], header={"typ": "JWT"}), "of version 1: Mercure{role}Key takes it"),
+        ("/old", token.publisher(), "this is a token of version 1: Mercure{role}Key accepts it"),
+        ("/old", modern["/old"], "this is a token of version 1: Mercure{role}Key accepts it"),
+        ("/old", token.mint(OLD_KEY, publish=["*"], header={"typ": "JWT"}), "of version 1: Mercure{role}Key accepts it"),
         # A token of protocol 0.x whose issuer has keys for version 1.
-        ("/both", old(**both, iss=token.ISSUER), "MercureLegacy{role}Key takes it without iss"),
+        ("/both", old(**both, iss=token.ISSUER), "MercureLegacy{role}Key accepts it without iss"),
     ]
     for path, text, words in rows:
         for role in ("Publisher", "Subscriber"):
@@ -376,7 +377,7 @@ def test_the_wrong_version_names_the_directive_that_takes_it(httpd):
     for text in (old(**both, exp=1), old(**both, key=SHORT_KEY), "nonsense"):
         for answer in (post(httpd, bearer(text), target="/old"), httpd.get("/old?topic=a", headers=bearer(text))):
             detail = answer.json["detail"]
-            assert answer.status == 401 and "it takes tokens of protocol 0.x (MercureLegacy" in detail, detail
+            assert answer.status == 401 and "it accepts tokens of protocol 0.x (MercureLegacy" in detail, detail
             assert "at+jwt" not in detail and "audience" not in detail
     for answer in (post(httpd, target="/old"), httpd.get("/old?topic=a")):
         detail = answer.json["detail"]
@@ -401,7 +402,7 @@ def test_ignored_forms_of_0x_name_the_directive_that_takes_them(httpd):
         assert answer.status == 401 and place in detail and "MercureLegacySubscriberKey" in detail, detail
         line = f"MRC0604: .*ignores a token in the {place}.*MercureLegacySubscriberKey"
         httpd.wait_log(line)
-        # The stream of an anonymous subscriber begins, so only the log can say it.
+        # The stream of an anonymous subscriber begins, so only the log can say why.
         with httpd.subscribe(query[1:], headers=headers) as stream:
             assert stream.status == 200
         assert len(re.findall(line, httpd.log()[before:])) == 2

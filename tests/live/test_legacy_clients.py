@@ -1,4 +1,4 @@
-"""The clients of protocol 0.x that people have: Symfony's component in PHP, browsers, and a polyfill of npm's."""
+"""The clients of protocol 0.x that people use: Symfony's component in PHP, browsers, and a polyfill from npm."""
 import json
 import os
 import shutil
@@ -41,7 +41,7 @@ def test_symfony(httpd):
     told = json.loads(done.stdout)
     name, value, path = told["cookie"]
     assert (name, path) == ("mercureAuthorization", PATH)
-    # What its function mercure() makes of a topic and a last event id.
+    # What the component's function mercure() makes of a topic and a last event id.
     query = urllib.parse.urlencode([("topic", "https://example.com/books/{id}"), ("Last-Event-ID", "earliest")])
     with httpd.subscribe(query, headers=[("Cookie", f"{name}={value}")]) as stream:
         events = stream.take(4)

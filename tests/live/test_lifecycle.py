@@ -66,7 +66,7 @@ def read_all(httpd, path=PATH):
 
 class Publishers:
     """
-    with Publishers(httpd, 2) as publishers: …       They publish all the time, each in its own order.
+    with Publishers(httpd, 2) as publishers: …       They publish continuously, each in its own order.
     Afterwards `acknowledged` has the ids of each publisher that were answered with 200; `tried` has all ids.
     """
 
@@ -90,7 +90,7 @@ class Publishers:
                 response = http.request(self.httpd.port, "POST", PATH, head, f"topic={TOPIC}&id={name}&data=x")
             except (OSError, AssertionError):
                 time.sleep(0.01)
-                continue  # perhaps it arrived, perhaps not
+                continue  # the update may have arrived or not
             if response.status == 200:
                 self.acknowledged[n].append(name)
             elif response.status != 503:
@@ -337,7 +337,7 @@ def test_stop_ends_streams_cleanly(httpd):
 
 @pytest.mark.mpm("event")
 def test_a_child_ends_although_its_log_is_stuck(httpd):
-    """A program that does not read its log holds up the thread that writes it, but not the end of the child."""
+    """A program that does not read the log blocks the thread that writes it, but not the end of the child."""
     httpd.expect_log("MRC0240")
     httpd.start(hub() + f'LogFormat "{"x" * 8000}" long\nCustomLog "|/bin/sleep 300" long\n')
     streams = [httpd.subscribe([("match", TOPIC)]) for _ in range(40)]
@@ -541,7 +541,7 @@ def publish_until_full(httpd, path=PATH, size=20_000):
 @event_only
 @pytest.mark.parametrize("bound", ["file system", "MercureMemory"])
 def test_a_hub_without_room_answers_503_and_the_others_go_on(httpd, bound):
-    """The server starts with hubs that may take more than there is. configtest warns of that."""
+    """The server starts with hubs that may take more memory than there is. configtest warns of that."""
     few, many = hub(path="/hub0"), "".join(hub(path=f"/hub{n}") for n in range(5))
     if bound == "MercureMemory":
         few, many = (f"MercureMemory 3M\n{text}" for text in (
@@ -565,7 +565,7 @@ def test_a_hub_without_room_answers_503_and_the_others_go_on(httpd, bound):
             assert len(ids) > 50
             with httpd.subscribe(EARLIEST, path="/hub0") as other:
                 assert [event.id for event in other.take(len(ids))] == ids
-            sent = publish(httpd, 1, path="/hub1", prefix="small")  # in a page that the hub has
+            sent = publish(httpd, 1, path="/hub1", prefix="small")  # in a page that the hub already has
             assert stream.next().id == sent[0]
             with httpd.subscribe([("match", TOPIC)], path="/hub2"):  # a subscriber needs no room
                 pass
@@ -578,7 +578,7 @@ def test_a_hub_without_room_answers_503_and_the_others_go_on(httpd, bound):
 
 @event_only
 def test_reload_without_room_keeps_the_old_memory(httpd):
-    """The hub goes on with the memory that it has, and the log says so."""
+    """The hub keeps the memory that it has, and the log says so."""
     with small_runtime_dir(httpd, "4m"):
         httpd.start(hub())
         sent = publish(httpd, 20, size=100_000)
@@ -620,7 +620,7 @@ def test_history_age_drops_old_updates_only(httpd):
 
 
 def test_replay_during_publication_is_complete_and_in_order(httpd):
-    """No update is lost or doubled, and all subscribers see one order, whenever they join."""
+    """No update is lost or duplicated, and all subscribers see the same order, whenever they join."""
     httpd.start(hub())
     streams = []
     with Publishers(httpd, 2) as publishers:

@@ -14,7 +14,7 @@ def refused(httpd, word, path=PATH, **more):
     """
     Waits until eight connections in a row, which reach several children, are refused with WORD in the
     reason. They send what an EventSource sends. A stream that has just ended may hold its place a moment
-    longer, which can be the reason of an earlier refusal.
+    longer, which can cause an earlier refusal.
     """
     def reason():
         with httpd.subscribe("match=a", path=path, status=429, **more) as stream:
@@ -87,7 +87,7 @@ def test_limits_count_over_all_children(httpd):
     refused(httpd, "hub has", source="127.0.0.6")
     for stream in tokens + first:
         stream.close()
-    # Closed streams have given their places back.
+    # Closed streams have given back their places.
     first = opens(httpd, 3)
     refused(httpd, "address")
 
@@ -113,7 +113,8 @@ def test_limits_count_over_all_children(httpd):
 
 
 def test_mod_rpaf_leaves_the_address_of_the_proxy(httpd):
-    """It sets the address of the connection, but not that of the request: docs/proxies.md says to use mod_remoteip."""
+    """mod_rpaf sets the address of the connection, but not that of the request: docs/proxies.md says to use
+    mod_remoteip."""
     httpd.load("rpaf")
     httpd.start("RPAFenable On\nRPAFproxy_ips 127.0.0.9\nRPAFheader X-Real\n"
                 'LogFormat "%a %{c}a" rpaf\nCustomLog logs/rpaf.log rpaf\n' + hub("MercureMaxSubscribers 0 per-address=2"))

@@ -91,7 +91,7 @@ def test_refusals(httpd):
 
 
 @pytest.mark.parametrize("arguments, words", [
-    ([], "the command is missing"), (["nonsense"], "nonsense is no command"), (["disconnect"], "--hub is missing"),
+    ([], "the command is missing"), (["nonsense"], "nonsense is not a command"), (["disconnect"], "--hub is missing"),
     (["--hub", "http://x", "revocations"], "give --key and --iss"),
     (["--hub", "http://x", "--key", KEY, "revocations"], "give --key and --iss"),
     (["--hub", "http://x", "--token", "t", "lift"], "lift needs an ID"),
@@ -100,7 +100,7 @@ def test_refusals(httpd):
     (["--hub", "http://x", "--token", "t", "disconnect", "x"], "disconnect does not take x"),
     (["--hub", "http://x", "--token", "t", "disconnect"] + ["--sub", "x"] * 17, "more than 16 fields"),
     (["--hub", "http://x", "--key", "@/nonexistent", "--iss", "i", "revocations"], "/nonexistent: No such file"),
-    (["--hub", "http://x", "--key", KEY, "--iss", "i", "--alg", "HS1", "revocations"], "HS1 is no algorithm"),
+    (["--hub", "http://x", "--key", KEY, "--iss", "i", "--alg", "HS1", "revocations"], "HS1 is not an algorithm"),
     (["--hub", "http://x", "--key", KEY, "--iss", "i", "--alg", "ES256", "revocations"], "no token can be made"),
 ])
 def test_bad_usage(arguments, words):
@@ -114,7 +114,7 @@ def test_help():
 
 
 CONTROLS = "\x1b[31m\x7f\x80\x9b31m\x9f"
-ORDERS = "\u061c\u200e\u200f\u202a\u202e\u2066\u2069\ufeff\U000e0041"  # they change the order of others, or are invisible
+ORDERS = "\u061c\u200e\u200f\u202a\u202e\u2066\u2069\ufeff\U000e0041"  # reorder others, or are invisible
 ESCAPED = r"\u061c\u200e\u200f\u202a\u202e\u2066\u2069\ufeff\udb40\udc41"
 
 

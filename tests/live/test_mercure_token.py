@@ -159,7 +159,7 @@ def test_tokens_of_protocol_0x_are_made_and_checked():
     assert lines[0] == "accepted" and lines[1].startswith("expires ")
     assert lines[2:] == ["publish everything *", "subscribe template https://example.com/{id}",
                          "subscribe template /b", 'payload "any JSON"']
-    # A token of one protocol is refused as one of the other, and the message says which it is.
+    # A token of one protocol is refused as one of the other, and the message names its protocol.
     done = run("--check", token, "--key", SECRET, *WHO)
     assert done.returncode == 1 and "at+jwt is expected" in done.stdout
     assert "it is a token of protocol 0.x: add --legacy" in done.stdout

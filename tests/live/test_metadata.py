@@ -61,7 +61,7 @@ def test_metadata_document_is_at_the_derived_path(httpd):
     assert document(httpd, "/", port=other)["resource"] == f"http://localhost:{other}/"
     answer = httpd.request("POST", "/", [FORM], "topic=a", port=other)
     assert answer.header("WWW-Authenticate") == f'Bearer resource_metadata="http://localhost:{other}{PREFIX}"'
-    # Only these paths: there is nothing below the document, and the prefix alone is not the hub's.
+    # Only these paths belong to the hub: nothing below the document, and not the prefix alone.
     for target in (f"{PREFIX}{PATH}/", f"{PREFIX}{PATH}/x", f"{PREFIX}/hubs", f"{PREFIX}/none", PREFIX,
                    f"{PREFIX}{PATH.replace('/', '%2F')}"):
         assert httpd.get(target).status in (403, 404), target
@@ -100,7 +100,7 @@ def test_every_challenge_names_the_metadata_document(httpd):
 
 
 def test_log_says_why_a_token_was_refused(httpd):
-    """A developer who sees only 401 finds there what the token has, and what the hub expects."""
+    """A developer who sees only 401 finds in the log what the token has, and what the hub expects."""
     other = "/other"
     httpd.start(hub(anonymous=False)
                 + hub("MercureSubscriberKey https://a.example HS256 " + token.SUBSCRIBER_KEY,
@@ -199,7 +199,7 @@ def test_requests_for_other_origins_get_421(httpd):
 
 
 def test_server_name_may_be_any_text(httpd):
-    """The hub's URL is derived from it, even if it is not a host that the URL Standard knows."""
+    """The hub's URL is derived from it, even if it is not a valid host in the URL Standard."""
     httpd.start(httpd.vhost(hub(identifier=None, anonymous=False), name="hub|one"))
     answer = httpd.get(f"{PATH}?match=x")
     assert answer.status == 401

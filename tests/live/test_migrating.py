@@ -1,4 +1,4 @@
-"""docs/migrating.md: every configuration on the page runs, and does what the page says."""
+"""docs/migrating.md: every configuration of the page runs and does what the page says."""
 import os
 import re
 import urllib.parse

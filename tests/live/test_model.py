@@ -1,7 +1,7 @@
 """
-The hub against a model of it. Publishers work through several children; subscribers listen to different
-topics, hang up at any moment and come back with their last id. Each subscriber must have seen what the
-model says: everything that it listens to and may read, once, in the order of the hub.
+The hub against a model of it. Publishers work through several children; subscribers listen to different topics, hang up
+at any moment and come back with their last id. Each subscriber must have received what the model says: everything that
+it listens to and may read, once, in the order of the hub.
 """
 import random
 import select
@@ -19,7 +19,7 @@ TOPICS = [f"{BASE}/{kind}/{number}" for kind in ("books", "films") for number in
 
 
 class Matcher:
-    """A topic matcher, with the model's own implementation of matching."""
+    """A topic matcher with the model's own implementation of matching."""
 
     def __init__(self, rng):
         self.kind, self.value = rng.choice(
@@ -136,7 +136,7 @@ def run(httpd, seed, publishers, subscribers, each, pause=0.04):
     for thread in threads:
         thread.start()
     connections = sum(reader.connections for reader in readers)
-    # However long it takes, some subscribers hang up while others publish, and some after that.
+    # However long that takes, some subscribers hang up while publications go on, and some after that.
     while any(thread.is_alive() for thread in threads) or \
             sum(reader.connections for reader in readers) <= connections + 10:
         read(readers, 0.01)

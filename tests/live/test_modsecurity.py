@@ -15,7 +15,7 @@ SETUP = "/etc/modsecurity/crs/crs-setup.conf"
 RULES = "/usr/share/modsecurity-crs/rules/*.conf"
 EXCLUSIONS = os.path.join(os.path.dirname(__file__), "..", "..", "conf", "modsecurity-crs.conf")
 
-# What applications publish, and what the Core Rule Set takes for attacks.
+# Data that applications publish, and that the Core Rule Set takes for attacks.
 DATA = (
     '<p onclick="x()">hi</p>',
     "<turbo-stream action=\"append\"><template><script>a()</script></template></turbo-stream>",
@@ -84,7 +84,7 @@ def test_the_core_rule_set_still_inspects_everything_else(httpd):
 
 @pytest.mark.mpm("event")
 def test_without_the_exclusions_the_core_rule_set_refuses_them(httpd):
-    """Else the tests above prove nothing."""
+    """Otherwise the tests above prove nothing."""
     start(httpd, exclusions=False)
     assert publish(httpd, topic=TOPIC, data=DATA[0]).status == 403
     assert publish(httpd, topic=TOPIC, data=DATA[5]).status == 403

@@ -167,7 +167,8 @@ def test_cookie_authorizes_subscribers(httpd):
 
 @pytest.mark.mpm("event")
 def test_cookie_is_found_between_semicolons_only(httpd):
-    """It does not matter how fields split the cookies. Text after a comma may belong to another cookie's value."""
+    """How the cookies are spread over fields does not matter. Text after a comma may belong to another cookie's
+    value."""
     httpd.load("http2")
     httpd.expect_log(r"AH10034|AH02951", required=False)  # mod_http2's comments on its configuration
     httpd.start("Protocols h2c http/1.1\n" + hub(anonymous=False))
@@ -234,7 +235,7 @@ def test_own_and_listed_origins_can_publish_with_the_cookie(httpd):
         assert post(httpd, cookie(), header, ("Host", f"localhost:{httpd.port}")).status == 200, header
 
 
-# Pages of evil.example, whatever else the text holds, and texts that are no origins at all.
+# Pages of evil.example, whatever else the text holds, and texts that are not origins at all.
 FOREIGN = [
     [],
     [("Origin", "https://evil.example")],

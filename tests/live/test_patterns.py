@@ -33,7 +33,7 @@ def wait_patterns(httpd, count):
 
 
 def check_turned_away(httpd, pairs):
-    """A temporary refusal: a plain client gets 503, an EventSource a stream that says when to come back."""
+    """The refusal is temporary: a plain client gets 503, an EventSource gets a stream that says when to come back."""
     with httpd.subscribe(pairs, PLAIN, status=503) as refused:
         assert refused.response.header("Content-Type") == "application/problem+json"
         assert "URL Patterns" in refused.response.json["detail"]
@@ -100,7 +100,7 @@ def test_memory_of_patterns_is_bounded(httpd):
     assert number(httpd, "MercurePatternBytes") == 0
 
 
-# The ends of patterns that match the end of /NUMBER/y/aaa…a! slowly, or give up.
+# Ends of patterns that match the end of /NUMBER/y/aaa…a! slowly, or give up.
 HOSTILE = [
     "((?:a|aa)*b|(?:a|aa)*c)",
     "((?:a+)+b)",
@@ -116,7 +116,7 @@ HOSTILE = [
 def test_hostile_patterns_do_not_hold_up_others(httpd):
     """
     100 subscribers have expensive patterns, all different, and one has a cheap one: it gets every update,
-    the publisher gets every answer, and the rest of the site goes on working.
+    the publisher gets every answer, and the rest of the site works as usual.
     """
     httpd.load("status")
     httpd.start(hub() + STATUS)
@@ -140,7 +140,7 @@ def test_hostile_patterns_do_not_hold_up_others(httpd):
 
 
 def test_regular_expressions_are_taken_or_named(httpd):
-    """What a browser's URLPattern takes is taken, or the answer names the part that is not supported."""
+    """The hub accepts what a browser's URLPattern accepts, or its answer names the part that is not supported."""
     httpd.start(hub())
     taken = [
         (r"/(\p{L}+)", ["/abc"], ["/abc1"]),

@@ -1,4 +1,4 @@
-"""A stream that is refused for a passing reason is a poll: its client hears late, and is never deaf."""
+"""A stream that is refused for a temporary reason is a poll: its client gets updates late, but gets them all."""
 import urllib.parse
 
 import pytest
@@ -128,7 +128,7 @@ def test_a_poll_is_counted_and_announced_as_a_refusal(full):
 
 @pytest.mark.mpm("event")
 def test_a_client_without_a_cursor_gets_one_before_its_subscription_is_known(httpd):
-    """The hub has no room for its patterns: it cannot tell what the client has missed."""
+    """The hub has no room for the client's patterns, so it cannot tell what the client has missed."""
     httpd.start(hub("MercureLimit patterns=1", "MercureCursor Off"))
     first = httpd.publish(TOPIC, "1").text
     pattern = [("match_urlpattern", "https://example.com/books/:id")]
@@ -138,7 +138,7 @@ def test_a_client_without_a_cursor_gets_one_before_its_subscription_is_known(htt
         position = poll(httpd, query=pattern)[1]
         for more in ({"headers": BROWSER | {"Last-Event-ID": first}, "query": pattern},
                      {"headers": BROWSER, "query": pattern + [("last_event_id", first)]}):
-            with httpd.subscribe(**more) as stream:  # its cursor stays
+            with httpd.subscribe(**more) as stream:  # the client keeps its cursor
                 assert stream.wait_end() and stream.parser.retry
                 assert not stream.parser.positions and not stream.parser.events
     second = httpd.publish(TOPIC, "2").text

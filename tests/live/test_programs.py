@@ -1,4 +1,4 @@
-"""Programs that httpd's children start: they get no descriptor of the module."""
+"""Programs that httpd's children start get no descriptor of the module."""
 import os
 import re
 import shutil
@@ -44,7 +44,7 @@ def plain(new_httpd, mpm):
 
 
 def test_programs_inherit_nothing(httpd, plain):
-    """A server with a durable history, streams and a fetch in progress, beside one without the module."""
+    """Compares a server with a durable history, streams and a fetch in progress with one without the module."""
     history = httpd.path("hist")
     silent = socket.create_server(("127.0.0.1", 0))  # accepts, and never answers
     url = f"https://localhost:{silent.getsockname()[1]}/jwks"

@@ -1,4 +1,4 @@
-"""MercurePublishRate limits how fast a hub, and a token, may publish, over all children together."""
+"""MercurePublishRate limits how fast a hub and a token may publish, over all children together."""
 import json
 import time
 
@@ -13,14 +13,15 @@ OTHER = "/other"
 
 
 def publish(httpd, **more):
-    """Publishes on a connection of its own, which any child may get: whether the hub took it, and the answer."""
+    """Publishes on its own connection, which any child may get; returns whether the hub accepted the update, and the
+    answer."""
     answer = httpd.publish("a", "x", status=None, **more)
     assert answer.status in (200, 429), answer
     return answer.status == 200, answer
 
 
 def take(httpd, tries, **more):
-    """How many of TRIES publications the hub takes, and how many seconds they need."""
+    """How many of TRIES publications the hub accepts, and how many seconds they take."""
     start = time.monotonic()
     return sum(publish(httpd, **more)[0] for _ in range(tries)), time.monotonic() - start
 
@@ -69,7 +70,7 @@ def test_token_that_is_too_fast_leaves_room_for_others(httpd):
 
 def test_limit_of_a_token_needs_no_limit_of_the_hub(httpd):
     httpd.start(hub("MercurePublishRate 0 per-token=3"))
-    # Minted once: tokens of two seconds differ.
+    # The token is minted once, because those of different seconds differ.
     taken, seconds = take(httpd, 30, token=token.publisher())
     assert 3 <= taken <= 3 + 3 * seconds + 1, (taken, seconds)
     for i in range(30):  # each with a token of its own
@@ -77,7 +78,7 @@ def test_limit_of_a_token_needs_no_limit_of_the_hub(httpd):
 
 
 def test_subscription_events_and_sites_are_not_limited_by_each_other(httpd):
-    """Each site that inherits the directive has its own limit; what the hub publishes itself is not counted."""
+    """Each site that inherits the directive has its own limit; what the hub itself publishes is not counted."""
     httpd.start(hub("MercurePublishRate 1 burst=3", "MercureSubscriptions On") +
                 httpd.vhost(name="a.example") + httpd.vhost(name="b.example"))
     reader = token.subscriber()

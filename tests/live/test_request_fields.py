@@ -37,7 +37,7 @@ FIELDS = [
 
 
 def ask(httpd, method, target, headers, body=None):
-    """The final answer, after any that are only interim."""
+    """The final answer, after any interim ones."""
     with httpd.connect() as conn:
         conn.send_request(method, target, headers, body)
         while True:
@@ -47,7 +47,7 @@ def ask(httpd, method, target, headers, body=None):
 
 
 def look_of(answer):
-    """What must not depend on the fields."""
+    """The parts of an answer that must not depend on the fields."""
     names = ("Content-Type", "Content-Range", "Content-Encoding", "Location", "Cache-Control", "ETag", "Allow")
     body = answer.body
     if answer.header("Content-Type", "").startswith("text/plain; version"):
@@ -56,7 +56,7 @@ def look_of(answer):
 
 
 def start(httpd, *more):
-    # A cache, compression and the fields of trailers are what a site may have.
+    # A site may have a cache, compression and the fields of trailers.
     httpd.load("deflate", "filter", "dav", "dav_fs", "negotiation")
     httpd.start("MergeTrailers On\nMaxKeepAliveRequests 0\nDavLockDB run/dav\n" +
                 hub("MercureSubscriptions On", "MercureDebugger On", *more) + PAGES)
@@ -79,7 +79,7 @@ def test_fields_change_no_publication(httpd):
         assert [event.id for event in stream.take(len(ids))] == ids
         last = httpd.publish(TOPIC, "last").text
         assert stream.next().id == last
-    # A refusal is the same, too.
+    # A refusal is also the same.
     for fields in FIELDS:
         for minted, status in ((token.publisher(), 400), ("x.y.z", 401)):
             answer = ask(httpd, "POST", PATH, [FORM, bearer(minted), *fields], "data=x")

@@ -13,7 +13,8 @@ event_only = pytest.mark.mpm("event")
 
 pytestmark = pytest.mark.usefixtures("each_carrier")
 
-# Fewer than the 8 streams that threads may hold under worker and prefork: the last one would search long for a place.
+# These are fewer than the 8 streams that threads may hold under worker and prefork, because the last stream would
+# search for a place for a long time.
 COUNT = {"event": 40, "worker": 6, "prefork": 6}
 
 
@@ -28,7 +29,7 @@ def stop_publishing(publisher):
 
 
 def check_last_update(fleet, publisher):
-    """Ends the publications; one last update must reach every member."""
+    """Ends the publications; a last update must reach every member."""
     stop_publishing(publisher)
     publisher.once()
     fleet.wait_for_id(publisher.ids[-1])
@@ -87,7 +88,7 @@ def test_graceful_restart_ends_streams_cleanly_and_loses_nothing(httpd, mpm):
         httpd.sizing = LARGE
     httpd.start(hub() + STATUS + REASON_LOG)
     retries = check_graceful(httpd, COUNT[mpm])
-    # Each is one of 16 values.
+    # Each retry time is one of 16 values.
     assert len(set(retries)) > (3 if len(retries) >= 40 else 1), "the retries are not spread"
     wait_subscribers(httpd, 0)
 

@@ -1,6 +1,6 @@
 """
-A hub belongs to a site: virtual hosts with the same written ServerName have one hub for a path, others
-have hubs of their own, also if they inherit the same section. Nothing passes from one site to another.
+A hub belongs to a site: virtual hosts with the same written ServerName have one hub for a path, others have hubs of
+their own, even if they inherit the same section. Nothing passes from one site to another.
 """
 import contextlib
 import os
@@ -77,17 +77,17 @@ def test_no_update_leaves_its_site(httpd):
 
 
 def test_token_of_one_site_is_refused_by_another(httpd):
-    """The sites share the keys of one section. Their audiences come from their own names."""
+    """The sites share the keys of one section, but their audiences come from their own names."""
     httpd.start(hub(identifier=None) + httpd.vhost(name=FIRST) + httpd.vhost(name=SECOND))
     for here, other in ((FIRST, SECOND), (SECOND, FIRST)):
         minted = token.publisher(aud=f"http://{here}:{httpd.port}{PATH}")
-        for _ in range(10):  # so that every child has seen the token
+        for _ in range(10):  # so that every child sees the token
             httpd.publish(TOPIC, "x", token=minted, host=here)
             httpd.publish(TOPIC, "x", token=minted, host=other, status=401)
 
 
 def test_site_replaces_the_keys_of_the_server(httpd):
-    """A list of keys in the virtual host replaces the server's list, and so does a list in its own Location."""
+    """A list of keys in the virtual host replaces the server's list, and so does one in its own Location."""
     key, other = (f"key-of-a-site-{n}:0123456789abcdef0123456789abcdef" for n in (1, 2))
     own = f'<Location "{PATH}">\nMercurePublisherKey {token.ISSUER} HS256 {key}\n</Location>'
     httpd.start(hub(keys=False) +
@@ -101,7 +101,7 @@ def test_site_replaces_the_keys_of_the_server(httpd):
 
 
 def test_site_without_keys_is_warned_of_alone(httpd):
-    """The section of the main server has no keys; the sites bring their own, except for one."""
+    """The section of the main server has no keys; all sites but one bring their own."""
     key = f"MercureKey {token.ISSUER} HS256 {token.PUBLISHER_KEY}"
     httpd.expect_log(f"MRC0203: nobody can publish to the hub {SECOND}{PATH}:")
     httpd.expect_log(f"MRC0204: nobody can subscribe to the hub {SECOND}{PATH}:")
@@ -130,7 +130,8 @@ def test_site_can_switch_the_hub_off(httpd):
 
 
 def test_floods_of_one_site_stop_no_other(httpd):
-    """Publications, streams and announced subscriptions of one site, as fast as they go. Another site works as ever."""
+    """Publications, streams and announced subscriptions of one site, as fast as possible. Another site works as
+    usual."""
     httpd.start(hub("MercureSubscriptions On", "MercurePublishRate 20", "MercureMaxSubscribers 30") +
                 httpd.vhost(name=FIRST) + httpd.vhost(name=SECOND))
     end, seen = threading.Event(), {"publication": set(), "stream": set()}
@@ -169,7 +170,7 @@ def test_floods_of_one_site_stop_no_other(httpd):
 
 
 def test_both_halves_of_a_site_share_a_hub(httpd):
-    """The virtual hosts of http and https, each with a section of its own or an inherited one."""
+    """The virtual hosts of http and https, each with its own section or an inherited one."""
     port = httpd.add_port()
     for body in ([hub(), hub()], ["", ""]):
         outer = "" if body[0] else hub()
@@ -194,7 +195,7 @@ def test_name_is_compared_in_any_case_and_without_port(httpd):
 
 
 def test_main_server_is_a_site_like_others(httpd):
-    """It shares the hub of a virtual host that has its name, and no other."""
+    """It shares the hub of a virtual host with its name, and of no other."""
     port, other = httpd.add_port(), httpd.add_port()
     httpd.start(hub() + httpd.vhost(name="LOCALHOST", port=port) + httpd.vhost(name=FIRST, port=other))
     assert delivers(httpd, {}, {"port": port})
@@ -213,7 +214,7 @@ def test_aliases_and_unknown_hosts_reach_the_site_that_httpd_chooses(httpd):
 
 
 def test_virtual_hosts_without_a_name_are_sites_of_their_own(httpd):
-    """httpd gives them the name of the main server, which must not join them with it."""
+    """httpd gives them the name of the main server, which must not join their hubs with its hub."""
     ports = [httpd.add_port() for _ in range(2)]
     httpd.start(hub() + METRICS + "".join(nameless(port) for port in ports))
     places = [{}, *({"port": port} for port in ports)]
@@ -233,7 +234,7 @@ def test_two_virtual_hosts_without_a_name_at_one_address_start(httpd):
 
 
 def test_name_joins_locations_of_several_sites(httpd):
-    """The paths of all of them are then the reserved namespace of the hub."""
+    """The paths of all of them then form the reserved namespace of the hub."""
     httpd.start(httpd.vhost(hub("MercureSubscriptions On", path="/one", name="shared"), name=FIRST) +
                 httpd.vhost(hub("MercureSubscriptions On", path="/two", name="shared"), name=SECOND))
     one, two = ({"path": path, "host": host, "token": token.publisher(aud=f"https://hub.example{path}")}
@@ -256,7 +257,7 @@ def history_of(httpd, count, **where):
 
 
 def test_each_site_keeps_its_history_over_reloads(httpd):
-    """Other virtual hosts, in another order, do not change to which hub a site belongs."""
+    """Other virtual hosts, in another order, do not change which hub a site belongs to."""
     def vhosts(*hosts):
         return hub() + "".join(httpd.vhost(name=host) for host in hosts)
 
@@ -272,7 +273,7 @@ def test_each_site_keeps_its_history_over_reloads(httpd):
 
 
 def siphash(text):
-    """SipHash-2-4 with a key of zeros, which the names of directories end with."""
+    """SipHash-2-4 with a key of zeros; the names of directories end with it."""
     mask = (1 << 64) - 1
     v = [0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573]
 
@@ -322,7 +323,7 @@ def durable(httpd):
 
 
 def pretend_earlier(httpd, host, former, when):
-    """Renames the directory of the stopped server's site HOST to that of the FORMER key, last written at WHEN."""
+    """Renames the directory of site HOST of the stopped server to that of the FORMER key, last written at WHEN."""
     data = httpd.path("data")
     path = os.path.join(data, directory(former))
     os.rename(os.path.join(data, directory(f"site={host} {PATH}")), path)
@@ -350,7 +351,7 @@ def test_joined_hub_goes_on_with_the_newest_history(httpd, durable):
     assert history_of(httpd, 3, host=FIRST, port=port) == wanted
     assert sorted(os.listdir(httpd.path("data"))) == sorted(
         [directory(f"site={FIRST} {PATH}"), os.path.basename(older) + ".kept"])
-    # The next start has nothing to say about histories.
+    # The next start logs nothing about histories.
     said = len(re.findall("MRC023[2-5]", httpd.log()))
     httpd.stop()
     httpd.start(joined)
@@ -374,7 +375,7 @@ def test_history_of_several_sites_goes_to_none_of_them(httpd, durable):
 
 
 def test_only_site_of_a_server_keeps_the_history_of_the_section(httpd, durable):
-    """The main server beside one site is not counted: its section was meant for that site."""
+    """The main server does not count beside a single site: its section was meant for that site."""
     httpd.start(httpd.vhost(durable(), name=FIRST))
     httpd.publish(TOPIC, "x", fields=[("id", "before")], host=FIRST)
     httpd.stop()
@@ -413,7 +414,8 @@ def check_many_sites(httpd, count):
 
 
 def test_idle_sites_take_no_memory(httpd):
-    """Of many hubs, one is made when somebody uses it. All are in the metrics, and one that is made in a child serves all."""
+    """Each of many hubs is made when it is first used. All are in the metrics, and one that a child has made serves all
+    children."""
     count = 100
     httpd.load("status")
     httpd.start(hub() + METRICS + '<Location "/server-status">\nSetHandler server-status\n</Location>\n'
@@ -432,7 +434,7 @@ def test_idle_sites_take_no_memory(httpd):
     assert before < taken() <= before + (128 << 10)
     for _ in range(8):  # every child has the hub
         assert history_of(httpd, 1, host="site-7.example") == ["first"]
-    # The others fold what a child that dies leaves in the hubs that are made.
+    # The others fold what a dying child leaves in the hubs that are made.
     httpd.kill_child()
     with httpd.subscribe([("match", TOPIC)], host="site-8.example") as stream:
         httpd.publish(TOPIC, "x", host="site-8.example")

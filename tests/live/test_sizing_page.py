@@ -1,4 +1,5 @@
-"""docs/sizing.md: each column of its table is a configuration that starts, and holds as many streams as it says."""
+"""docs/sizing.md: each column of its table is a configuration that starts, and holds as many streams as the page
+says."""
 import os
 import re
 import resource
@@ -57,7 +58,7 @@ def test_each_column_holds_what_it_says(httpd, column):
     httpd.start(hub() + "".join(f"{name} {value}\n" for name, value in settings.items()))
     children = int(settings["MaxRequestWorkers"]) // int(settings["ThreadsPerChild"])
     each = number(table()["streams in each child process"][column])
-    # Descriptors that are not for streams: of threads, of child processes in two generations, and others.
+    # Descriptors that are not for streams: those of threads, of child processes in two generations, and others.
     others = 64 + 2 * int(settings["ThreadsPerChild"]) + 2 * int(settings["ServerLimit"])
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit != resource.RLIM_INFINITY:

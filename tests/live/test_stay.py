@@ -35,7 +35,7 @@ def start(httpd, tls=False):
 
 
 def publish(conn, request, count):
-    """As quick as Python is: nothing is parsed."""
+    """Publishes as fast as Python can: nothing is parsed."""
     for _ in range(count):
         conn.send(request)
         assert conn.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 200 ")
@@ -47,7 +47,7 @@ def waits(httpd):
 
 
 def publish_until_waited(httpd, conn, request):
-    """How quick this process is depends on the machine."""
+    """Publishes until a thread has waited; how fast this process is depends on the machine."""
     before, end = waits(httpd), time.monotonic() + DEADLINE
     while waits(httpd) == before:
         assert time.monotonic() < end, "no thread has waited"
@@ -76,11 +76,11 @@ def test_no_thread_waits_while_half_of_them_are_busy(httpd):
     with httpd.connect() as conn:
         publish_until_waited(httpd, conn, request)
         with ExitStack() as stack:
-            for _ in range(2):  # of four threads; the publisher's own is busy, too
+            for _ in range(2):  # of four threads; the publisher's own thread is also busy
                 busy = stack.enter_context(httpd.connect())
                 busy.send(request.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")[:-1])
                 busy.read_until(b"100 Continue")
-            # The one that waits now may have begun before.
+            # The thread that waits now may have begun before.
             publish(conn, request, 1)
             before = waits(httpd)
             publish(conn, request, 300)

@@ -51,8 +51,8 @@ def wait_reason(httpd, reason, count=1):
 
 def resumed(httpd, stream, sent, **more):
     """
-    All ids that STREAM gets, which was cut: those that it got before, and the rest by coming back with its last id.
-    Also how often it was cut again, which happens where the test itself is slow.
+    All ids that STREAM gets, which was cut: those that it got before, and the rest by coming back with its last id; and
+    how often it was cut again, which happens where the test itself is slow.
     """
     stream.wait_end()
     ids = [event.id for event in stream.parser.events]
@@ -73,7 +73,7 @@ def resumed(httpd, stream, sent, **more):
 
 
 def start_at_port(httpd, tls, *directives):
-    """Starts a hub on a port of its own, with TLS or without; returns the arguments for requests to it."""
+    """Starts a hub on its own port, with or without TLS; returns the arguments for requests to it."""
     port = httpd.add_port()
     httpd.start(httpd.vhost(hub(*directives), port=port, tls=tls) + REASON_LOG)
     return {"port": port, "tls": tls}
@@ -145,7 +145,7 @@ def test_backlog_limit_cuts_a_client_that_stops_reading(httpd, tls):
 
 @event_only
 def test_client_that_reads_slowly_is_not_cut(httpd):
-    """The timeout applies to clients that take no byte at all."""
+    """The timeout applies to clients that read nothing at all."""
     httpd.start(hub("MercureDispatchTimeout 4", "MercureSubscriberBacklog 200M") + REASON_LOG)
     with httpd.subscribe([("match", TOPIC)], rcvbuf=4096) as stream, ThreadPoolExecutor(1) as pool:
         publishing = pool.submit(lambda: [httpd.publish(TOPIC, "x" * 20000).text for _ in range(60)])
@@ -165,7 +165,7 @@ def test_client_that_reads_slowly_is_not_cut(httpd):
 @event_only
 @pytest.mark.parametrize("dispatchers", [1, 3])
 def test_burst_larger_than_the_backlog_does_not_cut_a_client_that_reads(httpd, dispatchers):
-    """The limit counts what the client has not taken, not what the hub has not sent yet."""
+    """The limit counts what the client has not read, not what the hub has not sent yet."""
     httpd.start(f"MercureDispatchers {dispatchers}\n" + hub("MercureSubscriberBacklog 64K") + REASON_LOG)
     with httpd.subscribe([("match", TOPIC)]) as stream:
         stream.wait_comment()
@@ -193,7 +193,7 @@ CHURN_REQUEST = f"GET {PATH}?match=*&x=y HTTP/1.1\r\nHost: localhost\r\n\r\n".en
 
 
 def churn(port, count, tls):
-    """COUNT clients connect, send a request and hang up: at once, by a reset, after an answer, or with their half only."""
+    """COUNT clients connect, send a request and hang up: at once, by a reset, after an answer, or by half a close."""
     for i in range(count):
         with Connection(port, tls=tls) as conn:
             conn.send(CHURN_REQUEST)
@@ -292,7 +292,7 @@ def open_at_once(httpd, count, headers=()):
 
 @event_only
 def test_max_subscribers_is_exact(httpd):
-    """Neither more nor fewer streams are open, although they come at once and through several children."""
+    """Neither more nor fewer streams open, although they come at once and through several children."""
     httpd.load("status")
     httpd.start(hub("MercureMaxSubscribers 40") + STATUS)
     for _ in range(5):
@@ -305,7 +305,7 @@ def test_max_subscribers_is_exact(httpd):
 
 @event_only
 def test_place_is_free_as_soon_as_its_client_has_gone(httpd):
-    """An EventSource that gets 429 never comes back, so a client that has gone must not hold a place."""
+    """An EventSource that gets 429 never comes back, so a client that is gone must not hold a place."""
     httpd.load("status")
     httpd.start(hub("MercureMaxSubscribers 1") + STATUS)
 
@@ -317,7 +317,7 @@ def test_place_is_free_as_soon_as_its_client_has_gone(httpd):
         # Well before the server may close the connection itself.
         return time.monotonic() - begin < 0.7
 
-    # On a busy machine, not every place is free so soon.
+    # On a busy machine, some places become free later.
     wait_until(lambda: is_prompt() and is_prompt() and is_prompt(), 60, "a place that is free at once")
 
 
@@ -439,7 +439,7 @@ def test_lifetimes_are_spread(httpd):
         assert min(times) > 3.9
         return max(times) - min(times) > 0.3
 
-    # If the server gets no CPU time just then, it ends them all at once afterwards.
+    # If the server gets no CPU time at that moment, it ends them all at once afterwards.
     assert any(are_spread() for _ in range(3))
 
 
@@ -472,17 +472,17 @@ def test_streams_end_cleanly_for_every_kind_of_client(httpd):
         old.send(f"GET {PATH}?match={TOPIC} HTTP/1.0\r\n\r\n")
         head = old.read_head()
         assert head.status == 200 and head.header("Transfer-Encoding") is None
-        # Unread requests must not make the kernel throw away what was sent.
+        # Unread requests must not make the kernel discard what was sent.
         pipelined.conn.send("GET /page.html HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100)
         sent = [httpd.publish(TOPIC, "x" * 4000).text for _ in range(10)]
         update = httpd.publish(TOPIC, "x", port=port).text
         wait_reason(httpd, "lifetime", 4)
-        time.sleep(0.3)  # the server has finished its work after their end
+        time.sleep(0.3)  # by now the server has finished its work after their end
         for stream, ids in ((close, sent), (off, [update]), (pipelined, sent)):
             stream.wait_end()
             assert stream.clean, "the end was lost"
             assert [event.id for event in stream.parser.events] == ids
-            # Other kernels than Linux's throw away what was not read yet when a connection is reset.
+            # Kernels other than Linux discard what was not read yet when a connection is reset.
             assert stream.conn.sock.recv(1) == b"", "reset"
         old.wait_closed()
         assert old.buffer.startswith(b":\n") and all(f"id: {one}".encode() in old.buffer for one in sent)
@@ -496,7 +496,7 @@ def test_get_with_a_body_opens_a_stream(httpd):
 
 
 def test_half_closed_connection_ends_the_stream(httpd):
-    """The server cannot tell the client from one that has gone. The client comes back with its last id."""
+    """The server cannot tell the client from one that is gone. The client comes back with its last id."""
     httpd.start(hub() + REASON_LOG)
     with httpd.subscribe([("match", TOPIC)]) as stream:
         stream.conn.sock.shutdown(1)

@@ -36,7 +36,7 @@ def document(match_type, match, subscriber, active=True, path=PATH, **payload):
 
 
 def watch(httpd, path=PATH, **more):
-    """Opens a stream of subscription events and takes the event of its own; (stream, its subscriber id)."""
+    """Opens a stream of subscription events and takes the event about itself; returns (stream, its subscriber id)."""
     pattern = ("urlpattern", EVENTS[1].replace(PATH, path))
     bearer = token.subscriber([pattern], aud=f"https://hub.example{path}")
     stream = httpd.subscribe([("match_urlpattern", pattern[1])], token=bearer, path=path, **more)
@@ -111,7 +111,7 @@ def test_subscriptions_are_announced_when_they_begin_and_end(httpd):
 
 @event_only
 def test_subscriber_ids_are_unique_and_not_chosen_by_clients(httpd):
-    """Each connection has its own id, which the access log has too."""
+    """Each connection has its own id, which is also in the access log."""
     httpd.start(hub("MercureSubscriptions On") + 'CustomLog logs/names.log "%{mercure-subscriber}n"\n')
     watcher, _ = watch(httpd)
     bearer = token.subscriber()
@@ -224,7 +224,7 @@ def test_api_lists_active_subscriptions(httpd):
     stream.close()
     watcher = httpd.subscribe([("match_urlpattern", EVENTS[1]), ("last_event_id", last)],
                               token=token.subscriber([EVENTS]))
-    events = [next_document(watcher) for _ in range(3)]  # its own among them
+    events = [next_document(watcher) for _ in range(3)]  # including its own
     assert [one for one in events if one["subscriber"] == first] == [{**one, "active": False} for one in want[:2]]
     assert first not in {one["subscriber"] for one in listed(httpd)["subscriptions"]}
     gone = httpd.get(want[0]["id"], bearer)
@@ -254,7 +254,8 @@ def test_api_lists_active_subscriptions(httpd):
 
 @event_only
 def test_entity_tags_follow_the_list(httpd):
-    """A list whose last event id is the same again is another one; a single subscription does not depend on the id."""
+    """Lists with the same last event id have different tags if they differ; the tag of a subscription does not depend
+    on the id."""
     old_key = "the-old-secret-of-the-live-tests:0123456789abcdef"
     httpd.start(hub("MercureSubscriptions On", f"MercureLegacySubscriberKey HS256 {old_key}"))
     bearer = {"Authorization": f"Bearer {token.subscriber([ALL])}"}
@@ -265,7 +266,7 @@ def test_entity_tags_follow_the_list(httpd):
         assert httpd.publish("urn:x", "x", fields=[("id", "same")]).text == "same"
 
     def tags(headers=bearer):
-        """The entity tags of the lists, and of the subscriptions that there are."""
+        """The entity tags of the lists, and of the existing subscriptions."""
         found = {}
         for target in (ROOT, url("exact", TOPIC), *(url("exact", TOPIC, name) for name in names)):
             responses = [httpd.request(method, target, headers) for method in ("GET", "HEAD")]
@@ -294,7 +295,7 @@ def test_entity_tags_follow_the_list(httpd):
     old = token.mint_raw({"alg": "HS256", "typ": "JWT"}, {"mercure": {"subscribe": ["*"]}}, old_key)
     response = httpd.get(ROOT, {"Authorization": f"Bearer {old}", "If-None-Match": after[ROOT]})
     assert response.status == 200 and response.json["type"] == "Subscriptions"
-    # What is not stored yet changes the cursor.
+    # Every update changes the cursor.
     httpd.publish("urn:x", "x")
     assert tags()[ROOT] != after[ROOT]
     kept.close()
@@ -352,7 +353,7 @@ def many(httpd, connections, matchers, length=30):
 
 
 def check_a_long_list(httpd, connections):
-    """The list is complete, and nobody waits for a slow reader of it."""
+    """The list is complete, and nothing waits for a slow reader of it."""
     streams = many(httpd, connections, 100)
     with httpd.subscribe([("match", TOPIC)]) as stream, httpd.connect(rcvbuf=4096) as reader:
         reader.send_request("GET", ROOT, {"Authorization": f"Bearer {token.subscriber()}"})
@@ -395,7 +396,7 @@ def test_full_list_refuses_only_large_subscribers(httpd):
     form = {"headers": {"Content-Type": "application/x-www-form-urlencoded"}, "body": urllib.parse.urlencode(query)}
 
     def join():
-        """Opens a stream that needs much room. It has ended if it was refused, or if no place is free yet."""
+        """Opens a stream that needs much room. It ends if it is refused, or if no place is free yet."""
         stream = httpd.subscribe(method="QUERY", status=None, **form)
         assert stream.status in (200, 429), stream.response
         while not stream.ended and not stream.parser.comments:
@@ -441,7 +442,7 @@ def test_empty_matcher_is_listed(httpd):
     assert sorted(found) == sorted([url("exact", "", name), url("urlpattern", "", name), url("exact", TOPIC, name)])
     for target, one in found.items():
         assert listed(httpd, target) == one
-        # Also by an absolute URL, and with a token that grants only this URL.
+        # The same by an absolute URL, and with a token that grants only this URL.
         assert listed(httpd, f"http://localhost:{httpd.port}{target}?x=//y", topics=(target,)) == one
     for target in (url("exact", ""), url("exact", "") + "?x", ROOT + "/./exact/"):
         assert [one["id"] for one in listed(httpd, target)["subscriptions"]] == [url("exact", "", name)]

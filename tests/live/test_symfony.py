@@ -1,6 +1,6 @@
 """
 docs/symfony.md: its files make a Symfony application of Debian's packages, which runs behind the hub that the page
-configures. The page says what stands in for what Debian does not package.
+configures. The page says what replaces the parts that Debian does not package.
 """
 import base64
 import contextlib
@@ -40,7 +40,7 @@ BOOK, ORDER = f"{SITE}/books/1", f"{SITE}/orders/1"
 
 
 class Block:
-    """A fenced block of the page: its section, language, mode and text, and the file that it says it is."""
+    """A fenced block of the page: its section, language, mode and text, and the name of the file that it is."""
 
     def __init__(self, section, language, mode, text):
         named = FILE.match(text)
@@ -77,7 +77,7 @@ class Application:
     """The application of the page, in a folder below the server's root, and PHP's server that runs it."""
 
     def __init__(self, httpd, *sections):
-        """Its YAML is that of SECTIONS; all other files are those of the whole page."""
+        """Its YAML files are those of SECTIONS; all other files are those of the whole page."""
         self.httpd = httpd
         self.site = f"http://localhost:{httpd.port}"
         self.folder = httpd.path("app")
@@ -90,13 +90,13 @@ class Application:
         httpd.write("app/bin/console", f"<?php require '{os.path.realpath(APP)}';\n")
 
     def here(self, text):
-        """TEXT with the names of this server."""
+        """TEXT with this server's names."""
         return re.sub(rf"{SITE}/(\.well-known|api/)", rf"{self.site}/\1", text) \
             .replace("file:mercure/", f"file:{self.env['ETC']}/mercure/") \
             .replace("/var/log/apache2/error.log", self.httpd.error_log)
 
     def shell(self, text):
-        """Runs TEXT in the folder of the application; (status, what it printed)."""
+        """Runs TEXT in the folder of the application; returns (status, output)."""
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", self.here(text)], cwd=self.folder, env=self.env,
                               capture_output=True, text=True, timeout=2 * DEADLINE)
         return done.returncode, done.stdout + done.stderr
@@ -107,7 +107,7 @@ class Application:
 
     @contextlib.contextmanager
     def served(self):
-        """The port of PHP's server, while it runs."""
+        """The port of PHP's server, which runs during the block."""
         port, log = free_port(), self.httpd.path("logs/php.log")
         with open(log, "wb") as out, subprocess.Popen(["php", "-S", f"127.0.0.1:{port}", os.path.realpath(APP)],
                                                       env=self.env, cwd=self.folder, stdout=out, stderr=out) as php:
@@ -125,7 +125,7 @@ class Application:
                 release_port(port)
 
     def virtual_host(self, hub, port):
-        """The hub of the page beside the application, which has all other URLs."""
+        """The hub of the page, along with the application, which has all other URLs."""
         self.httpd.load("proxy", "proxy_http")
         return (self.here(hub) + self.here(find("apache", REFUSED)) +
                 f"ProxyPreserveHost On\nProxyPass / http://127.0.0.1:{port}/\n")
@@ -147,7 +147,7 @@ def cookie_of(answer):
 
 
 def complaint(httpd):
-    """What the hub has logged last at level info."""
+    """What the hub last logged at level info."""
     return [line for line in httpd.log().splitlines() if "mercure:info" in line][-1]
 
 
@@ -174,7 +174,7 @@ def test_every_block_is_tested(tmp_path):
 
 
 def test_protocol_0(httpd):
-    """Sections 1 to 8: one application, what it publishes, and what pages and clients of it receive."""
+    """Sections 1 to 8: an application, what it publishes, and what its pages and clients receive."""
     app = Application(httpd, "3. The bundle")
     app.set_up()
     secret = secret_of(httpd)
@@ -225,7 +225,7 @@ def follow_the_link(app):
 
 
 def wrong_secret(app):
-    """An application with another secret than the hub: the log and mercure-token say so."""
+    """The application's secret is not the hub's: the log and mercure-token say so."""
     settings = read(app.httpd.path("app/.env.local"))
     app.httpd.write("app/.env.local", re.sub("SECRET=.*", "SECRET=" + "0" * 64, settings))
     assert app.post("/books/1/sell").status == 500
@@ -275,13 +275,13 @@ def test_version_1_with_a_token_factory(httpd):
         with httpd.subscribe([("topic", ORDER)], headers=[("Cookie", f"{name}={value}")]) as stream:
             told = json.loads(app.post("/orders/1/pay").text)["published"]
             assert stream.next().id == told
-        # No key for 0.x is there.
+        # The hub has no key for 0.x.
         assert post(httpd, bearer(token.mint_raw({"typ": "JWT", "alg": "HS256"}, {"mercure": {"publish": ["*"]}},
                                                  secret_of(httpd)))).status == 401
 
 
 def test_version_1_with_the_bundle(httpd):
-    """The hub takes tokens with the claims that MercureBundle 0.5 makes of the page's configuration."""
+    """The hub accepts tokens with the claims that MercureBundle 0.5 makes of the page's configuration."""
     app = Application(httpd)
     app.set_up()
     httpd.start(app.here(find("apache", "Protocol version 1") + find("apache", REFUSED)))

@@ -1,4 +1,5 @@
-"""Streams over TLS that leave httpd: what mod_ssl negotiated goes on, and nothing of a connection stays behind."""
+"""Streams over TLS that leave httpd: what mod_ssl negotiated stays in force, and nothing of a connection is left
+behind."""
 import http.server
 import os
 import re
@@ -25,7 +26,7 @@ no_sanitizer = pytest.mark.skipif("MERCURE_LD_PRELOAD" in os.environ, reason="a 
 
 
 def start(httpd, *lines, directives=(), more=""):
-    """A hub at a port with TLS; returns the arguments for requests to it."""
+    """Starts a hub at a port with TLS; returns the arguments for requests to it."""
     httpd.load("status")
     port = httpd.add_port()
     httpd.start(httpd.vhost(hub(*directives), *lines, port=port, tls=True) + STATUS + REASON_LOG + more)
@@ -33,7 +34,7 @@ def start(httpd, *lines, directives=(), more=""):
 
 
 def carriers(httpd):
-    """How many streams there are by carrier, those that there are."""
+    """The number of streams of each carrier that has any."""
     found = {name.removeprefix("MercureStreams"): int(value) for name, value in auto(httpd).items()
              if name.startswith("MercureStreams") and name not in ("MercureStreams", "MercureStreamsHoldingThreads")}
     return {name: count for name, count in found.items() if count}
@@ -57,7 +58,7 @@ def request():
 
 
 def test_stream_over_tls_leaves_httpd(httpd):
-    """Under every MPM: no thread and no process is held, also with the modules that Debian enables."""
+    """Under every MPM, no thread and no process is held, even with the modules that Debian enables."""
     httpd.load("reqtimeout", "logio", "setenvif", "deflate", "filter")
     more = start(httpd, "RequestReadTimeout header=20-40,MinRate=500 body=10,MinRate=500",
                  "AddOutputFilterByType DEFLATE text/html")
@@ -105,7 +106,7 @@ AP_DECLARE_MODULE(ssl) = {
 
 @event_only
 def test_start_says_why_tls_stays_in_httpd(httpd):
-    """A mod_ssl with an OpenSSL of its own, here one that has nothing but a function."""
+    """A mod_ssl with its own OpenSSL, here one that consists of a single function."""
     module = build_module(httpd, "other_ssl", OTHER_SSL)
     httpd.start(f'LoadModule ssl_module "{module}"\n' + hub())
     httpd.expect_log(r"mercure:notice.*MRC0119: streams over TLS stay in httpd's filters.* because mod_ssl uses "
@@ -126,7 +127,7 @@ AP_DECLARE_MODULE(other_tls) = {STANDARD20_MODULE_STUFF, NULL, NULL, NULL, NULL,
 @pytest.mark.parametrize("with_mod_ssl", [False, True])
 @event_only
 def test_start_says_that_streams_of_another_tls_module_stay_in_httpd(httpd, with_mod_ssl):
-    """As those of mod_gnutls and mod_tls, which have no hook for this module. Those of mod_ssl leave httpd."""
+    """So do those of mod_gnutls and mod_tls, which have no hook for this module. Streams of mod_ssl leave httpd."""
     module = build_module(httpd, "other_tls", OTHER_TLS)
     port = httpd.add_port()
     with_tls = {"port": port, "tls": True} if with_mod_ssl else {}
@@ -179,7 +180,7 @@ def test_every_cipher_suite(httpd):
 def resume(httpd, more, context):
     """A stream, and one that resumes its session: whether it was resumed."""
     with httpd.subscribe([("match", TOPIC)], context=context, **more) as first:
-        check_delivery(httpd, first, more)  # a ticket of TLS 1.3 has come, too
+        check_delivery(httpd, first, more)  # by now, a ticket of TLS 1.3 has also come
         session = first.conn.sock.session
     with httpd.subscribe([("match", TOPIC)], context=context, session=session, **more) as second:
         check_delivery(httpd, second, more)
@@ -189,7 +190,7 @@ def resume(httpd, more, context):
 @pytest.mark.parametrize("version, tickets", [("TLSv1_3", True), ("TLSv1_2", True), ("TLSv1_2", False)])
 @event_only
 def test_session_of_a_stream_is_resumed(httpd, version, tickets):
-    """Its end takes nothing out of the cache of sessions, although the client does not say goodbye."""
+    """The end of the stream removes nothing from the cache of sessions, although the client does not say goodbye."""
     more = start(httpd)
     context = client_context()
     context.maximum_version = context.minimum_version = ssl.TLSVersion[version]
@@ -207,7 +208,7 @@ def test_session_of_a_stream_is_resumed_in_another_child(httpd, version, tickets
     if not tickets:
         context.options |= ssl.OP_NO_TICKET
     streams = [httpd.subscribe([("match", TOPIC)], context=context, **more)]
-    check_delivery(httpd, streams[0], more)  # a ticket of TLS 1.3 has come, too
+    check_delivery(httpd, streams[0], more)  # by now, a ticket of TLS 1.3 has also come
     first, session = owner(httpd, streams[0].conn), streams[0].conn.sock.session
     streams[0].close()
     while len(streams) < 200 and (len(streams) == 1 or owner(httpd, streams[-1].conn) == first):
@@ -333,7 +334,7 @@ def test_client_certificate(httpd, version, where):
 
 
 @pytest.mark.parametrize("size", [500, 30000])
-def test_bytes_behind_the_request_and_later_are_dropped(httpd, size):
+def test_bytes_after_the_request_and_later_are_dropped(httpd, size):
     more = start(httpd)
     with httpd.subscribe([("match", TOPIC)], {"Content-Length": "0"}, body=b"P" * size, **more) as stream:
         wait_carriers(httpd, Tls=1)
@@ -355,7 +356,7 @@ def test_client_that_sends_without_end_is_cut(httpd):
 
 @event_only
 def test_key_update(httpd):
-    """One behind the request, and one after the stream has begun. The hub answers, and its updates go on."""
+    """One follows the request, and one comes after the stream has begun. The hub answers, and updates continue."""
     more = start(httpd)
     with openssl.Client(more["port"]) as client:
         client.write(request())
@@ -370,7 +371,7 @@ def test_key_update(httpd):
 
 @event_only
 def test_flood_of_key_updates_ends_the_stream(httpd):
-    """Each costs the server new keys, so their number has a limit."""
+    """Each makes the server compute new keys, so their number is limited."""
     more = start(httpd)
     with openssl.Client(more["port"]) as client, httpd.subscribe([("match", TOPIC)], **more) as other:
         client.write(request())
@@ -407,11 +408,11 @@ def test_broken_record_ends_the_stream(httpd):
 
 @pytest.mark.sanitize
 def test_client_that_is_refused_a_cipher_and_one_that_dies_in_an_update(httpd):
-    """The server goes on, and the other stream gets everything."""
+    """The server works as usual, and the other stream gets everything."""
     more = start(httpd, directives=["MercureLimit body=2M", "MercureHistory bytes=32M"])
     wrong = client_context()
     wrong.maximum_version = ssl.TLSVersion.TLSv1_2
-    wrong.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")  # the server's key is no RSA key
+    wrong.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")  # the server's key is not an RSA key
     with httpd.subscribe([("match", TOPIC)], **more) as other:
         for turn in range(10):
             with pytest.raises((ssl.SSLError, ConnectionError)):
@@ -462,13 +463,13 @@ def test_close_notify_comes_at_the_end(httpd, how):
 
 
 def new_connections(httpd, count=1):
-    """Takes COUNT connections of a child's MaxConnectionsPerChild."""
+    """Uses up COUNT connections of a child's MaxConnectionsPerChild."""
     for _ in range(count):
         assert httpd.get("/server-status?auto").status == 200
 
 
 def end_by_connections(httpd, streams, pids):
-    """MaxConnectionsPerChild: ordinary requests come, until each child of PIDS has had its number."""
+    """Sends ordinary requests until each child of PIDS has reached MaxConnectionsPerChild."""
     def are_gone():
         new_connections(httpd, 10)
         return not set(pids) & set(httpd.children())
@@ -492,7 +493,7 @@ class Busy:
 
 
 def read_until(stream, count):
-    """The ids of all updates of STREAM until it has had COUNT, or has ended, which it must do properly."""
+    """The ids of all updates of STREAM until it has had COUNT, or has ended, which must be a proper end."""
     while not stream.ended and len(stream.parser.events) < count:
         stream.pump(DEADLINE)
     assert stream.clean or not stream.ended
@@ -501,8 +502,8 @@ def read_until(stream, count):
 
 def check_ended(httpd, streams, owners, sent, more):
     """
-    The streams of children that have ended said so, and their clients miss nothing when they come back. The others
-    go on, or end in the meantime. SENT: the ids of all updates.
+    The streams of children that have ended were ended properly, and their clients miss nothing when they come back. The
+    others continue, or end in the meantime. SENT: the ids of all updates.
     """
     left = httpd.children()
     ended = [stream for stream, pid in zip(streams, owners) if pid not in left]
@@ -511,7 +512,7 @@ def check_ended(httpd, streams, owners, sent, more):
     for stream in streams:
         got = read_until(stream, 0 if stream in ended else len(sent))
         stream.close()
-        while got and len(got) < len(sent):  # the next child may end, too
+        while got and len(got) < len(sent):  # the next child may also end
             with httpd.subscribe([("match", TOPIC)], {"Last-Event-ID": got[-1]}, **more) as again:
                 got += read_until(again, len(sent) - len(got))
         assert got == sent
@@ -666,7 +667,7 @@ def pss(httpd):
 
 
 def most_kb(httpd):
-    """For a stream over TLS that has had an update. OpenSSL 3.0 has 14 of it, and 3.5 has 28."""
+    """The limit for a stream over TLS that has had an update. OpenSSL 3.0 itself takes 14, and 3.5 takes 28."""
     major, minor = httpd.wait_log(r" OpenSSL/(\d+)\.(\d+)\S* .*configured -- resuming").groups()
     return 16 if (int(major), int(minor)) < (3, 2) else 32
 
@@ -682,7 +683,7 @@ def test_memory_of_a_stream_over_tls_is_bounded(httpd):
             update = httpd.publish(TOPIC, "x", **more).text
             assert {stream.next().id for stream in streams} == {update}
 
-    for _ in range(260):  # the memory that a child takes once, under prefork in each of four
+    for _ in range(260):  # the memory that a child allocates once, under prefork in each of four children
         listen()
     check_cost(httpd, listen, 500, most_kb(httpd))
     for stream in streams:
@@ -698,7 +699,7 @@ def test_memory_goes_back_when_many_have_left(httpd):
     before = pss(httpd)
     streams = [httpd.subscribe([("match", TOPIC)], **more) for _ in range(1000)]
     held = pss(httpd) - before
-    assert 5000 < held < 1000 * most_kb(httpd) + 4000  # KB, with what the first streams take once
+    assert 5000 < held < 1000 * most_kb(httpd) + 4000  # KB, including what the first streams allocate once
     for stream in streams:
         stream.close()
     wait_subscribers(httpd, 0)
@@ -731,7 +732,8 @@ def test_memory_of_a_client_that_does_not_read_is_bounded(httpd):
 
 
 class Churn:
-    """Clients that come and go in every way: TLS 1.2 and 1.3, resumed or not, read or not, reset or polite."""
+    """Clients that come and go in every way: with TLS 1.2 and 1.3, resumed or not, reading or not, by a reset or
+    politely."""
 
     def __init__(self, port, count, threads=4):
         self.port, self.bad, self._left, self._lock = port, [], count, threading.Lock()
@@ -783,11 +785,11 @@ class Churn:
 @pytest.mark.soak
 @no_sanitizer
 def test_20000_clients_come_and_go(httpd, mpm):
-    """Beside 20 streams that get everything. Neither descriptors nor memory grow, and no child dies."""
+    """Meanwhile, 20 streams get everything. Neither descriptors nor memory grow, and no child dies."""
     httpd.log_level = "notice"
     httpd.sizing = re.sub(r"(Min|Max)Spare(Servers|Threads) \d+", lambda found: f"{found[1]}Spare{found[2]} "
                           + ("1" if found[1] == "Min" else "64"), httpd.sizing)
-    # The kernel takes two file locks, of several threads each, for a deadlock now and then.
+    # The kernel sometimes takes two file locks, of several threads each, for a deadlock.
     more = start(httpd, more="Mutex pthread ssl-cache\n")
     streams = [httpd.subscribe([("match", TOPIC)], **more) for _ in range(20)]
     Churn(more["port"], 2000).join()
@@ -828,7 +830,7 @@ def test_valgrind_finds_no_leak_and_no_bad_access(httpd):
 @pytest.mark.mpm("prefork")
 @no_sanitizer
 def test_2000_streams_over_tls_on_10_processes_with_php(httpd):
-    """Ordinary requests, of PHP too, are served beside them."""
+    """Ordinary requests, including those of PHP, are served meanwhile."""
     modules = os.environ.get("HTTPD_MODULES", "/usr/lib/apache2/modules")
     php = next(name for name in sorted(os.listdir(modules)) if re.fullmatch(r"libphp[\d.]*\.so", name))
     httpd.sizing = "StartServers 10\nServerLimit 10\nMaxRequestWorkers 10\nMinSpareServers 1\nMaxSpareServers 10\n" \

@@ -1,4 +1,4 @@
-"""mercure-token --check against tokens of the npm package jose; and a table that is made with npm packages."""
+"""mercure-token --check with tokens of the npm package jose; and a table that is made with npm packages."""
 import json
 import os
 import subprocess
@@ -25,7 +25,7 @@ REFUSED = {
 
 
 def mercure_token():
-    """The program that was built beside the module."""
+    """The program that was built along with the module."""
     build = os.environ.get("MERCURE_BUILD")
     folder = build or os.path.dirname(os.path.dirname(os.path.abspath(find_module())))
     return os.path.join(folder, "mercure-token")
@@ -75,7 +75,7 @@ def test_tokens_made_by_jose_are_accepted_or_refused(made, alg, form, tmp_path):
 
 @pytest.mark.parametrize("alg", ALGORITHMS)
 def test_token_is_refused_with_a_key_of_another_algorithm(made, alg, tmp_path):
-    """A token of each algorithm, checked with the key of each other one."""
+    """A token of each algorithm, checked with the key of each other algorithm."""
     for other in ALGORITHMS:
         if other == alg:
             continue

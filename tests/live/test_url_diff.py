@@ -1,4 +1,5 @@
-"""Our URLs and URL Patterns against those of Node 24: tests/diff/diff.mjs asks both generated questions."""
+"""The hub's URLs and URL Patterns against those of Node 24: tests/diff/diff.mjs asks both the same generated
+questions."""
 import fcntl
 import os
 import subprocess
@@ -13,7 +14,7 @@ NODE = os.path.join(HERE, "../node/node_modules/.bin/node")
 
 @pytest.fixture(scope="module")
 def answer():
-    """Builds the program that gives our answers, which nothing else needs; returns its path."""
+    """Builds the program that gives the hub's answers, which nothing else needs; returns its path."""
     build = os.environ.get("MERCURE_BUILD")
     folder = build or os.path.dirname(os.path.dirname(os.path.abspath(find_module())))
     with open(os.path.join(folder, "answer.lock"), "w", encoding="ascii") as lock:

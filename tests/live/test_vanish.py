@@ -67,7 +67,7 @@ def far_away():
 
 
 def vanish(httpd, far_away, program, server=""):
-    """A client that loses its network while its stream is open: the hub announces the end of its subscription."""
+    """A client loses its network while its stream is open; the hub must announce the end of its subscription."""
     name, near, device = far_away
     port = httpd.ports[0]
     httpd.start(f"Listen {near}:{port}\n{server}" + hub("MercureSubscriptions On", f"MercureHeartbeat {HEARTBEAT}",

@@ -1,5 +1,5 @@
 """
-Sites of VirtualDocumentRoot: each document root that exists is a site with a hub of its own, up to MercureSites.
+Sites of VirtualDocumentRoot: each document root that exists is a site with its own hub, up to MercureSites.
 """
 import os
 import re
@@ -114,12 +114,13 @@ def test_the_site_after_the_last_one_gets_503(httpd):
 
 
 def test_a_site_without_memory_gets_503_alone(httpd):
-    """The hub of a site is made when the site is asked for. Where there is no room, the log says so, and all others go on."""
+    """The hub of a site is made when the site is first requested. Where there is no room, the log says so, and all
+    other sites work as usual."""
     names = [f"n{i}" for i in range(12)]
     sites = Sites(httpd, *names)
     small = ("MercureHistory count=10 bytes=64K", "MercureLimit body=16K")
     httpd.expect_log("mercure:error.*MRC0236: hub .* cannot serve it now: no room .* MercureMemory")
-    httpd.expect_log("MRC0714", required=False)  # of a hub that was made, and has no room for its first update
+    httpd.expect_log("MRC0714", required=False)  # of a hub that has been made, and has no room for its first update
     httpd.start(sites.config(*small, server="MercureSites 20\nMercureMemory 128K"))
     assert len(httpd.runtime_files()) == 3, "the control segment, the hub of the virtual host, and all sites"
     answers = {name: sites.publish(name, status=None).status for name in names}
@@ -145,7 +146,7 @@ def test_several_names_of_one_document_root_are_one_site(httpd):
 
 @pytest.mark.mpm("event", "worker", "prefork")
 def test_pages_of_php_publish_to_their_own_site(httpd):
-    """mod_php under prefork, php-fpm under the others. Streams are open, and the server is reloaded, meanwhile."""
+    """mod_php under prefork, php-fpm under the others. Meanwhile, streams are open and the server is reloaded."""
     sites = Sites(httpd, "one", "two")
     for name in ("one", "two"):
         httpd.write(f"sites/{name}.example/htdocs/send.php",
@@ -179,7 +180,7 @@ def test_the_htaccess_file_of_the_site_counts(httpd):
 
 
 def test_a_site_without_keys_takes_no_hub(httpd):
-    """Whoever asks for the hubs of all sites does not take them from those that have keys."""
+    """Requests for the hubs of all sites do not take hubs from the sites that have keys."""
     sites = Sites(httpd, "one", "two", "none")
     key = "key-0123456789abcdef0123456789abcdef"
     httpd.write("sites/one.example/htdocs/.htaccess", f"MercureKey {token.ISSUER} HS256 {key}\n")
@@ -219,7 +220,7 @@ AP_DECLARE_MODULE(where) = {STANDARD20_MODULE_STUFF, NULL, NULL, NULL, NULL, NUL
 
 
 def test_pages_of_a_site_without_keys_take_no_hub(httpd):
-    """Whoever asks for pages that publish, or for the URLs of hubs, does not take the hubs from sites that have keys."""
+    """Requests for pages that publish, or for the URLs of hubs, do not take hubs from the sites that have keys."""
     sites = Sites(httpd, "none", "asked", "keys")
     given = f"MercureAnonymous On\nMercureKey {token.ISSUER} HS256 key-0123456789abcdef0123456789abcdef\n"
     for name in ("asked", "keys"):
@@ -242,7 +243,7 @@ def test_pages_of_a_site_without_keys_take_no_hub(httpd):
     page("keys")
     with sites.subscribe("keys") as stream:
         assert stream.next().data == "page"
-        # Now the only hub has a site, which keeps it also without keys.
+        # Now a site has the only hub, and keeps it even without keys.
         httpd.expect_log("MRC0502: .*asked.example/htdocs has no hub")
         httpd.expect_log("MRC0802: 1 update.*: the server has as many sites")
         page("asked")

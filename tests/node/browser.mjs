@@ -6,7 +6,7 @@ const OFFLINE = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-
 
 export const launch = () => chromium.launch({executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: OFFLINE});
 
-// Runs TEST(open), where open() makes a page. Every error of a page fails the test, also a violation of its
+// Runs TEST(open), where open() makes a page. Every error of a page fails the test, even a violation of its
 // Content-Security-Policy.
 export async function withBrowser(test, options = {}) {
   const browser = await launch();

@@ -13,7 +13,7 @@ import { launch } from "./browser.mjs";
 const { hub, own, listed, other, token, deadline } = JSON.parse(process.argv[2]);
 const TOPIC = "https://example.com/books/1";
 const PATTERN = "https://example.com/books/:id";
-// If a stream ends before its first event, the client has no id to reconnect with. The next stream begins here too.
+// If a stream ends before its first event, the client has no id to reconnect with. The next stream also begins here.
 const FIRST = { last_event_id: "earliest" };
 const bearer = { Authorization: `Bearer ${token}` };
 
@@ -69,7 +69,7 @@ function startFetchEventSource() {
         onclose() {
             throw new Error("the hub has ended the stream: reconnect");
         },
-        onerror() {}, // reconnects after the time that the hub has set
+        onerror() {}, // reconnects after the hub's retry time
     }).catch(() => {});
     return () => control.abort();
 }

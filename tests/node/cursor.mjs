@@ -6,7 +6,7 @@
 // one address. each: the number of streams in one page. Reads commands from standard input, one JSON document
 // in each line, and answers with one line of JSON:
 //
-//     {"open": URL}     opens that URL with all EventSources, and closes the ones before: true
+//     {"open": URL}     opens that URL with all EventSources, and closes the previous ones: true
 //     {"look": true}    for each EventSource [readyState, number of errors, data of each event]
 import readline from 'node:readline';
 import {launch} from './browser.mjs';

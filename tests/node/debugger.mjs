@@ -106,7 +106,7 @@ await withBrowser(async (open) => {
   await waitText(page, '#inspection li.bad', 'Subscribing: the hub refuses this token: 401');
   await page.keyboard.press('Escape');
 
-  // A refusal by the hub takes back what the inspector found, until the token is another one.
+  // A refusal by the hub takes back what the inspector found, until the token changes.
   await setPanel(page, async () => {
     await page.fill('#token', token.replace(/[^.]*$/, 'AAAA'));
     await waitText(page, '#inspection li.good', 'It may publish to: every topic.');
@@ -180,7 +180,7 @@ await withBrowser(async (open) => {
   await openRow(page, '<img src=x');
   assert.equal(await page.locator('#lanes img').count(), 0, 'data became markup');
 
-  // ---- the filter looks at values and at keys ----
+  // ---- the filter considers values and keys ----
   const data = {title: 'B', author: {name: 'Ann Lee', born: 1970}, tags: ['x', 'y'], w: 3, url: 'https://example.com/c'};
   await page.fill('#data', JSON.stringify(data));
   await page.click('#publish');
@@ -198,7 +198,7 @@ await withBrowser(async (open) => {
   await page.fill('#filter', '');
   await shoot(page, 'light');
 
-  // A publication comes back from the history, also after a reload of the page, which forgets the token.
+  // A publication comes back from the history, even after a reload of the page, which forgets the token.
   await page.locator('#history-box summary').click();
   assert.equal(await page.locator('#history li').count(), 4, 'the same publication is listed once');
   assert.equal(await page.locator('#history .bad').count(), 1, 'the one that was refused');
@@ -438,7 +438,7 @@ await withBrowser(async (open) => {
   assert.doesNotMatch(await text(down, '#debug-view'), /Failed to|NetworkError|TypeError/);
   await shoot(down, 'down-light');
 
-  // Every field has a name, and no two elements have one id.
+  // Every field has a name, and no two elements have the same id.
   const nameless = await page.evaluate(() => [...document.querySelectorAll('input, textarea, select, button')]
     .filter((field) => !field.labels?.length && !field.getAttribute('aria-label') && !field.textContent.trim())
     .map((field) => field.outerHTML));

@@ -1,6 +1,6 @@
 // Drives the live view of the debugger: node live.mjs URL OPERATOR OTHER SUBSCRIBER OUTSIDE [FOLDER for screenshots]
-// OPERATOR: a control token; OTHER: a token that is none; SUBSCRIBER: of a stream; OUTSIDE: the debugger of a hub
-// that no operator controls.
+// OPERATOR: a control token; OTHER: a token of another kind; SUBSCRIBER: the token of a stream; OUTSIDE: the debugger of
+// a hub that no operator controls.
 import assert from 'node:assert/strict';
 import {withBrowser} from './browser.mjs';
 
@@ -34,7 +34,7 @@ await withBrowser(async (open) => {
   assert.equal(await page.locator('#debug-view').isVisible(), false);
   assert.equal(await page.locator('#live-body').isVisible(), false);
 
-  // ---- tokens that may not look ----
+  // ---- tokens without the right to look ----
   await watch(page, '');
   await waitText(page, '#live-message.bad', 'Give a token');
   await watch(page, other);
@@ -67,7 +67,7 @@ await withBrowser(async (open) => {
   await row.getByRole('button').click();
   await waitText(page, '#streams-table .sure', 'Really?');
   await row.getByRole('button').click();
-  await waitText(page, '#streams-message.good', 'The stream of alice is ended');
+  await waitText(page, '#streams-message.good', 'The stream of alice has ended');
   assert.equal(await alice.ended, 'ended');
   await waitText(page, '#now-subscribers', /^1$/);
   await waitText(page, '#streams-empty', 'No open streams.');

@@ -42,7 +42,7 @@ await withBrowser(async (open) => {
   await says('This token may not read the list of subscriptions');
   assert.ok(await page.locator('#presence-table').isHidden());
 
-  // One subscription is there already, another comes and goes.
+  // One subscription already exists, another comes and goes.
   const leave = await subscriber({match: 'https://example.com/there'});
   await watch(all);
   await row('https://example.com/there').waitFor();

@@ -13,7 +13,7 @@ const {resolve} = createRequire(import.meta.url);
 const turbo = resolve('@hotwired/turbo').replace('umd', 'esm');
 const ux = resolve('@symfony/ux-turbo').replace('turbo_controller', 'mercure_stream_source_element');
 
-// Runs ACT, again and again, until the page says so: an update that comes before the stream is not for this page.
+// Runs ACT repeatedly until the page shows its update: the page misses updates from before its stream.
 async function until(page, act, done, arg) {
   for (let i = 0; i < 300; i++) {
     await act();

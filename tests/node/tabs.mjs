@@ -1,4 +1,4 @@
-// Many tabs of one browser, each with a stream, and pages that load beside.
+// Many tabs of one browser, each with a stream, and pages that load meanwhile.
 import {withBrowser} from './browser.mjs';
 
 process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'; // the test's own certificate, on loopback

@@ -1,7 +1,7 @@
 /*
  * Counts allocations and makes them fail when a test asks for it. The program is linked with --wrap
- * for malloc, calloc, realloc, reallocarray, strdup and free, so that the calls of our own code
- * arrive here.
+ * for malloc, calloc, realloc, reallocarray, strdup and free, so that the calls of the code under
+ * test arrive here.
  */
 #ifndef MRC_TESTS_FAILING_ALLOC_H
 #define MRC_TESTS_FAILING_ALLOC_H
@@ -14,18 +14,18 @@
 /* This many allocations of this thread succeed, and then one fails. Negative: none fails. */
 static _Thread_local long alloc_left = -1;
 
-/* How many have failed: in this process, or in all that share the count with it. */
+/* How many allocations have failed, in this process or in all that share the count with it. */
 static _Atomic long own_failures, *alloc_failures = &own_failures;
 
 /*
  * The bytes that this thread has allocated, less those that it has freed. libcheck frees memory
- * from elsewhere, so only the difference before and after a call has a meaning.
+ * from elsewhere, so only the difference between before and after a call is meaningful.
  */
 static _Thread_local long alloc_bytes;
 
 /*
- * Visible, because a shared library may make the same calls: the linker counts them as references
- * to the wrappers, and some refuse those to hidden functions.
+ * The wrappers are visible, because a shared library may make the same calls: the linker counts
+ * these as references to the wrappers, and some linkers refuse references to hidden functions.
  */
 #pragma GCC visibility push(default)
 void *__real_malloc(size_t size);

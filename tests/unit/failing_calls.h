@@ -1,5 +1,5 @@
 /*
- * Makes system calls fail as failing_alloc.h does with allocations, and with its count, and runs a
+ * Makes system calls fail as failing_alloc.h does with allocations, using its count, and runs a
  * step of a test with each of them failing in turn. The program is linked with LINK_FAILING_CALLS.
  */
 #ifndef MRC_TESTS_FAILING_CALLS_H
@@ -21,7 +21,7 @@
 
 /* ---- the calls --------------------------------------------------------------------------------*/
 
-/* Those that end in 64 are the same ones in a system of 32 bits. Visible, as in failing_alloc.h. */
+/* Those that end in 64 are their names on a 32-bit system. Visible, as in failing_alloc.h. */
 #pragma GCC visibility push(default)
 void *__real_mmap(void *at, size_t size, int access, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *at, size_t size, int access, int flags, int fd, off_t offset);
@@ -112,7 +112,7 @@ apr_status_t __wrap_apr_thread_create(apr_thread_t **thread, apr_threadattr_t *a
 
 /* ---- what a step does besides -----------------------------------------------------------------*/
 
-/* Nothing fails from here on, until fail_again() gets the result. */
+/* Nothing fails from here on until fail_again(), which takes the result. */
 static inline long fail_later(void)
 {
     long left = alloc_left;
@@ -142,7 +142,7 @@ void __wrap__mark_point(const char *file, int line)
 
 static inline void fail_each(const char *name, bool (*step)(void), long least, long hidden_max)
 {
-    bool is_done = step(); /* what libraries take once is there from now on */
+    bool is_done = step(); /* libraries now have what they allocate once */
     bool has_failed = true;
     long hidden = 0, i;
 
@@ -152,7 +152,7 @@ static inline void fail_each(const char *name, bool (*step)(void), long least, l
 
         alloc_left = i;
         is_done = step();
-        alloc_left = -1; /* before the checks, which allocate, too */
+        alloc_left = -1; /* before the checks, which also allocate */
         has_failed = *alloc_failures > failures;
         lost = alloc_bytes - before;
         ck_assert_msg(has_failed || is_done, "%s: %ld", name, i);
@@ -164,15 +164,16 @@ static inline void fail_each(const char *name, bool (*step)(void), long least, l
 }
 
 /*
- * Runs STEP with each of its allocations and calls failing in turn, which are at least LEAST. It
- * returns whether all was done: always if nothing has failed. It leaves no memory of this thread.
+ * Runs STEP with each of its allocations and calls failing in turn, of which there are at least
+ * LEAST. STEP returns whether everything was done: always if nothing has failed. It leaves no
+ * memory of this thread.
  */
 static inline void fail_in_turn(const char *name, bool (*step)(void), long least)
 {
     fail_each(name, step, least, LONG_MAX);
 }
 
-/* The same, with a STEP that makes up for at most HIDDEN failures: otherwise it is not done. */
+/* The same, with a STEP that may succeed despite at most HIDDEN of the failures. */
 static inline void fail_in_turn_strictly(const char *name, bool (*step)(void), long least,
                                          long hidden)
 {
@@ -189,8 +190,8 @@ static inline int lowest_free_descriptor(void)
 }
 
 /*
- * Runs STEP with no descriptor, with one, and so on, until it has all that it needs, which are at
- * least LEAST. It closes what it opens.
+ * Runs STEP with no descriptor, with one, and so on, until it has all that it needs, which is at
+ * least LEAST. STEP closes what it opens.
  */
 static inline void few_descriptors_in_turn(const char *name, bool (*step)(void), int least)
 {

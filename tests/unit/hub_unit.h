@@ -11,7 +11,7 @@
 #include "hub/hub/numbers.h"
 #include "hub/hub/patterns.h"
 #include "hub/subscriber/subscriber.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/regions/staging.h"
 #include "store/shm/notify.h"
 #include "store/shm/segment.h"
@@ -96,7 +96,7 @@ static inline void hub_place_close(const struct hub_place *place)
 
 static inline uint64_t hub_counter(const struct hub_place *place, unsigned counter)
 {
-    return mrc_hub_segment_counter(place->segment, counter);
+    return mrc_counters_sum(mrc_hub_segment_counters(place->segment), counter);
 }
 
 /* ---- publishing and subscribing ---------------------------------------------------------------*/

@@ -17,7 +17,7 @@
 #include "unit.h"
 
 #define INTERRUPTED_TIMES  1000
-#define INTERRUPTED_WAIT_S 10 /* after this, the other thread waits for the interrupted one */
+#define INTERRUPTED_WAIT_S 10 /* a thread that takes longer waits for the interrupted one */
 
 static struct {
     pthread_t thread; /* the interrupted thread */

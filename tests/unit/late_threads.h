@@ -10,7 +10,7 @@
 #include "hub/base/thread.h"
 
 static bool threads_are_late;
-static unsigned late_threads; /* that were waited for meanwhile; they have ended */
+static unsigned late_threads; /* how many were waited for meanwhile; they have ended */
 
 #pragma GCC visibility push(default)
 bool __real_mrc_thread_join(apr_thread_t *thread, int64_t until_us);

@@ -14,7 +14,7 @@
 
 struct gen {
     uint64_t random; /* the seed; not 0 */
-    unsigned names;  /* the number of names of groups, so that each one is new */
+    unsigned names;  /* the number of names of groups so far, so that each name is new */
 };
 
 static inline unsigned gen_below(struct gen *gen, unsigned bound)

@@ -67,7 +67,7 @@ static inline struct mrc_ring *store_ring(apr_pool_t *pool, uint64_t capacity,
 static struct {
     char paths[8][sizeof(STORE_DIR_TEMPLATE)];
     unsigned count;
-    pid_t owner; /* processes that it forks use the directories, and leave them */
+    pid_t owner; /* the processes that it forks use the directories without removing them */
 } store_dirs;
 
 static inline void store_dirs_remove(void)
@@ -82,7 +82,7 @@ static inline void store_dirs_remove(void)
 }
 
 /*
- * An empty directory. What the test leaves of it goes when the process of the test exits, also
+ * An empty directory. What the test leaves of it is removed when the test's process exits, even
  * after a failure. A test that checks that nothing is left rmdir()s it.
  */
 static inline const char *store_dir(void)

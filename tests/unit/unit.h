@@ -27,8 +27,8 @@ static inline int unit_run(Suite *suite)
 }
 
 /*
- * The number of instructions between two at which a process dies: USUAL, or MRC_CRASH_STRIDE; 1
- * tests every one. Under a sanitizer, the same work has many more instructions.
+ * How many instructions apart processes die: USUAL, or MRC_CRASH_STRIDE; 1 tests every instruction.
+ * Under a sanitizer, the same work has many more instructions.
  */
 static inline unsigned unit_crash_stride(unsigned usual)
 {

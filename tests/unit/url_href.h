@@ -1,6 +1,6 @@
 /*
- * URLs written back as strings (https://url.spec.whatwg.org/#url-serializing), which the hub does
- * not need, and the vectors compare.
+ * Writes URLs back as strings (https://url.spec.whatwg.org/#url-serializing), which the vectors
+ * compare, but the hub does not need.
  */
 #ifndef MRC_TESTS_URL_HREF_H
 #define MRC_TESTS_URL_HREF_H

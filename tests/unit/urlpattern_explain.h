@@ -1,10 +1,10 @@
 /*
- * The parts of the URL Pattern standard's interface that the hub does not need, and the vectors
- * test: the pattern strings of the components, the names of groups and what they catch, patterns
+ * The parts of the URL Pattern standard's interface that the vectors test, but the hub does not
+ * need: the pattern strings of the components, the names of groups and what they catch, patterns
  * and subjects that are given as dictionaries.
  *
- * The parsers are the hub's. The regular expressions are generated as literally as the standard
- * does it, and run without machine code, so that this is a second engine to compare the hub's with.
+ * The parsers are the hub's. The regular expressions are generated literally as in the standard,
+ * and run without machine code, so this is a second engine to compare the hub's with.
  */
 #ifndef MRC_TESTS_URLPATTERN_EXPLAIN_H
 #define MRC_TESTS_URLPATTERN_EXPLAIN_H
@@ -393,7 +393,7 @@ static inline struct mrc_bytes explain_string(const struct explained *explained,
     return mrc_buf_bytes(&explained->strings[component]);
 }
 
-/* The group I of COMPONENT, or NULL behind the last one. */
+/* The group I of COMPONENT, or NULL past the last one. */
 static inline const struct mrc_urlpattern_part *explain_find_group(
     const struct explained *explained, int component, size_t i)
 {
@@ -433,8 +433,8 @@ static inline bool explain_has_regexp_groups(const struct explained *explained)
 /* ---- matching ---------------------------------------------------------------------------------*/
 
 /*
- * Whether COMPONENT matches SUBJECT. RET_GROUPS takes what each group has caught, a view of
- * SUBJECT, or { NULL, 0 } for a group that took no part; NULL: nobody asks.
+ * Whether COMPONENT matches SUBJECT. RET_GROUPS, which may be NULL, gets what each group has
+ * caught: a view of SUBJECT, or { NULL, 0 } for a group that took no part.
  */
 static inline bool explain_exec(const struct explained *explained, int component,
                                 struct mrc_bytes subject, struct mrc_bytes *ret_groups)
@@ -472,7 +472,7 @@ static inline bool explain_matches(const struct explained *explained, const stru
     return true;
 }
 
-/* Whether PATTERN matches URL, by the hub's own engines. */
+/* Whether PATTERN matches URL, according to the hub's own engines. */
 static inline bool explain_routes(const struct mrc_urlpattern *pattern, const struct mrc_url *url)
 {
     bool matches;
@@ -483,7 +483,7 @@ static inline bool explain_routes(const struct mrc_urlpattern *pattern, const st
 /* ---- subjects that are dictionaries
  * (https://urlpattern.spec.whatwg.org/#canon-processing-for-init, with the type "url") ----------*/
 
-/* A URL of any components, also of such as no URL has. */
+/* A URL of any components, even ones that no real URL has. */
 struct explain_subject {
     struct mrc_buf values[MRC_URLPATTERN_COMPONENTS];
     struct mrc_url url; /* views of the values */
@@ -495,7 +495,7 @@ static inline void explain_subject_clear(struct explain_subject *subject)
         mrc_buf_free(&subject->values[i]);
 }
 
-/* Whether INIT gives COMPONENT, or one of those that have to come from the base before it. */
+/* Whether INIT gives COMPONENT, or a component that would have to come from the base before it. */
 static inline bool explain_is_given(const struct mrc_urlpattern_init *init, int component)
 {
     enum { PRO = 1 << MRC_URLPATTERN_PROTOCOL, HOST = 1 << MRC_URLPATTERN_HOSTNAME };

@@ -8,7 +8,7 @@ make_value() { # VARIABLE
     printf 'include Makefile\nvalue:\n\t@echo $(%s)\n' "$1" | make -s -C "$tree" -f - value
 }
 
-# clang-tidy with the checks of .clang-tidy. Every file may see the headers of all layers here.
+# clang-tidy with the checks of .clang-tidy. Here, every file may see the headers of all layers.
 tidy() {
     local flags
     flags="$(make_value CORE_CPPFLAGS) $(make_value STORE_CPPFLAGS) $(make_value MODULE_CPPFLAGS)"

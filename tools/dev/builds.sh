@@ -2,7 +2,7 @@
 # A part of ./dev: builds with other compilers, options, systems and versions of httpd.
 # shellcheck disable=SC2154 # ./dev sets the other variables
 
-# What ./dev builds compiles if it gets no name. The others need the network, or take long.
+# What `./dev builds` compiles without a name. The others need the network, or take long.
 usual_builds=(clang ndebug least musl)
 other_builds=(gcc without-hiredis without-icu without-lmdb without-nghttp2 rpm i386 trixie)
 
@@ -34,7 +34,7 @@ cmd_builds() { # [NAME…]
     finish
 }
 
-# Each build is one result. It runs in a process of its own, so an error in it ends no other build.
+# Each build is one result. It runs in its own process, so an error in it ends no other build.
 one_build() { # NAME
     local status=0
     (
@@ -74,7 +74,7 @@ built() { # NAME CONFIGURE-OPTION…
     rm -rf "$tree"
 }
 
-# The same for a build without some parts, and live tests of what it says of them and of what is left.
+# The same for a build without some parts, with live tests of its messages about them and of the other parts.
 left_out() { # NAME CONFIGURE-OPTION…
     need_tests
     local live_tests='test_left_out.py test_hub.py'
@@ -95,7 +95,7 @@ rpm_build() {
     quietly rpm "$src/tests/packages/rpm" "$tree" "$state/rpm" 9>&-
 }
 
-# Another system of Debian, in a folder that stays for the next time: of 32 bits, or the next release, whose compiler,
+# Another system of Debian, in a folder that stays for the next time: a 32-bit one, or the next release, whose compiler,
 # OpenSSL and other libraries are newer.
 system_build() { # NAME ARCHITECTURE RELEASE
     [ "$(id -u)" = 0 ] || die "only root can install a system in a folder"
@@ -113,13 +113,13 @@ httpd_build() { # FOLDER
     folder=$(realpath "$1")
     prefix=$state/httpd/$(basename "$folder")
     need_tests
-    need libpcre3-dev # what httpd needs before 2.4.52
+    need libpcre3-dev # httpd before 2.4.52 needs it
     step "building httpd of $folder"
     quietly httpd "$src/tests/packages/httpd" "$folder" "$prefix" 9>&-
-    # The live tests find the httpd and its modules by these.
+    # These tell the live tests where httpd and its modules are.
     export HTTPD=$prefix/bin/httpd HTTPD_MODULES=$prefix/modules
     patch=$(sed -nE 's/^#define AP_SERVER_PATCHLEVEL_NUMBER +([0-9]+)$/\1/p' "$folder/include/ap_release.h")
-    # Before, mod_ssl does not know OpenSSL 3, and the module leaves HTTP/2 to mod_http2.
+    # Before 2.4.52, mod_ssl does not support OpenSSL 3, and the module leaves HTTP/2 to mod_http2.
     [ "$patch" -ge 52 ] || live_tests='test_draft.py test_hub.py'
     built "httpd-$(basename "$folder")" --with-apxs="$prefix/bin/apxs" --with-module-dir="$prefix/modules"
 }

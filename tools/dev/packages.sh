@@ -15,7 +15,7 @@ apt_get() { # NAME ARGUMENT…
     done
 }
 
-# Installs the Debian packages that are missing. Only root can, so another user gets their names.
+# Installs the Debian packages that are missing. Only root can do that, so another user gets their names.
 need() {
     local missing=() package installed
     if ! command -v dpkg-query >/dev/null; then
@@ -50,7 +50,7 @@ need_build() { # [PACKAGE…]
 need_tests() { need_build "${test_packages[@]}"; }
 
 # Names and versions of apache2-bin and of the libraries that it depends on. libc6 is left out: its symbols
-# have versions, so a package cannot be installed beside a libc6 that is too old for it.
+# have versions, so a package cannot be installed with a libc6 that is too old for it.
 httpd_libraries() {
     local names
     mapfile -t names < <(dpkg-query -W -f='${Depends}' apache2-bin 2>/dev/null | sed 's/[,|]/\n/g' |

@@ -35,8 +35,8 @@ mint() { # ALGORITHM SECRET ISSUER AUDIENCE ACTION…
     ' "$1" "${@:3}"
 }
 
-# Explains how to use the hub at URL with TOKEN, which grants ACTIONS. Without TOKEN, this script cannot sign
-# one with the keys of the hub.
+# Explains how to use the hub at URL with TOKEN, which grants ACTIONS. There is no TOKEN if this script cannot sign one
+# with the keys of the hub.
 greeting() { # URL [TOKEN ACTION…]
     local url=$1 token=${2-} actions=" ${*:3} " curl=curl topic=https://example.com/news bearer='' reader=''
     if [ -n "${http_proxy-}${all_proxy-}${ALL_PROXY-}" ]; then curl+=" --noproxy '*'"; fi
@@ -56,8 +56,8 @@ greeting() { # URL [TOKEN ACTION…]
         printf '\nTo publish, sign a token with your own key: mercure-token --help\n'
     fi
     case $actions in
-    *' subscribe '*) printf '\nPrivate updates (-d private=on) need it to subscribe, too: add the same -H to the first line.\n' ;;
-    *) printf '\nPrivate updates (-d private=on) need a token of the subscriber key to subscribe.\n' ;;
+    *' subscribe '*) printf '\nSubscribers need this token, too, to receive private updates (-d private=on): add the same -H to the first line.\n' ;;
+    *) printf '\nTo receive private updates (-d private=on), subscribe with a token that is signed with the subscriber key.\n' ;;
     esac
     printf '\nCtrl-C ends the hub.\n'
 }
@@ -79,10 +79,10 @@ relay() { # GREETING
     cat >&2 || cat >/dev/null # the terminal may be gone
 }
 
-# The settings of the hub that a caller has not made, in the environment.
+# Puts the settings of the hub that the caller has not made into the environment.
 hub_settings() { # LISTEN HOST
     local key variable
-    # One key for both roles, so one token is enough. A role with a key of its caller shares none.
+    # One key for both roles, so one token is enough. A role for which the caller has a key does not share it.
     key=$(random_key)
     if [ -z "${MERCURE_PUBLISHER_JWT_KEY-}${MERCURE_PUBLISHER_JWT_KEY_FILE-}" ]; then
         export MERCURE_PUBLISHER_JWT_KEY=$key
@@ -105,7 +105,7 @@ hub_settings() { # LISTEN HOST
         *) export "$variable=$PWD/${!variable}" ;;
         esac
     done
-    # Hubs that run beside each other have histories of their own.
+    # Hubs that run at the same time have separate histories.
     if [ -z "${MERCURE_DATA_DIR-}" ] && [ "${MERCURE_STORE-lmdb}" != memory ]; then
         export MERCURE_DATA_DIR=$state/history/${1//[^0-9A-Za-z.]/_}
         mkdir -p "$MERCURE_DATA_DIR"
@@ -113,7 +113,7 @@ hub_settings() { # LISTEN HOST
     fi
 }
 
-# Runs COMMAND, a mercure-hub, until it ends by itself or by a signal to ./dev; returns its status.
+# Runs COMMAND, a mercure-hub, until it ends on its own or by a signal to ./dev; returns its status.
 serve() { # GREETING COMMAND…
     local relay hub status=0
     if [ -n "$in_place" ]; then show "starting the hub"; else say "starting the hub"; fi

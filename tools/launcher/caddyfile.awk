@@ -3,7 +3,7 @@
 # It reads the variables MERCURE_EXTRA_DIRECTIVES and MERCURE_TRANSPORT_URL of its environment. The first
 # holds directives of httpd and of the Go hub's Caddyfile (the block "mercure"), told apart by name. Lines
 # of httpd pass unchanged. A directive of the Go hub may span lines: quotes and blocks work as in a
-# Caddyfile, and a block may also stand on one line.
+# Caddyfile, and a block may also be on one line.
 #
 # The output is shell assignments, with every value in single quotes:
 #   extra_text          lines for httpd
@@ -40,7 +40,7 @@ BEGIN {
     print_results()
 }
 
-# KIND: what a directive of the Go hub takes. HTTPD: the directive of httpd that has the same meaning.
+# KIND: the arguments of a directive of the Go hub. HTTPD: the directive of httpd that has the same meaning.
 function fill_names() {
     KIND["anonymous"] = "flag";           HTTPD["anonymous"] = "MercureAnonymous On"
     KIND["subscriptions"] = "flag";       HTTPD["subscriptions"] = "MercureSubscriptions On"
@@ -96,7 +96,7 @@ function put(line, text) {
     extra_lines = extra_lines line " "
 }
 
-# Not by split() at the quotes: the awk of BSD would split at line ends too.
+# This does not split() at the quotes, because BSD's awk would also split at line ends.
 function shell_quoted(text,    at, quoted) {
     while ((at = index(text, "'"))) {
         quoted = quoted substr(text, 1, at - 1) "'\\''"
@@ -160,7 +160,7 @@ function first_word(text) {
 # Takes the line ROW, and the lines that continue it, as they are.
 function copy(    word) {
     word = tolower(first_word(lines[row]))
-    # httpd would take the next line for a part of the comment, Caddy would not.
+    # httpd would take the next line for a part of the comment; Caddy would not.
     if (word ~ /^#/ && lines[row] ~ /\\$/)
         die_at(row, "a comment must not end with a backslash: remove the backslash")
     if (word ~ /^<ifmodule/ || word == "authtype")
@@ -171,8 +171,8 @@ function copy(    word) {
     row++
 }
 
-# Loads the module of <IfModule mod_headers.c>, because its lines are meant to apply, and the module of AuthType,
-# which httpd misses only when a request comes.
+# Loads the module of <IfModule mod_headers.c>, because its lines are meant to apply, and the module of AuthType, whose
+# absence httpd notices only when a request comes.
 function want_module(word, text,    name) {
     name = tolower(text)
     gsub(/["<>]/, " ", name)
@@ -219,7 +219,7 @@ function advance(    c) {
         die_at(row, WORD ": heredocs are not supported: write the text in quotes")
 }
 
-# Passes blanks, a comment, and a line end after a backslash.
+# Skips blanks, a comment, and a line end after a backslash.
 function skip_space(    c) {
     for (;;) {
         if (row > line_count)
@@ -299,8 +299,8 @@ function variable_value(placeholder,    name, colon, value) {
     return value
 }
 
-# Reads the words up to a brace or the end of the line into words[1] to words[word_count]. A word that
-# expands to nothing is no word. {$NAME} without quotes may stand for several words, {env.NAME} for one.
+# Reads the words up to a brace or the end of the line into words[1] to words[word_count]. A word that expands to
+# nothing is left out. {$NAME} without quotes may stand for several words, {env.NAME} for one.
 function read_words(    text, parts, count, i) {
     word_count = 0
     empty_variable = ""
@@ -388,7 +388,7 @@ function take_words(name, line, kind) {
         take_transport_url(words[1], VARIABLE ": line " line ": " name)
 }
 
-# httpd knows some of these names too, in any case of letters.
+# httpd also knows some of these names, in any case.
 function take_flag(name, line) {
     if (word_count)
         die_at(line, name " takes no value: remove " words[1] \
@@ -580,7 +580,7 @@ function open_block(name, line) {
     advance()
 }
 
-# Whether the block of NAME continues with the word WORD; passes the end of the block.
+# Whether the block of NAME continues with the word WORD; skips the end of the block.
 function next_in_block(name, line) {
     while (TOKEN == "line end")
         advance()
@@ -654,7 +654,7 @@ function use_transport(name, where) {
     transport_size = ""
 }
 
-# In the Go hub, 0 keeps everything; here the bounds of MercureHistory apply then.
+# In the Go hub, 0 keeps everything; here, 0 leaves the bounds of MercureHistory in force.
 function use_size(value, where) {
     if (value !~ /^[0-9]+$/ || length(value) > 15)
         die(where, value ": the size must be a number of updates")

@@ -57,7 +57,7 @@ plain_text() { # TEXT
             text="$before${names:+ ($names)}${after#*)}"
             ;;
         *'env:MERCURE_EXTRA_KEY_'[0-9]*)
-            # No user knows the variables that hold the keys of MERCURE_EXTRA_DIRECTIVES.
+            # Users do not know the variables that hold the keys of MERCURE_EXTRA_DIRECTIVES.
             before=${text%%'env:MERCURE_EXTRA_KEY_'*}
             after=${text#*'env:MERCURE_EXTRA_KEY_'}
             after=${after#"${after%%[!0-9]*}"}
@@ -69,7 +69,7 @@ plain_text() { # TEXT
     replaced "$text" "$dir/" ''
 }
 
-# The variables behind the line MESSAGE of the module, which names only the line "MercureHub On".
+# The variables that cause MESSAGE of the module, which names only the line "MercureHub On".
 variables_behind() { # MESSAGE
     case $1 in
     *' for protocol 0.x '*': the secret has '*)
@@ -121,7 +121,7 @@ blame() { # SAID
     *"Cannot load $modules/"*) die MERCURE_HTTPD_MODULES "httpd cannot load ${1##*Cannot load }: name the directory of its modules" ;;
     *' failed to set up sockaddr for '*)
         where=${1##* failed to set up sockaddr for }
-        die MERCURE_LISTEN_ADDR "${where%% *} is no address: write :PORT, or an address of this machine"
+        die MERCURE_LISTEN_ADDR "${where%% *} is not an address: write :PORT, or an address of this machine"
         ;;
     *'shared memory for the hubs: '*) die TMPDIR "${1##*'shared memory for the hubs: '}" ;;
     esac
@@ -211,7 +211,7 @@ pass_start() {
     fi
 }
 
-# Exits with an error that names the variable behind the kept lines, if it is known; otherwise prints the lines.
+# Exits with an error that names the variable that caused the kept lines, if it is known; otherwise prints the lines.
 explain_cause() {
     said=$(head -n 1 "$dir/cause")
     case $said in

@@ -15,7 +15,7 @@ is_caddy_run() { # ARGUMENTS
     esac
 }
 
-# The Go hub's dev.Caddyfile lets everybody subscribe and turns its debugger on.
+# The Go hub's dev.Caddyfile lets everybody subscribe and turns on its debugger.
 take_caddy_run() { # ARGUMENTS
     case $* in
     *dev.Caddyfile* | *Caddyfile.dev*)
@@ -23,7 +23,7 @@ take_caddy_run() { # ARGUMENTS
         MERCURE_DEBUGGER=${MERCURE_DEBUGGER:-1}
         note 'caddy run: dev.Caddyfile is not read: MERCURE_ALLOW_ANONYMOUS=1 and MERCURE_DEBUGGER=1 replace it'
         ;;
-    *) note 'caddy run: the Caddyfile is not read: the environment configures the hub, and MERCURE_EXTRA_DIRECTIVES takes the directives of its block "mercure"' ;;
+    *) note 'caddy run: the Caddyfile is not read: the environment configures the hub, and MERCURE_EXTRA_DIRECTIVES may have the directives of its block "mercure"' ;;
     esac
 }
 

@@ -113,7 +113,7 @@ module_of_provider() { # NAME
     esac
 }
 
-# The module without which httpd makes this OBJECTION; nothing if there is none.
+# The module whose absence causes this OBJECTION; nothing if there is none.
 module_wanted() { # OBJECTION of httpd
     case $1 in
     *"Invalid command '"*)
@@ -127,7 +127,7 @@ module_wanted() { # OBJECTION of httpd
     esac
 }
 
-# Adds the module NAME to the configuration; fails if it is there already or has no file.
+# Adds the module NAME to the configuration; fails if it is already there or has no file.
 wanted_modules=' '
 add_module() { # NAME
     case $wanted_modules in
@@ -175,7 +175,7 @@ END
         echo 'SSLSessionCache none'
         echo 'Protocols h2 http/1.1'
     else
-        # For proxies that end TLS and speak HTTP/2 to the hub. In this order, httpd does not announce an upgrade,
+        # For proxies that terminate TLS and speak HTTP/2 to the hub. In this order, httpd does not announce an upgrade,
         # which some proxies pass on to browsers.
         echo 'Protocols http/1.1 h2c'
     fi
@@ -212,7 +212,7 @@ MaxSpareThreads $((CHILDREN * THREADS))
 MaxConnectionsPerChild 0
 # After a restart all subscribers connect within seconds.
 ListenBacklog 4096
-# A child process holds half of its threads times this factor: twice its share of MERCURE_MAX_SUBSCRIBERS.
+# A child process holds half of its threads times this factor, which is twice its share of MERCURE_MAX_SUBSCRIBERS.
 AsyncRequestWorkerFactor $((max_subscribers * 4 / (CHILDREN * THREADS) + 32))
 END
 }

@@ -25,7 +25,7 @@ add_listen() { # VARIABLE ADDRESS:PORT
     \[*[!0-9a-fA-F:.]*\]) die "$1" "$2: there is no IPv6 address between the brackets" ;;
     esac
     case $NL$listen in
-    *"${NL}Listen ${address:+$address:}$port$NL"*) die "$1" "$2 is there twice: keep one of them" ;;
+    *"${NL}Listen ${address:+$address:}$port$NL"*) die "$1" "$2 is given twice: keep one of them" ;;
     esac
     listen="${listen}Listen ${address:+$address:}$port$NL"
     first_listen=${first_listen:-$2}
@@ -157,7 +157,7 @@ find_key() { # ROLE
     fi
 }
 
-# Looks at the key key_spec: sets key_kind to pem, jwk, secret or url, and key_bytes for a secret.
+# Examines the key key_spec: sets key_kind to pem, jwk, secret or url, and key_bytes for a secret.
 inspect_key() {
     key_kind=secret
     case $key_spec in
@@ -170,7 +170,7 @@ inspect_key() {
         case $(head -c 4096 "$file" | tr -d ' \t\r\n\000' | head -c 1) in
         '{') key_kind=jwk ;;
         esac
-        # One line end at the end is not part of a secret.
+        # A single line end at the end is not part of a secret.
         key_bytes=$(($(wc -c <"$file") - $(tail -c 1 "$file" | tr -cd '\n' | wc -c)))
         ;;
     env:*)
@@ -233,7 +233,7 @@ set_key() { # ROLE
 }
 
 # Sets control to the ALGS and SOURCE of the operators, or to nothing. Their tokens are never of protocol 0.x,
-# so their secret may not be short.
+# so their secret must not be short.
 set_control() {
     control='' control_name=''
     if ! is_set MERCURE_CONTROL_JWT_KEY && ! is_set MERCURE_CONTROL_JWT_KEY_FILE; then
@@ -249,7 +249,7 @@ set_control() {
     control_name=$key_name
 }
 
-# Who issues the tokens of operators if the hub trusts no issuer.
+# The issuer of operators' tokens if the hub trusts no issuer.
 CONTROL_ISSUER=mercure-control
 
 set_issuers() {
@@ -283,7 +283,7 @@ set_legacy() {
         fi
         legacy=1
     elif ! is_set MERCURE_LEGACY && ! is_set MERCURE_TRUSTED_ISSUERS; then
-        # Issuers that bring their own keys need no protocol 0.x, except beside keys that no issuer has.
+        # Issuers with their own keys need no protocol 0.x, unless there are keys that no issuer has.
         find_key PUBLISHER
         publisher_spec=$key_spec
         find_key SUBSCRIBER
@@ -331,8 +331,8 @@ tls_lines() {
     if ! is_set MERCURE_TLS_CERT && ! is_set MERCURE_TLS_KEY; then
         return
     fi
-    is_set MERCURE_TLS_CERT || die MERCURE_TLS_CERT 'is needed beside MERCURE_TLS_KEY: the file of the certificate'
-    is_set MERCURE_TLS_KEY || die MERCURE_TLS_KEY 'is needed beside MERCURE_TLS_CERT: the file of its key'
+    is_set MERCURE_TLS_CERT || die MERCURE_TLS_CERT 'is needed together with MERCURE_TLS_KEY: the file of the certificate'
+    is_set MERCURE_TLS_KEY || die MERCURE_TLS_KEY 'is needed together with MERCURE_TLS_CERT: the file of its key'
     cert=$(pem_file MERCURE_TLS_CERT CERTIFICATE) || exit 2
     key=$(pem_file MERCURE_TLS_KEY 'PRIVATE KEY') || exit 2
     cat <<END
@@ -387,15 +387,15 @@ set_store() {
     esac
 }
 
-# The arguments of MercureTransport. The URL, which may hold a password, is not among them: httpd reads it from a
-# variable of its own.
+# Sets the arguments of MercureTransport. The URL, which may hold a password, is not among them: httpd reads it from a
+# separate variable.
 set_transport_url() {
     transport_options=
     if [ "$transport" != redis ]; then
         return
     fi
     set -f
-    # shellcheck disable=SC2086 # the options stand behind the URL
+    # shellcheck disable=SC2086 # the options follow the URL
     set -- $MERCURE_TRANSPORT_URL
     set +f
     export MERCURE_TRANSPORT_ADDRESS="$1"

@@ -36,6 +36,7 @@ void mrc_buf_free(struct mrc_buf *buf);
 /* Drops the content and the error, and keeps the memory. */
 void mrc_buf_reset(struct mrc_buf *buf);
 
+/* Append bytes; on failure only the buffer's error changes. */
 void mrc_buf_add(struct mrc_buf *buf, const void *data, size_t len);
 void mrc_buf_add_bytes(struct mrc_buf *buf, struct mrc_bytes bytes);
 void mrc_buf_add_str(struct mrc_buf *buf, const char *str);

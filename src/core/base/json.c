@@ -4,6 +4,7 @@
 
 #include "core/base/json_check.h"
 #include "core/base/json_scan.h"
+#include "core/base/utf8.h"
 
 /* The largest double, which replaces larger numbers. */
 #define LARGEST "1.7976931348623157e308"
@@ -63,15 +64,71 @@ static const char *complaint(const json_error_t *parsed)
     }
 }
 
+static bool is_overflow(const json_error_t *parsed)
+{
+    return json_error_code(parsed) == json_error_numeric_overflow;
+}
+
+/* ---- a lack of memory -------------------------------------------------------------------------*/
+
+/* Whether all strings in TEXT, which is valid JSON, are ones that the parser accepts. */
+static bool has_good_strings(struct mrc_bytes text)
+{
+    struct mrc_json_scan scan;
+    bool is_good = true;
+
+    mrc_json_scan_begin(text, NULL, &scan);
+    while (is_good && scan.at < text.len) {
+        struct mrc_bytes content;
+
+        if (text.ptr[scan.at] != '"')
+            scan.at++;
+        else
+            is_good =
+                mrc_json_scan_string(&scan, &content) == MRC_OK && mrc_json_scan_is_text(content);
+    }
+    mrc_json_scan_end(&scan);
+    return is_good;
+}
+
+/* Whether TEXT is valid JSON for a parser with FLAGS; true if there is no memory to find out. */
+static bool is_good(struct mrc_bytes text, size_t flags)
+{
+    enum mrc_err err = MRC_EINVAL;
+    struct mrc_json_scan scan;
+    struct mrc_bytes value;
+    char first;
+
+    if (!mrc_utf8_valid(text))
+        return false;
+    mrc_json_scan_begin(text, NULL, &scan);
+    first = mrc_json_scan_peek(&scan);
+    if (first == '{' || first == '[' || flags & JSON_DECODE_ANY)
+        err = mrc_json_scan_value(&scan, &value);
+    if (!err && (mrc_json_scan_peek(&scan) || scan.at < text.len))
+        err = MRC_EINVAL;
+    mrc_json_scan_end(&scan);
+    return err ? err == MRC_ENOMEM : has_good_strings(text);
+}
+
+/* Jansson gives no reason where it has no memory for a value, and refuses what is left of a text
+ * where it has none for some characters (json_check.h). */
+static bool is_no_memory(const json_error_t *parsed, struct mrc_bytes text, size_t flags)
+{
+    return !parsed->text[0] || json_error_code(parsed) == json_error_out_of_memory ||
+           (json_error_code(parsed) != json_error_duplicate_key && is_good(text, flags));
+}
+
 /* ---- numbers that are too large for the parser ------------------------------------------------*/
 
+/* Also false without memory: then the parser refuses the number once more. */
 static bool is_too_large(struct mrc_bytes number)
 {
     json_error_t parsed;
     json_t *value = json_loadb(number.ptr, number.len, JSON_DECODE_ANY, &parsed);
 
     json_decref(value);
-    return !value && json_error_code(&parsed) == json_error_numeric_overflow;
+    return !value && is_overflow(&parsed);
 }
 
 /* Appends NUMBER: as a real number if 64 bits are too few, or as the largest one of its sign. */
@@ -121,12 +178,6 @@ static void copy_with_numbers(struct mrc_bytes text, struct mrc_buf *buf)
 
 /* ---- parsing ----------------------------------------------------------------------------------*/
 
-/* Jansson gives no reason where it has no memory for a value. */
-static bool is_no_memory(const json_error_t *parsed)
-{
-    return !parsed->text[0] || json_error_code(parsed) == json_error_out_of_memory;
-}
-
 /* Parses a copy of TEXT with other numbers. Positions in the copy mean nothing to the caller. */
 static enum mrc_err parse_large(struct mrc_bytes text, size_t flags, struct mrc_error *error,
                                 json_t **ret_value)
@@ -143,8 +194,10 @@ static enum mrc_err parse_large(struct mrc_bytes text, size_t flags, struct mrc_
         value = json_loadb(buf.ptr, buf.len, flags, &parsed);
     if (value)
         err = mrc_json_check(mrc_buf_bytes(&buf), value);
+    else if (!err && is_no_memory(&parsed, mrc_buf_bytes(&buf), flags))
+        err = MRC_ENOMEM;
     mrc_buf_free(&buf);
-    if (err || (!value && is_no_memory(&parsed))) {
+    if (err) {
         json_decref(value);
         return MRC_ENOMEM;
     }
@@ -164,6 +217,8 @@ static enum mrc_err parse(struct mrc_bytes text, size_t flags, bool has_places,
     if (too_deep(text))
         return mrc_error_set(error, MRC_ELIMIT, "JSON with more than %d levels",
                              MRC_JSON_MAX_DEPTH);
+    if (text.len && memchr(text.ptr, '\0', text.len)) /* Jansson skips a NUL after a literal */
+        return mrc_error_set(error, MRC_EINVAL, "not valid JSON: a NUL byte");
     value = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | flags, &parsed);
     if (value && mrc_json_check(text, value)) {
         json_decref(value);
@@ -173,9 +228,9 @@ static enum mrc_err parse(struct mrc_bytes text, size_t flags, bool has_places,
         *ret_value = value;
         return MRC_OK;
     }
-    if (json_error_code(&parsed) == json_error_numeric_overflow)
+    if (is_overflow(&parsed))
         return parse_large(text, JSON_REJECT_DUPLICATES | flags, error, ret_value);
-    if (is_no_memory(&parsed))
+    if (is_no_memory(&parsed, text, flags))
         return MRC_ENOMEM;
     if (!has_places)
         return mrc_error_set(error, MRC_EINVAL, "not valid JSON: %s", complaint(&parsed));

@@ -22,6 +22,7 @@ struct mrc_json_scan {
 void mrc_json_scan_begin(struct mrc_bytes text, struct mrc_error *error,
                          struct mrc_json_scan *ret_scan);
 
+/* Frees the memory of SCAN, but not its text. */
 void mrc_json_scan_end(struct mrc_json_scan *scan);
 
 /* The next character that is not white space; 0: the text has ended. */

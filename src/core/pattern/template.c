@@ -269,7 +269,7 @@ static enum mrc_err compile_expression(struct compiler *compiler)
 
 /* ---- templates --------------------------------------------------------------------------------*/
 
-/* Compiles a character outside of expressions (RFC 6570, 2.1, with the ' of its erratum 6937). */
+/* Compiles a character outside expressions (RFC 6570, 2.1, with the ' of its erratum 6937). */
 static enum mrc_err compile_literal(struct compiler *compiler)
 {
     unsigned char c = (unsigned char)compiler->text.ptr[compiler->at];

@@ -31,7 +31,7 @@ struct mrc_update {
     bool is_private;
 };
 
-/* The longest id: a client sends it back in a field of its request, beside other fields. */
+/* The longest id: a client sends it back in a field of its request, along with other fields. */
 #define MRC_UPDATE_ID_MAX_BYTES 4096
 
 /* Limits for a publication. One that exceeds a limit is refused with MRC_ELIMIT. */

@@ -177,7 +177,7 @@ static void add_entry(struct mrc_grants *grants, size_t detail, struct mrc_match
         grants->every |= actions;
 }
 
-/* Reads a Mercure detail. GRANTS own what has been read of it, also on failure. */
+/* Reads a Mercure detail. GRANTS own what has been read of it, even on failure. */
 static enum mrc_err read_detail(const struct reader *reader, const json_t *object,
                                 struct mrc_grants *grants)
 {

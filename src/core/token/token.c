@@ -264,7 +264,7 @@ static enum mrc_err check_signature(const struct mrc_jws *jws, const char *issue
 }
 
 /*
- * Checks the claims of a token whose signature is valid. TOKEN owns what it gets, also on failure.
+ * Checks the claims of a token whose signature is valid. TOKEN owns what it gets, even on failure.
  */
 static enum mrc_err read_claims(const json_t *claims, const struct mrc_token_policy *policy,
                                 int64_t now_us, struct mrc_error *reason, struct mrc_token *token)

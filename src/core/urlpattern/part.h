@@ -59,7 +59,7 @@ static inline struct mrc_bytes mrc_urlpattern_part_text(const struct mrc_urlpatt
 
 /*
  * Parses PATTERN, a pattern string in valid UTF-8; CANON is how its fixed text is canonicalized.
- * The caller frees RET_LIST, also on failure. MRC_EINVAL with the reason in ERROR;
+ * The caller frees RET_LIST, even on failure. MRC_EINVAL with the reason in ERROR;
  * MRC_EUNSUPPORTED; MRC_ELIMIT; MRC_ENOMEM.
  */
 enum mrc_err mrc_urlpattern_part_list_parse(struct mrc_bytes pattern,
@@ -67,6 +67,9 @@ enum mrc_err mrc_urlpattern_part_list_parse(struct mrc_bytes pattern,
                                             char prefix, struct mrc_error *error,
                                             struct mrc_urlpattern_part_list *ret_list);
 
+/*
+ * Frees what LIST holds. Accepts a list that mrc_urlpattern_part_list_parse() has failed to fill.
+ */
 void mrc_urlpattern_part_list_free(struct mrc_urlpattern_part_list *list);
 
 /* Appends the literal text with which everything that LIST matches begins, or ends. */

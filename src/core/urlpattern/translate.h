@@ -57,6 +57,7 @@ struct mrc_urlpattern_groups {
 /* Makes RET_GROUPS empty. The caller calls mrc_urlpattern_groups_clear() on it. */
 void mrc_urlpattern_groups_init(struct mrc_urlpattern_groups *ret_groups);
 
+/* Frees what GROUPS hold. */
 void mrc_urlpattern_groups_clear(struct mrc_urlpattern_groups *groups);
 
 /*

@@ -41,7 +41,7 @@ static void take_list(request_rec *r, const apr_array_header_t *rows,
                      rows ? (size_t)rows->nelts : 0, ret_hold);
 }
 
-/* The keys of ROLE for tokens of version 1; NULL: none. */
+/* The keys of ROLE for modern tokens; NULL: none. */
 static const apr_array_header_t *rows_of(const struct mrc_location_settings *settings,
                                          enum mrc_role role)
 {
@@ -188,7 +188,9 @@ static void keep_memo(conn_rec *c, struct mrc_bytes scope, struct mrc_bytes text
     mrc_token_memo_free(old);
 }
 
-/* Verifies the token TEXT of R. Subscribers send theirs once, so only those of others are kept. */
+/*
+ * Verifies the token TEXT of R. Subscribers send their token once, so only other tokens are kept.
+ */
 static enum mrc_err verify(request_rec *r, enum mrc_role role, struct mrc_bytes scope,
                            struct mrc_bytes text, const struct mrc_token_policy *policy,
                            struct mrc_error *reason, struct mrc_token **ret_token)
@@ -249,21 +251,21 @@ static const char *legacy_key_of(enum mrc_role role)
     return role == MRC_ROLE_PUBLISHER ? "MercureLegacyPublisherKey" : "MercureLegacySubscriberKey";
 }
 
-/* Says which directive takes a token of another protocol than the keys are for; NULL: none does. */
+/* Names the directive for tokens of another protocol than the keys are for; NULL: there is none. */
 static const char *explain_mismatch(apr_pool_t *pool, struct mrc_bytes token,
                                     const struct mrc_token_policy *policy, enum mrc_role role)
 {
     switch (mrc_token_find_mismatch(token, policy)) {
     case MRC_TOKEN_MISMATCH_0X:
-        return apr_psprintf(pool, "this is a token of protocol 0.x: %s takes it",
+        return apr_psprintf(pool, "this is a token of protocol 0.x: %s accepts it",
                             legacy_key_of(role));
     case MRC_TOKEN_MISMATCH_ISSUER:
         return apr_psprintf(pool,
                             "this is a token of protocol 0.x, but its issuer (iss) has keys for "
-                            "version 1: %s takes it without iss",
+                            "version 1: %s accepts it without iss",
                             legacy_key_of(role));
     case MRC_TOKEN_MISMATCH_MODERN:
-        return apr_psprintf(pool, "this is a token of version 1: %s takes it", key_of(role));
+        return apr_psprintf(pool, "this is a token of version 1: %s accepts it", key_of(role));
     case MRC_TOKEN_MISMATCH_NONE:
         break;
     }
@@ -285,7 +287,7 @@ static const char *list_rules(apr_pool_t *pool, const struct mrc_token_policy *p
     if (!policy->trust_count && !policy->legacy_count)
         return apr_psprintf(pool, "it has no %s, so it trusts no issuer", key_of(role));
     if (!policy->trust_count)
-        return apr_psprintf(pool, "it takes tokens of protocol 0.x (%s), which need %s",
+        return apr_psprintf(pool, "it accepts tokens of protocol 0.x (%s), which need %s",
                             legacy_key_of(role), legacy);
     return apr_psprintf(pool,
                         "it needs the type at+jwt, the signature of an issuer that this hub "
@@ -319,7 +321,7 @@ static int refuse(request_rec *r, enum mrc_err err, const struct mrc_error *reas
                      mismatch ? mismatch : list_rules(r->pool, policy, role)));
 }
 
-/* An operator has no other way to send a token. */
+/* Answers with a text of its own, because an operator can send a token in one way only. */
 static int answer_no_operator(request_rec *r)
 {
     return mrc_challenge(r, MRC_CHALLENGE_MISSING,

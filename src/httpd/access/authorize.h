@@ -12,7 +12,7 @@ struct mrc_claim;
 struct mrc_token;
 
 /*
- * Finds the token of R and verifies it with the keys of ROLE. DECLINED: R may go on; the caller
+ * Finds the token of R and verifies it with the keys of ROLE. DECLINED: R may continue; the caller
  * owns a reference to RET_TOKEN, which is NULL if R has no token. Anything else: the request has
  * been answered, and the handler returns this value.
  */
@@ -20,17 +20,17 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
                   struct mrc_token **ret_token);
 
 /*
- * Whether *TOKEN is revoked by now. Then it is dropped, and R has been answered; DECLINED: it is
- * not. mrc_authorize() asks this, and so does whoever has waited for a client since then. A
- * publication counts at once, so it waits until the hub knows; a stream is checked again when it
- * begins.
+ * Checks whether *TOKEN has been revoked. DECLINED: it has not; otherwise it is dropped, and R has
+ * been answered. mrc_authorize() calls this, and so does code that has waited for a client since
+ * then. A publication takes effect at once, so it waits until the hub knows; a stream is checked
+ * again when it begins.
  */
 int mrc_authorize_again(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
                         struct mrc_token **token);
 
 /*
- * Answers R, which needs a token to act in ROLE and has none that counts. The answer says how to
- * send one. Returns the value for the handler to return.
+ * Answers R, which needs a token to act in ROLE and has no usable one. The answer says how to send
+ * one. Returns the value for the handler to return.
  */
 int mrc_authorize_missing(request_rec *r, const struct mrc_claim *claim, enum mrc_role role);
 

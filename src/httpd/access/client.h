@@ -1,6 +1,6 @@
 /*
- * The client of a stream: for whom the stream counts (MercureMaxSubscribers per-address=), and
- * whether it is a browser's EventSource.
+ * The client of a stream: the client for which the stream counts (MercureMaxSubscribers
+ * per-address=), and whether it is a browser's EventSource.
  */
 #ifndef MRC_HTTPD_ACCESS_CLIENT_H
 #define MRC_HTTPD_ACCESS_CLIENT_H
@@ -22,11 +22,11 @@ struct mrc_bytes mrc_client_name(request_rec *r);
 /* The bytes of a whole address: of IPv6, or of IPv4 as `::ffff:a.b.c.d`. */
 #define MRC_CLIENT_ADDRESS_BYTES 16
 
-/* Reads the address in TEXT. False: it is none. */
+/* Reads the address in TEXT. False: TEXT is not an address. */
 bool mrc_client_parse(const char *text, unsigned char ret_address[MRC_CLIENT_ADDRESS_BYTES]);
 
-/* The whole address of R's client. NULL: another module has set a text that is no address. It lives
- * in R's pool. */
+/* The whole address of R's client, in R's pool. NULL: another module has set a text that is not an
+ * address. */
 const unsigned char *mrc_client_address(request_rec *r);
 
 /*

@@ -11,7 +11,7 @@
 
 struct mrc_location_settings;
 
-/* Adds the fields of every answer to R, including errors. Call it before anything is sent. */
+/* Adds the fields that every answer to R has, including errors. Call it before anything is sent. */
 void mrc_cors_add_headers(request_rec *r, const struct mrc_location_settings *settings);
 
 /*

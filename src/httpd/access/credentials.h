@@ -31,9 +31,9 @@ struct mrc_credentials {
 };
 
 /*
- * Finds the token with which R acts in ROLE. DECLINED: R may go on. Anything else: the request has
- * been answered, and the handler returns this value. A publication with a cookie must come from the
- * hub's own origin or from one of MercurePublishOrigins. A token of an operator counts in the
+ * Finds the token with which R acts in ROLE. DECLINED: R may continue. Anything else: the request
+ * has been answered, and the handler returns this value. A publication with a cookie must come from
+ * the hub's own origin or from one of MercurePublishOrigins. A token of an operator counts in the
  * Authorization field only, because a browser would send a cookie for any site.
  */
 int mrc_credentials_find(request_rec *r, const struct mrc_claim *claim,

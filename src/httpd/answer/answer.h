@@ -23,7 +23,7 @@ int mrc_answer_ok(request_rec *r, const char *content_type, struct mrc_bytes bod
  */
 int mrc_answer_problem(request_rec *r, int status, const char *detail);
 
-/* The next problem document for R has the member `index`: the update of its batch that is bad. */
+/* Gives the next problem document for R the member `index`: the bad update of its batch. */
 void mrc_answer_set_index(request_rec *r, size_t index);
 
 /*

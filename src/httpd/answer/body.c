@@ -201,7 +201,7 @@ static int parse(request_rec *r, enum mrc_input input, struct mrc_bytes body, si
 int mrc_body_read(request_rec *r, size_t max_bytes, struct mrc_buf *ret_body)
 {
     const char *length = apr_table_get(r->headers_in, "Content-Length");
-    const char *accepted = accepted_encodings(r); /* before the filters leave the chain */
+    const char *accepted = accepted_encodings(r); /* before the filters remove themselves */
     int status;
 
     mrc_buf_init(ret_body, max_bytes);

@@ -14,9 +14,9 @@ struct mrc_buf;
 struct mrc_form;
 
 /*
- * Reads and discards the body of R, as a handler without use for a body must. DECLINED: R may go
- * on. Anything else: the request has been answered (400, 408, or 413 beyond LimitRequestBody), and
- * the handler returns this value.
+ * Reads and discards the body of R, as a handler that has no use for it must. DECLINED: R may
+ * continue. Anything else: the request has been answered (400, 408, or 413 beyond
+ * LimitRequestBody), and the handler returns this value.
  */
 int mrc_body_discard(request_rec *r);
 
@@ -25,7 +25,7 @@ bool mrc_body_is_json(const request_rec *r);
 
 /*
  * Reads the whole body of R, of any type. The answer to a body that the filters leave encoded is
- * 415; to one of more than MAX_BYTES, 413; to other errors, 400. DECLINED: R may go on. Anything
+ * 415; to one of more than MAX_BYTES, 413; to other errors, 400. DECLINED: R may continue. Anything
  * else: the request has been answered, and the handler returns this value. The caller always frees
  * RET_BODY.
  */
@@ -35,7 +35,7 @@ int mrc_body_read(request_rec *r, size_t max_bytes, struct mrc_buf *ret_body);
  * Reads the form in the body of R, which is an INPUT. The answer to a body that is not a form, or
  * that the filters leave encoded, is 415; to one of more than MAX_BYTES, 413; to one with more than
  * MAX_PAIRS fields, the status for a limit of INPUT (failure.h); to other errors, 400. DECLINED: R
- * may go on, and the caller owns RET_FORM. Anything else: the request has been answered, and the
+ * may continue, and the caller owns RET_FORM. Anything else: the request has been answered, and the
  * handler returns this value.
  */
 int mrc_body_read_form(request_rec *r, enum mrc_input input, size_t max_bytes, size_t max_pairs,

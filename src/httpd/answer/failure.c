@@ -7,6 +7,7 @@
 #include "hub/hub/hub.h"
 #include "hub/hub/rate.h"
 #include "hub/hub/seats.h"
+#include "store/base/clock.h"
 #include "store/base/status.h"
 
 APLOG_USE_MODULE(mercure);
@@ -17,7 +18,7 @@ static const struct mrc_failure superseded = {
     .detail = "the server is being reconfigured: try again",
 };
 
-/* The memory of the hubs is used up, and no waiting helps. */
+/* The memory of the hubs is used up, and waiting does not help. */
 static const struct mrc_failure no_room = {
     .http_status = HTTP_SERVICE_UNAVAILABLE,
     .detail =
@@ -38,17 +39,17 @@ const struct mrc_failure *mrc_failure_of_publication(apr_status_t status, size_t
     };
     static const struct mrc_failure rate = {
         .http_status = HTTP_TOO_MANY_REQUESTS,
-        .detail = "the hub gets more updates than it takes: try again after the seconds that "
-                  "Retry-After says",
+        .detail = "updates come faster than the hub accepts them: try again after the number of "
+                  "seconds in Retry-After",
     };
     static const struct mrc_failure token_rate = {
         .http_status = HTTP_TOO_MANY_REQUESTS,
-        .detail = "this access token publishes more updates than the hub takes with one token: try "
-                  "again after the seconds that Retry-After says",
+        .detail = "updates with this access token come faster than the hub accepts them: try again "
+                  "after the number of seconds in Retry-After",
     };
     static const struct mrc_failure burst = {
         .http_status = HTTP_REQUEST_ENTITY_TOO_LARGE,
-        .detail = "these are more updates than the hub takes at once: publish them in several "
+        .detail = "these are more updates than the hub accepts at once: publish them in several "
                   "requests",
     };
     static const struct mrc_failure unreachable = {
@@ -159,7 +160,7 @@ const struct mrc_failure *mrc_failure_of_announcement(apr_status_t status)
 
 void mrc_failure_report_no_room(request_rec *r, struct mrc_hub *hub, const char *label)
 {
-    if (mrc_hub_should_report_no_room(hub, apr_time_now()))
+    if (mrc_hub_should_report_no_room(hub, mrc_clock_us()))
         ap_log_rerror(
             APLOG_MARK, APLOG_ERR, 0, r,
             "MRC0714: hub %s: an update was not stored, because there is no room for more "

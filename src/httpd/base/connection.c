@@ -17,7 +17,8 @@
 
 #include "httpd/base/module.h"
 
-/* Atomic, because the MPM passes a connection from thread to thread in a way that TSan cannot see.
+/*
+ * Atomic, because the MPM passes a connection from thread to thread in a way that TSan cannot see.
  */
 struct connection {
     struct mrc_carrier_suspended *_Atomic suspended;
@@ -280,5 +281,5 @@ int64_t mrc_connection_silence_us(int fd)
     if (ioctl(fd, SIOCOUTQ, &unsent) < 0 || unsent == 0 ||
         getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
         return 0;
-    return (int64_t)info.tcpi_last_ack_recv * 1000 + 1; /* it is in milliseconds */
+    return (int64_t)info.tcpi_last_ack_recv * 1000 + 1; /* the kernel gives milliseconds */
 }

@@ -19,7 +19,7 @@ struct mrc_takeover;
 struct mrc_token_memo;
 
 /* At most this many streams of one HTTP/2 connection hold a thread each. mod_http2 runs at most 6
- * requests of a new connection at a time; the others remain for ordinary requests. */
+ * requests of a new connection at a time; the rest remains for ordinary requests. */
 #define MRC_CONNECTION_THREADS_MAX 2
 
 /* pre_connection, before all other modules' hooks: makes the record of a connection. */
@@ -58,7 +58,7 @@ struct mrc_network *mrc_connection_get_network(const conn_rec *c);
 void mrc_connection_set_hidden(conn_rec *c);
 bool mrc_connection_is_hidden(conn_rec *c);
 
-/* Whether a log record (log/record.h) exists for the request of C and is logged in its place. */
+/* Whether a log record (log/record.h) exists for the request of C, and is logged in place of it. */
 void mrc_connection_set_recorded(conn_rec *c, bool is_recorded);
 bool mrc_connection_is_recorded(conn_rec *c);
 
@@ -88,8 +88,8 @@ void mrc_connection_release_thread(conn_rec *c);
 
 /*
  * Blocks the signals whose handler ends a child of prefork, until C is closed. If such a signal has
- * come by then, the child ends at that moment. Only for a process that serves one connection at a
- * time.
+ * arrived by then, the child ends at that moment. Only for a process that serves one connection at
+ * a time.
  */
 void mrc_connection_hold_signals(conn_rec *c);
 
@@ -105,8 +105,8 @@ int mrc_connection_pre_close(conn_rec *c);
 
 /*
  * For how long the client at the other end of the socket FD has acknowledged nothing, in
- * microseconds, although the kernel has bytes for it; 0: it has none, or FD is no TCP socket. Any
- * thread.
+ * microseconds, although the kernel has bytes for it; 0: it has none, or FD is not a TCP socket.
+ * Any thread.
  */
 int64_t mrc_connection_silence_us(int fd);
 

@@ -5,7 +5,8 @@
 #include "apr_allocator.h"
 #include "mpm_common.h"
 
-/* The sizes of an allocator's nodes. For a wanted size it takes any free node up to twice as large.
+/*
+ * The sizes of an allocator's nodes. For a wanted size it takes any free node up to twice as large.
  */
 #define NODE_BYTES_MIN ((size_t)8 * 1024)
 #define NODE_BYTES_MAX ((size_t)128 * 1024)
@@ -29,9 +30,9 @@ static bool was_used(const apr_memnode_t *node)
 }
 
 /*
- * Takes the free nodes of at least BYTES out of ALLOCATOR, at most COUNT, and frees them for good.
- * When no free node is left, the allocator gets one from the system, which costs more than anything
- * else here: so the loop ends with the first unused node.
+ * Takes the free nodes of at least BYTES out of ALLOCATOR, at most COUNT, and returns them to the
+ * system. When no free node is left, the allocator gets one from the system, which costs more than
+ * anything else here: so the loop ends with the first unused node.
  */
 static void drain(apr_allocator_t *allocator, size_t bytes, size_t count)
 {

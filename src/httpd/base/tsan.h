@@ -6,8 +6,8 @@
 #define MRC_HTTPD_BASE_TSAN_H
 
 /*
- * Registers hooks that declare: the thread that gets a connection or a request runs after every
- * thread that used its memory before. Does nothing in a build without ThreadSanitizer.
+ * Registers hooks which declare that the thread that gets a connection or a request runs after
+ * every thread that used its memory before. Does nothing in a build without ThreadSanitizer.
  */
 void mrc_tsan_register(void);
 

@@ -21,7 +21,7 @@ static bool is_host(const ap_directive_t *directive, const server_rec *server)
            !strcmp(directive->filename, server->defn_name);
 }
 
-/* The last such directive of TREE, outside of virtual hosts; FOUND: the one before. */
+/* The last such directive of TREE, outside virtual hosts; FOUND: the one before. */
 static const char *find_in(const ap_directive_t *tree, const char *found)
 {
     for (; tree; tree = tree->next) {

@@ -20,7 +20,7 @@ enum mrc_choice mrc_choose_carrier(request_rec *r, bool may_detach, const char *
     /* A forked process has no dispatcher. */
     if (mrc_this_child_is_forked())
         return MRC_CHOICE_THREADED;
-    /* Of a stream that leaves its thread, another thread writes the access log line. */
+    /* If a stream leaves its thread, another thread writes its access log line. */
     if (!mrc_this_child_may_log_anywhere())
         return MRC_CHOICE_THREADED;
     if (may_detach && mrc_carrier_detached_is_possible(r))

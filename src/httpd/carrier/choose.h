@@ -2,8 +2,8 @@
  * Chooses the carrier of a stream, and limits the number of streams of this server.
  *
  *     http2        the stream is a part of a session of HTTP/2 (httpd/http2)
- *     detached     the connection leaves httpd: plain HTTP/1.1
- *     suspended    the event MPM gives the connection away: HTTP/1.1, also over TLS
+ *     detached     the connection leaves httpd: HTTP/1.1, plain or over the TLS of mod_ssl
+ *     suspended    the event MPM gives the connection away: HTTP/1.1 with other filters
  *     threaded     the thread that handles the request holds the stream: everything else
  *
  * The caller first chooses, then takes a place for the stream, and then starts it or releases the
@@ -27,8 +27,8 @@ enum mrc_choice {
 
 /*
  * The carrier for a stream that answers R. Removes filters from R that would delay the stream, so
- * it is to be called before anything is sent. MAY_DETACH is MercureDetach. RET_REMOVED gets the
- * names of these filters, as a text in the pool of R; NULL: there were none.
+ * call it before anything is sent. MAY_DETACH is MercureDetach. RET_REMOVED gets the names of these
+ * filters, as a text in the pool of R; NULL: there were none.
  */
 enum mrc_choice mrc_choose_carrier(request_rec *r, bool may_detach, const char **ret_removed);
 
@@ -45,7 +45,7 @@ bool mrc_choose_hold(request_rec *r, enum mrc_choice choice, struct mrc_no_place
 void mrc_choose_release(request_rec *r, enum mrc_choice choice);
 
 /*
- * Sends R's head and starts the stream of SUBSCRIBER. Takes SUBSCRIBER and the place over. Returns
+ * Sends R's head and starts the stream of SUBSCRIBER. Takes over SUBSCRIBER and the place. Returns
  * the value for the handler to return.
  */
 int mrc_choose_start(request_rec *r, enum mrc_choice choice, struct mrc_subscriber *subscriber);

@@ -17,8 +17,8 @@
 #define SEND_BUFFER_BYTES (128 * 1024)
 
 /* A client that acknowledges nothing for this time, or for a longer dispatch timeout, is gone. The
- * kernel counts the time of a window that is too small for its next segment, too: a shorter time
- * would end clients that read slowly. */
+ * kernel also counts the time in which the window is too small for its next segment: a shorter
+ * limit would end clients that read slowly. */
 #define USER_TIMEOUT_MS 20000
 
 /* The most input that is dropped. A client that sends more may have its connection reset. */

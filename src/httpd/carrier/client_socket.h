@@ -23,7 +23,7 @@ void mrc_client_socket_set_options(int fd, int64_t dispatch_timeout_us);
 size_t mrc_client_socket_unsent_bytes(int fd);
 
 /* The number of bytes that the kernel's buffer for the client has room for, less what the kernel
- * needs for itself; 0: none, or that is not known. */
+ * needs for itself; 0: none, or not known. */
 size_t mrc_client_socket_room_bytes(int fd);
 
 /*

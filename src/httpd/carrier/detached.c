@@ -271,7 +271,7 @@ static void post_log(const struct mrc_carrier_detached *detached, const struct m
 {
     struct last_line *line = malloc(sizeof(*line));
 
-    if (!line) { /* then this thread may have to wait for the log, but the line is not lost */
+    if (!line) { /* this thread may then have to wait for the log, but the line is not lost */
         mrc_log_record_log(detached->log, sent, end);
         return;
     }
@@ -350,7 +350,8 @@ bool mrc_carrier_detached_is_possible(const request_rec *r)
            (mrc_filters_can_skip_all(r) || is_tls(r));
 }
 
-/* Makes a carrier with its own descriptor for the client of R. NULL: out of memory or descriptors.
+/*
+ * Makes a carrier with its own descriptor for the client of R. NULL: out of memory or descriptors.
  */
 static struct mrc_carrier_detached *create(const request_rec *r)
 {
@@ -375,7 +376,7 @@ static struct mrc_carrier_detached *create(const request_rec *r)
 /* Undoes create(). */
 static void discard(struct mrc_carrier_detached *detached)
 {
-    mrc_transport_free(detached->carrier.fd); /* the SSL is not ours yet */
+    mrc_transport_free(detached->carrier.fd); /* the SSL does not belong to this carrier yet */
     free(detached);
 }
 

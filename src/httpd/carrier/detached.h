@@ -2,11 +2,11 @@
 /*
  * The detached carrier: the client's socket leaves httpd.
  *
- * For a client of plain HTTP/1.1, if no filter but httpd's own framing is between its stream and its
- * socket; under every MPM. The stream gets a duplicate of the socket's descriptor. httpd closes its
- * own descriptor, and frees the request and the connection as if the client had gone. An idle stream
- * then costs a descriptor and some hundred bytes, most of them for the record of its access log line
- * (httpd/log/record.h).
+ * For a client of HTTP/1.1, if only httpd's own framing, and perhaps the TLS of mod_ssl, is between
+ * its stream and its socket; under every MPM. The stream gets a duplicate of the socket's descriptor,
+ * and over TLS the SSL object (httpd/tls/takeover.h). httpd closes its own descriptor, and frees the
+ * request and the connection as if the client had gone. An idle plain stream then costs a descriptor
+ * and some hundred bytes, most of them for the record of its access log line (httpd/log/record.h).
  *
  *     worker                          dispatcher              job thread      the socket belongs to
  *       |

@@ -24,7 +24,7 @@ static const char *const changing[] = {
     "XML2ENC", "PROXY-HTML", "SUBSTITUTE", "SED", "XLATEOUT", "INCLUDES", "DATA",
 };
 
-/* The same for input: it translates the charset of bodies. */
+/* The same for input; this filter translates the charset of bodies. */
 static const char *const changing_input[] = {"XLATEIN"};
 
 /* These filters pass bytes on as they come. LOGIO_TTFB_OUT notes the time and removes itself. */
@@ -45,7 +45,7 @@ static const char *const of_reading[] = {"REQTIMEOUT", "MERCURE_STAY"};
 static const char *const of_tls[] = {"SSL/TLS Coalescing Filter", "SSL/TLS Filter"};
 
 /* Input filters of a connection with TLS that need not see what comes after a request: they read
- * it, count it, limit its time, or have removed a head of the connection from it. */
+ * it, count it, limit its time, or have removed a head of the connection. */
 static const char *const of_tls_input[] = {"SSL/TLS Filter", "LOG_INPUT_OUTPUT", "REQTIMEOUT",
                                            "REMOTEIP_INPUT"};
 
@@ -65,8 +65,8 @@ static bool is_of_request(const ap_filter_t *filter)
     return filter && filter->frec->ftype < AP_FTYPE_CONNECTION;
 }
 
-/* Whether the directive ExtFilterDefine has defined NAME, below DIRECTIVE or beside it.
- * mod_ext_filter does not export its filters. */
+/* Whether the directive ExtFilterDefine has defined NAME, in DIRECTIVE, its siblings or what they
+ * contain. mod_ext_filter does not export its filters. */
 static bool is_defined(const ap_directive_t *directive, const char *name, apr_pool_t *pool)
 {
     for (; directive; directive = directive->next) {
@@ -112,7 +112,7 @@ static bool delays(const request_rec *r, const ap_filter_t *filter)
            changes(r, filter);
 }
 
-/* Removes the output filters of R that IS_ONE holds for, and returns their names. */
+/* Removes the output filters of R for which IS_ONE is true, and returns their names. */
 static const char *remove_all(request_rec *r,
                               bool (*is_one)(const request_rec *r, const ap_filter_t *filter))
 {

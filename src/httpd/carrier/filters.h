@@ -19,14 +19,14 @@
 /*
  * Removes those filters of R that hold a stream back, slow it down on purpose, or change it
  * (compression, mod_buffer, mod_ratelimit, mod_proxy_html, mod_substitute, programs…), however they
- * were configured. To be called before anything is sent. Returns their names, separated by commas,
- * in the pool of R; NULL: there were none.
+ * were configured. Call it before anything is sent. Returns their names, separated by commas, in
+ * the pool of R; NULL: there were none.
  */
 const char *mrc_filters_remove_delaying(request_rec *r);
 
 /*
- * Removes those filters of R that change content, of its answer and of its body: for answers that
- * are no streams, which may be compressed.
+ * Removes those filters of R that change the content of its answer or of its body: for answers that
+ * are not streams, which may be compressed.
  */
 void mrc_filters_remove_changing(request_rec *r);
 
@@ -42,11 +42,11 @@ bool mrc_filters_never_delay(const request_rec *r);
  */
 bool mrc_filters_can_skip_request(const request_rec *r);
 
-/* The same of all filters: the framed bytes can be written to the socket. */
+/* The same for all filters: the framed bytes can be written to the socket. */
 bool mrc_filters_can_skip_all(const request_rec *r);
 
 /*
- * Whether the stream can skip all filters of R, and mod_ssl's alone change bytes between R's
+ * Whether the stream can skip all filters of R, and only mod_ssl's change bytes between R's
  * connection and its socket, in both directions.
  */
 bool mrc_filters_are_tls(const request_rec *r);

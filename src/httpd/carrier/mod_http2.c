@@ -14,13 +14,14 @@
 #include "httpd/base/module.h"
 #include "httpd/carrier/client_socket.h"
 #include "httpd/config/hubs.h"
+#include "httpd/http2/http2.h"
 #include "httpd/route/route.h"
 
 APLOG_USE_MODULE(mercure);
 
 /* ---- the dispatch timeout ---------------------------------------------------------------------*/
 
-/* The hub that R subscribes to. NULL: R is no subscription. */
+/* The hub that R subscribes to. NULL: R is not a subscription. */
 static const struct mrc_hub_conf *find_hub(request_rec *r)
 {
     const struct mrc_location *location;
@@ -48,7 +49,7 @@ int mrc_mod_http2_post_read_request(request_rec *r)
     const struct mrc_hub_conf *hub;
     const char *problem;
 
-    if (!r->connection->master || !(hub = find_hub(r)))
+    if (!r->connection->master || mrc_http2_carries(r) || !(hub = find_hub(r)))
         return DECLINED;
     directive.args = apr_psprintf(r->pool, "%" APR_INT64_T_FMT,
                                   hub->settings->limits.dispatch_timeout_us / APR_USEC_PER_SEC);
@@ -73,7 +74,7 @@ int mrc_mod_http2_post_read_request(request_rec *r)
 struct held {
     conn_rec *c;
     unsigned streams;
-    int spare_fd; /* a duplicate of its descriptor; -1: in use in place of that */
+    int spare_fd; /* a duplicate of its descriptor; -1: it has replaced the descriptor */
     struct held *next;
 };
 

@@ -9,8 +9,9 @@
 
 /*
  * The hook post_read_request, before mod_http2's own: sets H2StreamTimeout of a subscription to the
- * hub's MercureDispatchTimeout, so mod_http2 disconnects a client that accepts no data for so long.
- * mod_http2 reads that setting in its own hook, before httpd knows the Location of the request.
+ * hub's MercureDispatchTimeout, so that mod_http2 disconnects a client that accepts no data for
+ * that long. mod_http2 reads that setting in its own hook, before httpd knows the Location of the
+ * request.
  */
 int mrc_mod_http2_post_read_request(request_rec *r);
 
@@ -26,7 +27,7 @@ struct mrc_mod_http2 *mrc_mod_http2_create(apr_pool_t *pool);
 
 /*
  * Adds the connection of C, a secondary connection, until mod_http2 has sent the last frame of C.
- * Any thread. Fails if there is no descriptor or no memory left.
+ * Any thread. Fails if no descriptor or no memory is left.
  */
 apr_status_t mrc_mod_http2_hold(struct mrc_mod_http2 *http2, conn_rec *c);
 

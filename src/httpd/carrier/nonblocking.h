@@ -20,8 +20,8 @@
 
 /*
  * Sends BRIGADE, at most MRC_CARRIER_WRITE_BYTES, through all filters of R, and empties it. PENDING
- * if the network filter keeps some of it. Not to be called while PENDING: the network filter blocks
- * when it holds too much.
+ * if the network filter keeps some of it. Not while PENDING: the network filter blocks when it
+ * holds too much.
  */
 enum mrc_carrier_state mrc_nonblocking_write(request_rec *r, apr_bucket_brigade *brigade);
 

@@ -12,7 +12,7 @@
 /* A poll reads for at most this long: matching may be costly. The next poll continues there. */
 #define POLL_US ((int64_t)500 * 1000)
 
-/* An answer is in memory as a whole, whatever the backlog of a stream may be. */
+/* The largest answer, which is in memory as a whole, whatever the backlog of a stream may be. */
 #define POLL_BYTES_MAX ((size_t)64 << 20)
 
 #define WRITE_BYTES ((size_t)1 << 20)

@@ -1,5 +1,5 @@
 /*
- * Polls: the answers to streams that are refused for a passing reason.
+ * Polls: the answers to streams that are refused for a temporary reason.
  *
  * The client of such a stream comes back after some seconds, perhaps many times. So that it learns
  * what happens meanwhile, the answer also has the updates that it has missed, and its position:

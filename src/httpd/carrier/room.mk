@@ -14,7 +14,7 @@ mod_mercure_la_SOURCES += \
 	%D%/transport.c %D%/transport.h \
 	%D%/trim.c %D%/trim.h
 
-# The module is no library, so the tests compile the units themselves.
+# The module is not a library, so the tests compile the units themselves.
 unit_tests += tests/unit/httpd/carrier/test_chunk tests/unit/httpd/carrier/test_transport
 tests_unit_httpd_carrier_test_chunk_SOURCES = tests/unit/httpd/carrier/test_chunk.c %D%/chunk.c
 tests_unit_httpd_carrier_test_transport_SOURCES = tests/unit/httpd/carrier/test_transport.c \

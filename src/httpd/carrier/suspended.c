@@ -206,7 +206,8 @@ static void finish(struct mrc_carrier *carrier)
         end_writing(suspended);
 }
 
-/* Writes the last chunk, if the client does not have it, and the access log line from the record.
+/*
+ * Writes the last chunk, if the client does not have it, and the access log line from the record.
  */
 static void end_record(struct mrc_carrier_suspended *suspended, enum mrc_end end)
 {
@@ -215,7 +216,7 @@ static void end_record(struct mrc_carrier_suspended *suspended, enum mrc_end end
     mrc_log_record_log_of(suspended->log, suspended->c, suspended->body_bytes, end);
 }
 
-/* The same for a request that has stayed. httpd does both, and frees the request. */
+/* The same for a request that has not ended early. httpd does both, and frees the request. */
 static void end_request(request_rec *r, enum mrc_end end)
 {
     mrc_log_stream_end(r, end);
@@ -317,7 +318,7 @@ static struct mrc_carrier_suspended *create(request_rec *r)
     suspended->carrier.ops = &ops;
     suspended->r = r;
     suspended->c = c;
-    /* To be asked before the head is sent, because filters may remove themselves after it. */
+    /* Asked before the head is sent, because filters may remove themselves after it. */
     suspended->may_end_early = mrc_filters_can_skip_request(r) && mrc_log_hooks_are_known();
     suspended->brigade = apr_brigade_create(c->pool, c->bucket_alloc);
     return suspended;

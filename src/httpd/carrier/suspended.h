@@ -2,8 +2,8 @@
 /*
  * The suspended carrier: the event MPM gives the connection away, and httpd's filters stay.
  *
- * For an HTTP/1.1 connection that cannot leave httpd, because it has TLS or other filters. The
- * dispatcher writes through httpd's output filters, and no thread waits for the client.
+ * For an HTTP/1.1 connection that stays in httpd, because of its filters or of MercureDetach Off.
+ * The dispatcher writes through httpd's output filters, and no thread waits for the client.
  *
  *     worker                          dispatcher              job thread      conn_rec belongs to
  *       |
@@ -37,8 +37,8 @@
  * it has not accepted all that was written.
  *
  * A request would take most of the memory of an idle stream. So it ends and is freed at the
- * hand-over, and a record replaces it for the access log. It stays until the stream ends if a filter
- * needs to see the sent bytes, or if a module that logs is not known to work with a record.
+ * hand-over, and a record replaces it for the access log. It stays until the stream ends if a
+ * filter needs to see the sent bytes, or if a module that logs is not known to work with a record.
  */
 /* clang-format on */
 #ifndef MRC_HTTPD_CARRIER_SUSPENDED_H
@@ -54,10 +54,10 @@ struct mrc_subscriber;
 bool mrc_carrier_suspended_is_possible(const request_rec *r);
 
 /*
- * Sends R's head and prepares the hand-over. SUBSCRIBER is taken over in all cases, and so is a
- * place that was taken with mrc_child_hold_suspended(). In the thread that handles R, in a child
- * that serves hubs. Returns the value for the handler to return: SUSPENDED; OK if the client is
- * gone; the status of an error.
+ * Sends R's head and prepares the hand-over. Always takes over SUBSCRIBER, and the place that was
+ * taken with mrc_child_hold_suspended(). In the thread that handles R, in a child that serves hubs.
+ * Returns the value for the handler to return: SUSPENDED; OK if the client is gone; the status of
+ * an error.
  */
 int mrc_carrier_suspended_start(request_rec *r, struct mrc_subscriber *subscriber);
 

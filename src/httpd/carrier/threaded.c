@@ -45,7 +45,10 @@ APLOG_USE_MODULE(mercure);
 #define RETRY_MIN_MS    500
 #define RETRY_SPREAD_MS 2500
 
-/* The kernel says when something was acknowledged in steps of its clock, which are shorter. */
+/*
+ * The kernel says when something was acknowledged, to within a step of its clock, which is shorter
+ * than this.
+ */
 #define CLOCK_STEP_US ((int64_t)10 * 1000)
 
 /* The last write of a stream may block this long. */
@@ -77,7 +80,7 @@ struct stream {
     int64_t written_us;   /* when something was last written; of store/base/clock.h */
     int64_t watched_us;   /* since when the client has to acknowledge bytes; 0: it has not */
     uint64_t orders;      /* the mark of the newest order that it has seen (hub/control/orders.h) */
-    enum mrc_end ordered; /* the end that an order demands; MRC_END_CLIENT: none */
+    enum mrc_end ordered; /* the end that an order requires; MRC_END_CLIENT: none */
 };
 
 static const struct mrc_hub_limits *limits_of(const struct stream *stream)
@@ -176,9 +179,9 @@ static int64_t longest_wait_us(const struct stream *stream)
     return left_us < 0 ? 0 : left_us < CHECK_US ? left_us : CHECK_US;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------
- * Each of these functions returns true; or false, and the reason why the stream ends.
- */
+/* ---- writing ----------------------------------------------------------------------------------*/
+
+/* Each of these functions returns true; or false, and the reason why the stream ends. */
 
 /* Waits until the client has accepted the bytes that the filters keep. */
 static bool complete(struct stream *stream, enum mrc_end *ret_end)
@@ -242,7 +245,10 @@ static bool write_piece(struct stream *stream, struct mrc_bytes piece, enum mrc_
     return status == APR_SUCCESS && !c->aborted;
 }
 
-/* LEFT bytes are not written yet. A forked process shares its waiter with others. */
+/*
+ * Notes for operators that LEFT bytes are not written yet. A forked process shares its waiter with
+ * others.
+ */
 static void note(const struct stream *stream, size_t left)
 {
     if (!mrc_this_child_is_forked())
@@ -295,7 +301,7 @@ static bool take_orders(struct stream *stream, enum mrc_end *ret_end)
     return stream->ordered == MRC_END_CLIENT;
 }
 
-/* Sends all events that the client has not got yet. */
+/* Sends all events that the client has not received yet. */
 static bool send_due(struct stream *stream, enum mrc_end *ret_end)
 {
     apr_status_t status;
@@ -359,7 +365,7 @@ static bool needs_heartbeat(const struct stream *stream)
     return heartbeat_us && mrc_clock_us() - stream->written_us >= heartbeat_us;
 }
 
-/* The client has got everything that there was. */
+/* Adds a heartbeat for a client that has received everything. */
 static void add_heartbeat(struct stream *stream)
 {
     if (!mrc_subscriber_wants_positions(stream->subscriber) ||

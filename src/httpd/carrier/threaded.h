@@ -2,9 +2,9 @@
 /*
  * The threaded carrier: the thread that handles the request holds the stream.
  *
- * For connections that can neither leave httpd nor be suspended: TLS under worker and prefork,
- * HTTP/2, and filters that may block. There is no hand-over: the connection belongs to the worker
- * from the beginning to the end, and the dispatcher only wakes it.
+ * For connections that can neither leave httpd nor be suspended: with filters under worker and
+ * prefork, with filters that may block, and over HTTP/2 of mod_http2. There is no hand-over: the
+ * connection belongs to the worker from the beginning to the end, and the dispatcher only wakes it.
  *
  *     worker                                               dispatcher
  *       |

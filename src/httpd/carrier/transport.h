@@ -16,19 +16,19 @@ struct ssl_st; /* OpenSSL's SSL */
 /* TLS: the usual size of a record. OpenSSL holds one for a client that accepts nothing. */
 #define MRC_TRANSPORT_RECORD_BYTES ((size_t)2048)
 
-/* TLS: the largest record there is: of a write that does not fit in one of the usual size, while
- * the client's socket has room for all of it. Each record costs a call of the kernel. */
+/* TLS: the largest possible record, for a write that does not fit into one of the usual size, while
+ * the client's socket has room for all of it. Each record costs a system call. */
 #define MRC_TRANSPORT_LARGE_RECORD_BYTES ((size_t)16 * 1024)
 
-/* TLS: a socket that has this much room besides takes large records for certain, although the
- * kernel counts more than their bytes. */
+/* TLS: a socket that has this much more room certainly takes large records, although the kernel
+ * counts more than their bytes. */
 #define MRC_TRANSPORT_SPARE_BYTES ((size_t)32 * 1024)
 
 /* TLS: the most bytes that a client may send during its stream, counted on the wire. */
 #define MRC_TRANSPORT_INPUT_BYTES_MAX ((size_t)64 * 1024)
 
 /*
- * Writes what the socket takes of COUNT parts, which have at most MRC_CARRIER_WRITE_BYTES and
+ * Writes what the socket accepts of COUNT parts, which have at most MRC_CARRIER_WRITE_BYTES plus
  * MRC_CHUNK_FRAME_BYTES together. If that is not all, write the rest again when the socket is
  * writable. False: the client is gone.
  */

@@ -12,7 +12,8 @@
 #define HEAD_FILTER "MERCURE_HEAD"
 #define KEEP_FILTER "MERCURE_KEEP"
 
-/* The network filter sets fewer bytes aside, and tries to send them only when it is called again.
+/*
+ * The network filter sets fewer bytes aside, and tries to send them only when it is called again.
  */
 #define NETWORK_BYTES 4096
 

@@ -26,9 +26,9 @@
 void mrc_trim_register(void);
 
 /*
- * Gives free memory back, and adds filters to R, the last request of its connection, before the
- * head of its response is sent. The connection gets the head in one piece, together with all bytes
- * up to the first FLUSH bucket.
+ * Frees unused memory, and adds filters to R, the last request of its connection, before the head
+ * of its response is sent. The connection gets the head in one piece, together with all bytes up to
+ * the first FLUSH bucket.
  */
 void mrc_trim_before_head(request_rec *r);
 

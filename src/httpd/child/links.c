@@ -58,7 +58,7 @@ static void log_connection(const char *label, const struct mrc_link_report *repo
     else if (report->event == MRC_LINK_EVENT_DOWN)
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, ap_server_conf,
                      "MRC0306: hub %s%s: no connection with its Redis server (%s): %s. Updates are "
-                     "refused with 503 until then; %s",
+                     "refused with 503 until there is one; %s",
                      label, others, mrc_engine_reason_text(report->reason), report->text,
                      fix_of(report->reason));
     else
@@ -86,14 +86,15 @@ static void log_verdict(const char *label, const struct mrc_link_report *report)
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf,
                      "MRC0309: hub %s: this machine has missed %" APR_UINT64_T_FMT
                      " update(s) that its Redis server no longer has; it ends its streams, so that "
-                     "their clients learn it. Raise MercureHistory if this machine was away for "
+                     "their clients learn of it. Raise MercureHistory if this machine was away for "
                      "long",
                      label, report->a);
     else
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf,
-                     "MRC0310: hub %s: its Redis server has begun anew and has none of the updates "
-                     "up to number %" APR_UINT64_T_FMT ". This machine keeps its copy",
-                     label, report->a);
+        ap_log_error(
+            APLOG_MARK, APLOG_WARNING, 0, ap_server_conf,
+            "MRC0310: hub %s: its Redis server has lost its data: it has none of the updates "
+            "up to number %" APR_UINT64_T_FMT ". This machine keeps its copy",
+            label, report->a);
 }
 
 static void log_trouble(const char *label, const struct mrc_link_report *report)
@@ -179,7 +180,7 @@ static void log_report(void *hubs, const struct mrc_link_report *report)
     }
 }
 
-/* Who answers the other machines, for STATE. NULL: nobody. */
+/* The responder to other machines, for STATE. NULL: none. */
 static const struct mrc_responder *make_responder(apr_pool_t *pchild,
                                                   const struct mrc_this_child *state)
 {

@@ -49,7 +49,8 @@ struct mrc_start {
     struct mrc_memory *memory;
     struct mrc_this_child *state;
     _Atomic int64_t tried_us; /* when the last attempt began */
-    pthread_mutex_t lock;     /* of an attempt, and of what is below */
+    atomic_bool is_ending;    /* the MPM ends the child */
+    pthread_mutex_t lock;     /* held during an attempt; guards what is below */
     int64_t reported_us;      /* 0: never */
     bool is_over;             /* there will be no more attempts */
     bool has_thread;          /* a thread of an attempt that failed has not ended */
@@ -57,14 +58,18 @@ struct mrc_start {
 
 void mrc_start_leave_at_once(void)
 {
-    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, ap_server_conf,
-                 "MRC0240: this child ends without one of its threads, which has been held up for "
-                 "seconds, perhaps by a log that is a pipe, or by a request over HTTP/2 that waits "
-                 "for another server");
+    ap_log_error(
+        APLOG_MARK, APLOG_NOTICE, 0, ap_server_conf,
+        "MRC0240: this child ends although one of its threads has not ended: it has waited "
+        "for seconds, perhaps for a log that is a pipe, or for another server that "
+        "answers a request over HTTP/2");
     _exit(0);
 }
 
-/* No request has begun to start the child, or will. False: a thread of an attempt has not ended. */
+/*
+ * Makes sure that no request is starting the child, or will. False: a thread of an attempt has not
+ * ended.
+ */
 static bool end_attempts(struct mrc_start *start)
 {
     bool has_thread;
@@ -82,7 +87,7 @@ static apr_status_t stop_child(void *data)
     bool have_ended;
 
     if (state->pid != getpid())
-        return APR_SUCCESS; /* forked: the child goes on, and has the threads */
+        return APR_SUCCESS; /* forked: the child continues, and has the threads */
     if (!end_attempts(state->start))
         mrc_start_leave_at_once();
     if (!atomic_load(&state->is_started))
@@ -159,10 +164,10 @@ static apr_status_t start_parts(apr_pool_t *pchild, server_rec *main_server,
 {
     const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
     int generation = 0;
-    apr_status_t status = mrc_keys_open(pchild, main_server, memory, state);
+    apr_status_t status = APR_SUCCESS;
 
     ap_mpm_query(AP_MPMQ_GENERATION, &generation);
-    if (status == APR_SUCCESS && mrc_token_cache_create(TOKENS_MAX, &state->tokens) != MRC_OK)
+    if (mrc_token_cache_create(TOKENS_MAX, &state->tokens) != MRC_OK)
         status = APR_ENOMEM;
     if (status == APR_SUCCESS && needs_htaccess(hubs) &&
         !(state->htaccess = mrc_htaccess_lookup_create()))
@@ -179,6 +184,9 @@ static apr_status_t start_parts(apr_pool_t *pchild, server_rec *main_server,
         status = mrc_links_start(pchild, hubs, memory, state);
     if (status == APR_SUCCESS && mrc_sizing_forks())
         status = mrc_waiter_open(mrc_child_waiters(state->child), NULL, &state->forked_waiter);
+    /* Last: its thread may fetch a JWK Set, and a name server may keep it from ending. */
+    if (status == APR_SUCCESS)
+        status = mrc_keys_open(pchild, main_server, memory, state);
     return status;
 }
 
@@ -206,6 +214,7 @@ static void give_up(struct mrc_start *start, apr_status_t status)
     struct mrc_this_child *state = start->state;
     bool have_ended = status != APR_INCOMPLETE;
 
+    mrc_waiter_close(state->forked_waiter);
     if (state->child)
         have_ended &= mrc_child_stop(state->child);
     have_ended &= mrc_transport_stop(state->transport);
@@ -221,6 +230,7 @@ static void give_up(struct mrc_start *start, apr_status_t status)
         mrc_interned_table_free(state->log_texts);
         mrc_htaccess_cache_free(state->htaccess);
     }
+    state->forked_waiter = NULL;
     state->child = NULL;
     state->transport = NULL;
     state->keeper = NULL;
@@ -230,6 +240,10 @@ static void give_up(struct mrc_start *start, apr_status_t status)
     state->log_texts = NULL;
     state->htaccess = NULL;
     report_failure(start, status);
+    if (!have_ended)
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, start->main_server,
+                     "MRC0242: this child serves no hub until it ends, because a thread of its "
+                     "start, which failed, has not ended");
 }
 
 /* Starts the child, with the memory of POOL. */
@@ -307,11 +321,15 @@ static void try_again(struct mrc_start *start)
     if (!pool)
         return;
     attempt(start, pool);
-    if (atomic_load(&start->state->is_started))
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, start->main_server,
-                     "MRC0241: this child serves its hubs now");
-    else if (!start->is_over)
-        apr_pool_destroy(pool);
+    if (!atomic_load(&start->state->is_started)) {
+        if (!start->is_over)
+            apr_pool_destroy(pool);
+        return;
+    }
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, start->main_server,
+                 "MRC0241: this child serves its hubs now");
+    if (atomic_load(&start->is_ending)) /* meanwhile: nobody else drains it */
+        mrc_child_drain(start->state->child, false);
 }
 
 /* Whether the caller may try now: one thread after each pause. */
@@ -328,7 +346,8 @@ void mrc_start_again(void)
     struct mrc_start *start = mrc_this_child_start();
     sigset_t mask;
 
-    if (!start || mrc_this_child_get() || start->state->pid != getpid() || !is_due(start))
+    if (!start || mrc_this_child_get() || start->state->pid != getpid() ||
+        atomic_load(&start->is_ending) || !is_due(start))
         return;
     mrc_thread_hold_signals(&mask); /* the end of the child waits for the lock */
     /* An attempt may wait long for a disk, and the other requests do not wait for it. */
@@ -339,4 +358,12 @@ void mrc_start_again(void)
         pthread_mutex_unlock(&start->lock);
     }
     mrc_thread_let_signals(&mask);
+}
+
+void mrc_start_no_more(void)
+{
+    struct mrc_start *start = mrc_this_child_start();
+
+    if (start)
+        atomic_store(&start->is_ending, true);
 }

@@ -26,8 +26,12 @@ void mrc_start_child(apr_pool_t *pchild, server_rec *main_server, struct mrc_mem
  */
 void mrc_start_again(void);
 
-/* Ends a child one of whose threads has not ended, and so uses what the cleanups that follow would
- * free. Does not return. */
+/* The MPM ends this child: if it has not started, it does not start any more, or is drained at
+ * once. Does not wait. */
+void mrc_start_no_more(void);
+
+/* Ends a child one of whose threads has not ended, and so still uses what the following cleanups
+ * would free. Does not return. */
 void mrc_start_leave_at_once(void);
 
 #endif

@@ -68,7 +68,8 @@ bool mrc_this_child_is_current(void)
     int generation = 0;
     int state = AP_MPMQ_RUNNING;
 
-    /* In a graceful restart, prefork only changes the generation and calls no hook in its children.
+    /*
+     * In a graceful restart, prefork only changes the generation and calls no hook in its children.
      */
     ap_mpm_query(AP_MPMQ_GENERATION, &generation);
     ap_mpm_query(AP_MPMQ_MPM_STATE, &state);

@@ -35,7 +35,7 @@ struct mrc_transport;
 
 /* Lives in the child's pool, and what it points to lives as long. */
 struct mrc_this_child {
-    atomic_bool is_started;  /* set last; until then, only the one that starts it reads the rest */
+    atomic_bool is_started;  /* set last; until then, only the thread that sets it reads the rest */
     struct mrc_start *start; /* for attempts after one that has failed */
     pid_t pid;               /* of the process that called child_init */
     struct mrc_child *child; /* the hubs and their dispatchers */
@@ -51,7 +51,7 @@ struct mrc_this_child {
     struct mrc_waiter *forked_waiter; /* NULL: connections stay in this process */
     struct mrc_heap heap;             /* only the thread of the jobs uses it */
     bool may_log_anywhere;
-    mrc_respond_fn *respond; /* to the operators of other machines; NULL: nobody does */
+    mrc_respond_fn *respond; /* answers the operators of other machines; NULL: nothing does */
     const struct bio_method_st *socket_bio; /* NULL: TLS stays in mod_ssl */
     struct mrc_mod_http2 *mod_http2;
     struct mrc_http2_child *http2; /* NULL: no virtual host speaks HTTP/2 through this module */
@@ -73,7 +73,7 @@ struct mrc_hub *mrc_this_child_hub(int index);
 /*
  * Whether this is a process that mpm-itk has forked off the child for one connection. It has the
  * memory and descriptors of the child, and none of its threads: no dispatcher, keeper or announcer.
- * The child waits until it ends, and its threads go on.
+ * The child waits until it ends, and the child's threads continue.
  */
 bool mrc_this_child_is_forked(void);
 

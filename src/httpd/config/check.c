@@ -222,15 +222,15 @@ int mrc_check_hubs(server_rec *main_server)
 
 /* ---- MercurePublishHeader, MercureDiscovery ---------------------------------------------------*/
 
-/* A directive that needs the hub at PATH (NULL: the only one) of the server that it stands in. */
+/* A directive that needs the hub at PATH (NULL: the only one) of the server that it is in. */
 struct need {
     const char *directive;
     const char *path;
     const char *where;
 };
 
-/* What stands in the main server's configuration applies to virtual hosts, too, and only a request
- * shows to which. So one of them must have the hub. */
+/* The main server's configuration applies to virtual hosts, too, and only a request shows to which
+ * ones. So one of them must have the hub. */
 static int check_need(server_rec *server, const struct need *need)
 {
     const char *error = NULL;

@@ -21,22 +21,22 @@ int mrc_check_hubs(server_rec *main_server);
 int mrc_check_responses(server_rec *main_server);
 
 /*
- * The directive of SETTINGS that is about the cookie, and so cannot stand beside their
+ * The directive of SETTINGS that is about the cookie, and so conflicts with their
  * MercureCorsOrigins *; NULL: there is no conflict.
  */
 const char *mrc_check_any_origin(const struct mrc_settings *settings);
 
 /*
  * The key of operators in SETTINGS that is also one of publishers or subscribers; NULL: there is
- * none. mrc_check_hubs() looks at the Locations of the hubs. A section inside of one can have other
- * settings, so requests look, too.
+ * none. mrc_check_hubs() looks at the Locations of the hubs. A section inside such a Location can
+ * have other settings, so requests look, too.
  */
 const struct mrc_key_row *mrc_check_control_keys(const struct mrc_location_settings *settings);
 
 /*
  * Checks that MercureMemory allows the history of each hub of MAIN_SERVER, whose specs are filled.
- * OK, or not OK; always OK at a reload if only the bound is too small, because the server must go
- * on. TEMP is scratch memory.
+ * OK, or not OK; always OK at a reload if only the bound is too small, because the server must
+ * continue. TEMP is scratch memory.
  */
 int mrc_check_memory(apr_pool_t *temp, server_rec *main_server);
 

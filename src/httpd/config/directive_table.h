@@ -102,8 +102,8 @@ enum mrc_scope {
     MRC_SCOPE_LOCATION, /* a Location: server, virtual host, Location, If */
     MRC_SCOPE_HUB,      /* a hub: server, virtual host, literal Location; Locations must agree */
     MRC_SCOPE_SECTION,  /* this section alone: literal Location only */
-    MRC_SCOPE_SERVER,   /* the whole server: outside of all sections */
-    MRC_SCOPE_HOST,     /* a virtual host: outside of all sections but that of a virtual host */
+    MRC_SCOPE_SERVER,   /* the whole server: outside all sections */
+    MRC_SCOPE_HOST,     /* a virtual host: outside all sections but that of a virtual host */
     MRC_SCOPE_RESPONSE  /* the responses of a part of a site: any section, and .htaccess */
 };
 

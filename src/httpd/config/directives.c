@@ -34,8 +34,8 @@ static const char *number_error(apr_pool_t *pool, const char *what, const char *
         text, kinds[unit], min, max);
 }
 
-/* The error for arguments that ROW does not take: it takes WHAT. Not for arguments that may contain
- * a secret, because the message repeats them. */
+/* The error for arguments that ROW does not accept: it expects WHAT. Not for arguments that may
+ * contain a secret, because the message repeats them. */
 static const char *shape_error(cmd_parms *cmd, const struct mrc_directive *row, int argc,
                                char *const argv[], const char *what)
 {
@@ -543,7 +543,7 @@ static const char *set_publish_header(cmd_parms *cmd, const struct mrc_directive
     return NULL;
 }
 
-/* Whether TARGET can stand between < and > of a field Link. */
+/* Whether TARGET can be between the < and > of a field Link. */
 static bool is_link_target(const char *target)
 {
     if (target[0] != '/' && strncmp(target, "https://", 8) && strncmp(target, "http://", 7))
@@ -799,7 +799,9 @@ void *mrc_directives_create_dir(apr_pool_t *pool, char *dir)
 
 void *mrc_directives_merge_dir(apr_pool_t *pool, void *outer, void *inner)
 {
-    /* Requests merge the sections of the whole server, and most of them have no directive of ours.
+    /*
+     * Requests merge the sections of the whole server, and most of them have no directive of this
+     * module.
      */
     if (mrc_settings_are_default(inner))
         return outer;

@@ -27,10 +27,10 @@ struct mrc_directives_site {
     void *ctx;
     uint64_t number;    /* of the next key; no other key of the child has it */
     unsigned keys_left; /* that the file may have */
-    bool lacks_memory;  /* set if there was none for a key: the file may have no mistake */
+    bool lacks_memory;  /* set if there was none for a key, so the file may be correct */
 };
 
-/* Sets what the directives that are read into POOL use; NULL: the file is read. */
+/* Sets what the directives that are read into POOL use; NULL: reading has ended. */
 void mrc_directives_set_site(apr_pool_t *pool, struct mrc_directives_site *site);
 
 /* For the module record: create and merge the settings of a section (settings.h). */

@@ -38,7 +38,7 @@ const struct mrc_transport_spec *mrc_engine_name_add(apr_pool_t *pool,
 
     spec->name = mrc_engine_name_of(pool, hub);
     if (!spec->name)
-        spec->name = ""; /* an error, which the check of the configuration reports */
+        spec->name = ""; /* an error that the check of the configuration reports */
     spec->identity =
         apr_pstrcat(pool, APR_ARRAY_IDX(hub->url_paths, 0, const char *), identifiers ? " " : NULL,
                     identifiers ? APR_ARRAY_IDX(identifiers, 0, const char *) : NULL, NULL);

@@ -47,7 +47,8 @@ void *mrc_hubs_merge_server(apr_pool_t *pool, void *outer, void *inner)
 
 /* ---- the settings of a path -------------------------------------------------------------------*/
 
-/* Whether SECTION (any form of `<Location>`) applies to PATH; decides like httpd's location walk.
+/*
+ * Whether SECTION (any form of `<Location>`) applies to PATH; decides like httpd's location walk.
  */
 static int section_covers(const core_dir_config *section, const char *path)
 {
@@ -62,7 +63,8 @@ static int section_covers(const core_dir_config *section, const char *path)
            (len == 0 || section->d[len - 1] == '/' || path[len] == '/' || path[len] == '\0');
 }
 
-/* The settings of PATH in SERVER: those of the server, merged with each section that covers PATH.
+/*
+ * The settings of PATH in SERVER: those of the server, merged with each section that covers PATH.
  */
 static const struct mrc_settings *merge_for_path(apr_pool_t *pool, server_rec *server,
                                                  const char *path)
@@ -101,9 +103,9 @@ struct finder {
 };
 
 /*
- * TEXT, or TEXT with a number if TAKEN has it already. Two servers without a name may have the same
- * addresses: httpd serves only the first, but each has its own hub. Metrics distinguish hubs by
- * their labels.
+ * TEXT, or TEXT with a number if TAKEN already has TEXT. Two servers without a name may have the
+ * same addresses: httpd serves only the first, but each has its own hub. Metrics distinguish hubs
+ * by their labels.
  */
 static const char *make_unique(struct finder *finder, apr_hash_t *taken, const char *text)
 {
@@ -288,7 +290,7 @@ static void separate(apr_pool_t *pool, server_rec *server, server_rec *main_serv
 /* ---- VirtualDocumentRoot ----------------------------------------------------------------------*/
 
 /* Whether HUB can stand for many sites. The name of a site is in shared memory alone, so nothing of
- * its hub may outlive that. */
+ * its hub may outlive that memory. */
 static bool can_have_sites(const struct mrc_hub_conf *hub)
 {
     const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);

@@ -74,7 +74,7 @@ void *mrc_hubs_merge_server(apr_pool_t *pool, void *outer, void *inner);
 
 /*
  * Finds all hubs of MAIN_SERVER and its virtual hosts, for the check_config hook. Creates nothing
- * outside of POOL. OK, or not OK; then the errors and their fixes are logged.
+ * outside POOL. OK, or not OK; then the errors and their fixes are logged.
  */
 int mrc_hubs_find_all(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_server);
 
@@ -104,7 +104,7 @@ bool mrc_hubs_speaks_http2(const server_rec *server);
 /* What MercureHttp2 says for SERVER: 1 On, 0 Off, -1 nothing. */
 int mrc_hubs_http2_directive(const server_rec *server);
 
-/* The same for any server or virtual host. */
+/* Whether this module speaks HTTP/2 for any server or virtual host. */
 bool mrc_hubs_any_speaks_http2(const server_rec *main_server);
 
 /* The parent could not open what all hubs need, so no child serves a hub of this configuration. */

@@ -125,7 +125,8 @@ static const char *read_file(apr_pool_t *pconf, const char *path, struct mrc_byt
                         path, read_problem(pconf, status, MRC_KEYSET_MAX_BYTES));
 }
 
-/* A file is read once for all rows that name it, so that all of them have the same first version.
+/*
+ * A file is read once for all rows that name it, so that all of them have the same first version.
  */
 static const char *read_file_source(apr_pool_t *pconf, const char *name, struct reading *reading)
 {
@@ -206,7 +207,8 @@ static const char *read_source(apr_pool_t *pconf, const char *source, mrc_alg_se
     return NULL;
 }
 
-/* An error message about the content of SOURCE. It names SOURCE, unless that is the secret itself.
+/*
+ * An error message about the content of SOURCE. It names SOURCE, unless that is the secret itself.
  */
 static const char *content_error(apr_pool_t *pconf, const char *source, const char *text)
 {
@@ -287,9 +289,9 @@ static bool has_keys(const struct mrc_key_sources_catalogue *catalogue, size_t d
 }
 
 /*
- * Passes over PROBLEM with SOURCE, if the server runs and the problem lies outside of the
- * configuration text. A version of a file that no row can use is forgotten, so that the shared
- * memory keeps the previous one.
+ * Passes over PROBLEM with SOURCE, if the server runs and the problem is outside the configuration
+ * text. A version of a file that no row can use is forgotten, so that the shared memory keeps the
+ * previous one.
  */
 static bool skip(apr_pool_t *pconf, const char *source, const struct reading *reading,
                  const char *problem)

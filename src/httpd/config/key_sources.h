@@ -34,8 +34,9 @@ struct mrc_key_sources_catalogue *mrc_key_sources_catalogue(apr_pool_t *pconf);
  * FLAGS are those of mrc_keyset_parse(). Returns NULL, or an error message with the fix; it names
  * the source, never the secret.
  *
- * At a reload, a file or a variable that cannot be used is no error: the row has no keys of its own
- * then, so that the previous version of its file stays in force, and the catalogue has the problem.
+ * At a reload, a file or a variable that cannot be used is not an error: the row then has no keys
+ * of its own, so that the previous version of its file stays in force, and the catalogue has the
+ * problem.
  */
 const char *mrc_key_sources_load(apr_pool_t *pconf, const char *issuer, const char *algs,
                                  const char *source, unsigned flags,
@@ -43,8 +44,8 @@ const char *mrc_key_sources_load(apr_pool_t *pconf, const char *issuer, const ch
 
 /*
  * Makes a row that belongs to no catalogue from CONTENT, for a site's .htaccess file. It lives in
- * POOL. NUMBER tells its keys from all others of the child. Without memory RET_ROW gets NULL. Any
- * thread.
+ * POOL. NUMBER distinguishes its keys from all others of the child. Without memory RET_ROW gets
+ * NULL. Any thread.
  */
 const char *mrc_key_sources_load_loose(apr_pool_t *pool, const char *issuer, const char *algs,
                                        struct mrc_bytes content, unsigned flags, uint64_t number,

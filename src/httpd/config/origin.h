@@ -1,11 +1,11 @@
 /*
  * Origins: of URLs, in the Origin field, and in the directives that list them.
  *
- * All of them are read by the URL parser of the URL Standard, and have the form in which browsers
- * send them: SCHEME://HOST or SCHEME://HOST:PORT, in lower case and ASCII, without the default port
- * of the scheme. So two origins are the same if their texts are.
+ * The parser of the URL Standard reads all of them. They have the form in which browsers send them:
+ * SCHEME://HOST or SCHEME://HOST:PORT, in lower case and ASCII, without the default port of the
+ * scheme. So two origins are the same if their texts are.
  *
- * A host that is not ASCII needs a build with ICU; without ICU, it is no host.
+ * A host that is not ASCII needs a build with ICU; without ICU, it is not a host.
  */
 #ifndef MRC_HTTPD_CONFIG_ORIGIN_H
 #define MRC_HTTPD_CONFIG_ORIGIN_H

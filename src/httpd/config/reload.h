@@ -1,9 +1,9 @@
 /*
  * Whether httpd reads the configuration for a server that already runs.
  *
- * An error in a hook or a directive ends httpd. configtest and a start report every problem so. At
- * a reload, a problem outside of the configuration text (a file, a variable, a full disk) must not
- * end a server that serves other sites: it is logged, and what was good stays in force.
+ * An error in a hook or a directive ends httpd. configtest and a start report every problem in this
+ * way. At a reload, a problem outside the configuration text (a file, a variable, a full disk) must
+ * not end a server that serves other sites: it is logged, and what was good stays in force.
  */
 #ifndef MRC_HTTPD_CONFIG_RELOAD_H
 #define MRC_HTTPD_CONFIG_RELOAD_H

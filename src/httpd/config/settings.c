@@ -95,7 +95,7 @@ void mrc_settings_mark(struct mrc_settings *settings, enum mrc_field field)
     settings->set |= UINT64_C(1) << field;
 }
 
-/* The field is an int64_t, or an uint64_t: VALUE is not negative. */
+/* The field is an int64_t or a uint64_t, so VALUE is not negative. */
 void mrc_settings_set_number(struct mrc_settings *settings, enum mrc_field field,
                              enum mrc_unit unit, int64_t value)
 {

@@ -75,7 +75,7 @@ struct mrc_hub_settings {
     int64_t limit_details;     /* Mercure authorization details of one token */
 };
 
-/* MercurePublishHeader, as one directive says it. */
+/* MercurePublishHeader, as one directive sets it. */
 struct mrc_publish_header {
     bool is_on;
     bool is_below_on;  /* Off, but an outer section is on: the fields are removed */

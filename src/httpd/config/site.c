@@ -3,7 +3,7 @@
 #include "apr_sha1.h"
 #include "apr_strings.h"
 
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 
 const char *mrc_site_name(apr_pool_t *pool, const server_rec *server, bool written)
 {

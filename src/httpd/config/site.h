@@ -1,9 +1,10 @@
 /*
  * Sites: which virtual hosts have a hub together, and what identifies a hub.
  *
- * Virtual hosts (the main server too) with the same written ServerName, without scheme and port and
- * in any case, are one site. A server without a written ServerName is a site of its own, although
- * httpd gives it the name of the main server. A hub belongs to a site and a path, or has a name=.
+ * Virtual hosts (including the main server) with the same written ServerName, without scheme and
+ * port and in any case, are one site. A server without a written ServerName is a site of its own,
+ * although httpd gives it the name of the main server. A hub belongs to a site and a path, or has a
+ * name=.
  */
 #ifndef MRC_HTTPD_CONFIG_SITE_H
 #define MRC_HTTPD_CONFIG_SITE_H

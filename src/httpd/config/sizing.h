@@ -45,7 +45,7 @@ uint64_t mrc_sizing_total(void);
 void mrc_sizing_log(server_rec *main_server, const char *tls_problem);
 
 /* Whether connections are served by processes that mpm-itk forks off the children, which have no
- * threads of ours: each stream takes such a process. */
+ * threads of this module: each stream takes such a process. */
 bool mrc_sizing_forks(void);
 
 #endif

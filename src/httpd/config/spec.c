@@ -14,9 +14,9 @@
 /* The ring of a hub whose history is not in it: enough for a burst, until slow readers catch up. */
 #define LIVE_RING_MIN_BYTES ((uint64_t)4 << 20)
 
-/* A server with more hubs makes each when the first request for it comes, because most of them are
- * idle; all but the first, which has numbers of the whole child. With fewer, a start reports that
- * one has no room. */
+/* A server with more hubs than this makes each hub when the first request for it comes, because
+ * most of them are idle; except for the first, which has numbers of the whole child. With fewer
+ * hubs, a start reports a hub that has no room. */
 #define AT_ONCE_MAX 64
 
 /* The number of streams for which clients are counted, without MercureMaxSubscribers. */
@@ -30,11 +30,13 @@
  * may allow millions. */
 #define LISTED_DEFAULT_MAX 32768
 
-/* The size of the text around the matcher in a topic, and in the document, of a subscription event.
+/*
+ * The size of the text around the matcher in a topic, and in the document, of a subscription event.
  */
 #define EVENT_EXTRA_BYTES 256
 
-/* The number of subscribers that the list of active subscriptions can hold; 0: the hub has no list.
+/*
+ * The number of subscribers that the list of active subscriptions can hold; 0: the hub has no list.
  */
 static uint64_t listed_subscribers(const struct mrc_hub_settings *settings)
 {
@@ -79,7 +81,8 @@ static uint64_t census_streams(const struct mrc_hub_settings *settings)
     return limits->subscribers_max ? limits->subscribers_max : CENSUS_STREAMS;
 }
 
-/* The bytes of payload that the ring of HUB must hold. LARGEST is the size of its largest update.
+/*
+ * The bytes of payload that the ring of HUB must hold. LARGEST is the size of its largest update.
  */
 static uint64_t ring_bytes(const struct mrc_hub_settings *settings, uint64_t largest)
 {

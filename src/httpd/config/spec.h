@@ -12,7 +12,8 @@ struct mrc_hub_spec;
 /* The ring of a hub has room for at least this many of the largest updates. */
 #define MRC_SPEC_BODIES_IN_RING 4
 
-/* Fills the spec of each of the HUBS (struct mrc_hub_conf *), which has its key already. In POOL.
+/*
+ * Fills the spec of each of the HUBS (struct mrc_hub_conf *), which has its key already. In POOL.
  */
 void mrc_spec_fill(apr_pool_t *pool, const apr_array_header_t *hubs);
 

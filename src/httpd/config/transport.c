@@ -234,7 +234,7 @@ static const char *read_variable(struct reading *reading, const char *name, cons
     return NULL;
 }
 
-/* Reads the first line of the file. A reload goes on with what the children can read. */
+/* Reads the first line of the file. A reload continues with what the children can read. */
 static const char *read_password_file(struct reading *reading, const char *name,
                                       struct mrc_engine_secret *password)
 {
@@ -414,7 +414,7 @@ static const char *read_option(struct reading *reading, const char *arg)
         reading->given |= 1U << i;
         return set_option(reading, (enum option)i, apr_pstrdup(reading->pool, arg + len));
     }
-    /* What it is may be a password in the wrong place. */
+    /* The value may be a password in the wrong place. */
     return refuse(reading, "the option ", apr_pstrmemdup(reading->pool, arg, strcspn(arg, "=")),
                   "is unknown: user=, password=, ca=, cert=, key=, prefix=, replicas=, timeout=, "
                   "lease=, machine=, ready=, cluster=, sentinel=, sentinel-user= and "

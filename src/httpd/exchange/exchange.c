@@ -7,16 +7,19 @@
 
 #include "store/base/clock.h"
 
-/* A worker waits while so many bytes of its response are not sent, until so few are left. */
+/*
+ * A worker waits when this many bytes of its response are not sent, until MRC_EXCHANGE_OUT_LOW are
+ * left.
+ */
 #define OUT_BYTES_HIGH ((size_t)256 * 1024)
 
 /* The same while the session or the child is crowded. */
 #define OUT_BYTES_CROWDED ((size_t)16 * 1024)
 
-/* From so many bytes on, the session sends them while the worker writes more. */
+/* From this many bytes on, the session sends them while the worker writes more. */
 #define OUT_NOTE_BYTES ((size_t)32 * 1024)
 
-/* From so many bytes on, the session sends them although the worker may write more soon: httpd's
+/* From this many bytes on, the session sends them although the worker may write more soon: httpd's
  * filter for HTTP/1.1 does the same. */
 #define OUT_OFFER_BYTES ((size_t)4096)
 
@@ -28,11 +31,11 @@
 /* Files are read, and bytes are copied, in pieces of this size. */
 #define PIECE_BYTES ((size_t)64 * 1024)
 
-/* The client's window gets bytes back when the worker has read so many. */
+/* The client's window gets bytes back when the worker has read this many. */
 #define READ_NOTE_BYTES ((size_t)16 * 1024)
 
-/* While threads are short, a worker waits for its client this long in total, and a second more for
- * each of so many bytes: the defaults of mod_reqtimeout. */
+/* While threads are short, a worker waits for its client for this long in total, and a second more
+ * for each PATIENCE_BYTES: the defaults of mod_reqtimeout. */
 #define PATIENCE_US      ((int64_t)20 * 1000 * 1000)
 #define PATIENCE_BYTES   500
 #define US_PER_BYTE      (1000 * 1000 / PATIENCE_BYTES)
@@ -80,7 +83,7 @@ void mrc_exchange_head_destroy(struct mrc_exchange_head *head)
 
 void mrc_exchange_unref(struct mrc_exchange *exchange)
 {
-    struct mrc_link *link;
+    struct mrc_list_link *link;
 
     if (atomic_fetch_sub(&exchange->refs, 1) > 1)
         return;
@@ -227,7 +230,7 @@ static struct timespec timespec_of(int64_t time_us)
 
 /*
  * Whether the worker has waited for its client for too long in total, while others wait for a
- * thread. Without this, a client that sends or takes a byte now and then could hold as many threads
+ * thread. Without this, a client that occasionally sends or takes a byte could hold as many threads
  * as it likes. Under the lock.
  */
 static bool is_too_slow(const struct mrc_exchange *exchange, int64_t timeout_us)
@@ -358,7 +361,7 @@ static apr_status_t wait_for_room(struct mrc_exchange *exchange, int64_t timeout
     return goes_on ? APR_SUCCESS : APR_TIMEUP;
 }
 
-/* Appends CHUNK to OUT, and waits if that has too many bytes then. */
+/* Appends CHUNK to OUT, and waits if OUT then has too many bytes. */
 static apr_status_t append(struct mrc_exchange *exchange, struct mrc_exchange_chunk *chunk,
                            int64_t timeout_us)
 {

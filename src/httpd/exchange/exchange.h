@@ -1,7 +1,7 @@
 /* clang-format off */
 /*
- * An exchange: one request of HTTP/2 and its response. Two threads share it while the request runs: the
- * loop of its session, and the worker that handles the request.
+ * An exchange: one request of HTTP/2 and its response. Two threads share it while the request
+ * runs: the loop of its session, and the worker that handles the request.
  *
  *     session (loop's thread)                             worker
  *       | request, fields                                   |
@@ -14,8 +14,9 @@
  *       v
  *     closed
  *
- * References keep an exchange: the session has one until its stream is closed, the job has one, and so
- * has a note that is posted. A subscription goes on without its exchange (httpd/http2/stream.h).
+ * References keep an exchange: the session has one until its stream is closed, the job has one, and
+ * so has a note that is posted. A subscription continues without its exchange
+ * (httpd/http2/stream.h).
  */
 /* clang-format on */
 #ifndef MRC_HTTPD_EXCHANGE_EXCHANGE_H
@@ -52,23 +53,24 @@ enum mrc_exchange_head_kind {
 
 /* Fields that a worker wants to be sent. */
 struct mrc_exchange_head {
-    struct mrc_link link;
+    struct mrc_list_link link;
     enum mrc_exchange_head_kind kind;
     int status;
     struct mrc_exchange_fields fields;
 };
 
-/* What all exchanges of a session have in common. It lives as long as one of their jobs. */
+/* What all exchanges of a session have in common. It lives as long as any of their jobs. */
 struct mrc_exchange_origin {
     struct mrc_sessions *sessions; /* that the session belongs to; notes go there */
     void (*take_note)(struct mrc_call *note);
-    void (*job_begins)(struct mrc_exchange_origin *origin); /* that is posted later; any thread */
-    void (*job_ended)(
-        struct mrc_exchange_origin *origin); /* any thread; ORIGIN may be freed then */
-    bool (*threads_are_short)(
-        struct mrc_exchange_origin *origin); /* a request waits for one; any thread */
-    struct conn_rec *c;                      /* the client's connection */
-    const char *protocol;                    /* "h2" or "h2c" */
+    /* A job begins that is posted later. Any thread. */
+    void (*job_begins)(struct mrc_exchange_origin *origin);
+    /* Any thread; ORIGIN may be freed then. */
+    void (*job_ended)(struct mrc_exchange_origin *origin);
+    /* Whether a request waits for a thread. Any thread. */
+    bool (*threads_are_short)(struct mrc_exchange_origin *origin);
+    struct conn_rec *c;      /* the client's connection */
+    const char *protocol;    /* "h2" or "h2c" */
     void *socket;            /* an apr_socket_t without a client, for modules that ask for one */
     unsigned long number;    /* of the session in its child, from 0 */
     unsigned requests;       /* so far; of the loop's thread */
@@ -135,7 +137,7 @@ struct mrc_exchange {
     struct mrc_kept *kept;                /* the request that ends with the stream; NULL: none */
 };
 
-/* A worker that waits for room in OUT goes on when so few bytes are left. */
+/* A worker that waits for room in OUT continues when no more than this is left. */
 #define MRC_EXCHANGE_OUT_LOW ((size_t)128 * 1024)
 
 /* While the requests and responses of a session, or of a child, hold more bytes than this, a
@@ -162,9 +164,10 @@ bool mrc_exchange_is_crowded(const struct mrc_exchange_origin *origin);
 /* The exchange of the stream ID, with the session's reference. NULL: out of memory. */
 struct mrc_exchange *mrc_exchange_create(struct mrc_exchange_origin *origin, int32_t id);
 
+/* Adds a reference, and returns EXCHANGE. Any thread. */
 struct mrc_exchange *mrc_exchange_ref(struct mrc_exchange *exchange);
 
-/* Frees the stream with the last reference. Any thread. */
+/* Releases a reference; the last one frees the exchange. Any thread. */
 void mrc_exchange_unref(struct mrc_exchange *exchange);
 
 /* Frees a head. Accepts NULL. */
@@ -209,11 +212,11 @@ struct mrc_exchange_read {
 };
 
 /* Reads some of the body into RET_BYTES. APR_EOF: there is no more. APR_EAGAIN, APR_TIMEUP;
- * APR_ECONNABORTED: the stream is closed, or memory was short for a part of the body. */
+ * APR_ECONNABORTED: the stream is closed, or there was no memory for a part of the body. */
 apr_status_t mrc_exchange_read(struct mrc_exchange *exchange, const struct mrc_exchange_read *read,
                                char *ret_bytes, size_t *ret_len);
 
-/* Takes HEAD over. */
+/* Sends HEAD, which it takes over. */
 void mrc_exchange_put_head(struct mrc_exchange *exchange, struct mrc_exchange_head *head);
 
 /*
@@ -234,7 +237,7 @@ void mrc_exchange_load(struct mrc_exchange *exchange);
 /* Tells the session that there is something to send. */
 void mrc_exchange_flush(struct mrc_exchange *exchange);
 
-/* The worker may write no more for a while: the same, if there is more than a little to send. */
+/* The same, if there is more than a little to send: the worker may write no more for a while. */
 void mrc_exchange_offer(struct mrc_exchange *exchange);
 
 /* The end of the response. IS_WHOLE: it is complete; otherwise the stream is reset. */

@@ -1,7 +1,7 @@
 /*
- * Fields of a message of HTTP/2, as one block of memory: those of a request as they have come, with
- * the pseudo fields (":path"), or those of a response. No httpd here, and no lock: the block has
- * one owner at a time.
+ * Fields of an HTTP/2 message, as one block of memory: those of a request as they have come, with
+ * the pseudo fields (":path"), or those of a response. Independent of httpd, and without a lock:
+ * the block has one owner at a time.
  */
 #ifndef MRC_HTTPD_EXCHANGE_FIELDS_H
 #define MRC_HTTPD_EXCHANGE_FIELDS_H
@@ -39,8 +39,8 @@ bool mrc_exchange_fields_next(const struct mrc_exchange_fields *fields, size_t *
 /* The value of the first field NAME; NULL: there is none. */
 const char *mrc_exchange_fields_get(const struct mrc_exchange_fields *fields, const char *name);
 
-/* About the bytes of a frame with the fields, for counts of logs: HPACK has most names in its
- * tables, and codes values in three quarters of their bytes. */
+/* The approximate bytes of a frame with the fields, for the counts in logs: HPACK has most names in
+ * its tables, and encodes values in three quarters of their bytes. */
 size_t mrc_exchange_fields_frame_bytes(const struct mrc_exchange_fields *fields);
 
 /* Makes FIELDS empty. */

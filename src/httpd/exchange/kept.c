@@ -13,7 +13,7 @@ struct mrc_kept {
     apr_pool_t *pool;
 };
 
-/* Ends the request. WORKER: NULL in a thread that is none. */
+/* Ends the request. WORKER is NULL in a thread that is not a worker. */
 static void end(struct mrc_kept *kept, struct mrc_exchange_worker *worker)
 {
     struct mrc_exchange *exchange = kept->network->exchange;

@@ -17,8 +17,8 @@ struct mrc_network;
 
 /*
  * Keeps the request of NETWORK, which has its end (network.h), with C and the pool of WORKER, which
- * gets another one. False: the request has to end now, because its stream is closed, or memory is
- * short. In its worker.
+ * gets another one. False: the request has to end now, because its stream is closed, or there is no
+ * memory. In its worker.
  */
 bool mrc_kept_begin(struct mrc_network *network, conn_rec *c, struct mrc_exchange_worker *worker);
 

@@ -21,7 +21,7 @@ APLOG_USE_MODULE(mercure);
 #define IN_NAME  "MERCURE_HTTP2_IN"
 #define OUT_NAME "MERCURE_HTTP2_OUT"
 
-/* One read of the body takes at most so much. */
+/* The most bytes of one read of the body. */
 #define READ_BYTES_MAX ((apr_off_t)32 * 1024)
 
 /* Frames with a body, and their heads (RFC 9113, 4.1). */
@@ -112,7 +112,10 @@ static void add_line(struct mrc_exchange_head *head, char *line)
         mrc_exchange_fields_add_response(&head->fields, line, value);
 }
 
-/* The head in TEXT, which begins with "HTTP/1.1 1xx". NULL: it is none, or there is no memory. */
+/*
+ * The head in TEXT, which begins with "HTTP/1.1 1xx". NULL: TEXT is not a head, or there is no
+ * memory.
+ */
 static struct mrc_exchange_head *parse_interim(char *text)
 {
     struct mrc_exchange_head *head;
@@ -222,8 +225,8 @@ static void end(struct mrc_network *network)
 
 static apr_status_t write_bucket(struct mrc_network *network, conn_rec *c, apr_bucket *bucket)
 {
-    if (network->has_ended) /* an error may have replaced the response, which its handler goes on
-                               with */
+    /* An error may have replaced the response that its handler still writes. */
+    if (network->has_ended)
         return APR_SUCCESS;
     if (APR_BUCKET_IS_FLUSH(bucket))
         mrc_exchange_flush(network->exchange);
@@ -245,9 +248,9 @@ static apr_off_t frame_heads_bytes(apr_off_t bytes)
 }
 
 /*
- * Completes the counts of mod_logio, before the end of the request writes the log line. Of the
- * request, it has counted the bytes that its filter above this one has seen, and gets those of the
- * frames in their place. OUT_BYTES are those of the frames of the response.
+ * Completes the counts of mod_logio, before the end of the request writes the log line. For the
+ * request, mod_logio has counted the bytes that its filter above this one has seen, and gets those
+ * of the frames in their place. OUT_BYTES are those of the frames of the response.
  */
 static void complete_counts(struct mrc_network *network, conn_rec *c, apr_off_t out_bytes)
 {
@@ -264,8 +267,8 @@ static void complete_counts(struct mrc_network *network, conn_rec *c, apr_off_t 
     network->out_bytes = network->body_bytes = 0;
 }
 
-/* The end of the request. The frames of the response do not exist yet, so their bytes are a guess,
- * except for a response that takes long: then the request is kept. */
+/* Takes the end of the request. The frames of the response do not exist yet, so their bytes are
+ * estimated, except for a response that takes long: then the request is kept. */
 static void take_end(struct mrc_network *network, conn_rec *c, apr_bucket *bucket)
 {
     c->keepalive = AP_CONN_CLOSE; /* no other request follows */
@@ -291,7 +294,7 @@ static apr_status_t write_response(ap_filter_t *filter, apr_bucket_brigade *brig
     apr_status_t status = APR_SUCCESS;
     conn_rec *c = filter->c;
 
-    if (!brigade) { /* a look whether data is left: never */
+    if (!brigade) { /* asks whether data is left: never */
         c->data_in_output_filters = 0;
         return APR_SUCCESS;
     }

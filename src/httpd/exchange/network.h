@@ -26,12 +26,13 @@ struct mrc_network {
     bool is_broken;           /* the response cannot be completed */
     apr_bucket *end;          /* of the request, which ends later (kept.h); NULL: it has ended */
     bool has_logged;          /* that the client is too slow */
-    bool has_left;            /* a subscription: the exchange goes on without the request */
+    bool has_left;            /* a subscription: the exchange continues without the request */
     apr_off_t in_bytes;       /* of the body, which mod_logio has counted */
     apr_off_t out_bytes;      /* of the response, which mod_logio has not counted yet */
     apr_off_t body_bytes;     /* of these, the bytes of the body */
 };
 
+/* Registers the filters. When the module is loaded. */
 void mrc_network_register(void);
 
 /* Whether a response may have the field NAME with VALUE. */

@@ -16,8 +16,8 @@ struct mrc_priority {
     bool is_incremental; /* its bytes are of use before all have come */
 };
 
-/* Sets what the LEN bytes of FIELD give in RET_PRIORITY; other members, and values that are none of
- * their type, change nothing. */
+/* Sets in RET_PRIORITY what the LEN bytes of FIELD give; other members, and values of the wrong
+ * type, change nothing. */
 void mrc_priority_field_parse(const char *field, size_t len, struct mrc_priority *ret_priority);
 
 #endif

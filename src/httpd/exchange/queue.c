@@ -11,7 +11,7 @@
 #define ROOM_MIN 256
 
 struct mrc_exchange_chunk {
-    struct mrc_link link;
+    struct mrc_list_link link;
     struct mrc_exchange_files *files; /* that counts FD; NULL: the bytes are in no file */
     int fd;
     off_t offset;      /* of the first byte of the chunk */
@@ -106,8 +106,8 @@ struct mrc_exchange_chunk *mrc_exchange_chunk_create_file(struct mrc_exchange_fi
     return chunk;
 }
 
-/* Reads what is in memory of the LEN bytes that are left of CHUNK, a file. Where the kernel cannot
- * say what that is, nothing. */
+/* Reads those of the LEN bytes that are left of CHUNK, a file, that are in memory. If the kernel
+ * cannot say which these are, reads nothing. */
 static size_t read_file(struct mrc_exchange_queue *queue, const struct mrc_exchange_chunk *chunk,
                         char *ret_bytes, size_t len)
 {
@@ -127,7 +127,7 @@ static size_t read_file(struct mrc_exchange_queue *queue, const struct mrc_excha
     return 0;
 }
 
-/* LEN bytes of CHUNK come into QUEUE. */
+/* Counts LEN bytes of CHUNK that come into QUEUE. */
 static void count_in(struct mrc_exchange_queue *queue, const struct mrc_exchange_chunk *chunk,
                      size_t len)
 {
@@ -138,7 +138,7 @@ static void count_in(struct mrc_exchange_queue *queue, const struct mrc_exchange
         mrc_exchange_held_add(queue->held, len);
 }
 
-/* The same for those that leave it. */
+/* The same for bytes that leave it. */
 static void count_out(struct mrc_exchange_queue *queue, const struct mrc_exchange_chunk *chunk,
                       size_t len)
 {
@@ -236,7 +236,7 @@ void mrc_exchange_queue_unblock(struct mrc_exchange_queue *queue, struct mrc_exc
 
 size_t mrc_exchange_queue_peek(const struct mrc_exchange_queue *queue, char *ret_bytes, size_t max)
 {
-    const struct mrc_link *link = queue->chunks.first;
+    const struct mrc_list_link *link = queue->chunks.first;
     size_t total = 0;
 
     for (; total < max && link; link = link->next) {
@@ -253,7 +253,7 @@ size_t mrc_exchange_queue_line_bytes(const struct mrc_exchange_queue *queue)
 {
     size_t total = 0;
 
-    for (const struct mrc_link *link = queue->chunks.first; link; link = link->next) {
+    for (const struct mrc_list_link *link = queue->chunks.first; link; link = link->next) {
         const struct mrc_exchange_chunk *chunk = (const struct mrc_exchange_chunk *)link;
         const char *bytes = chunk->own + chunk->first;
         const char *end = memchr(bytes, '\n', chunk->len);
@@ -267,7 +267,7 @@ size_t mrc_exchange_queue_line_bytes(const struct mrc_exchange_queue *queue)
 
 void mrc_exchange_queue_clear(struct mrc_exchange_queue *queue)
 {
-    struct mrc_link *link;
+    struct mrc_list_link *link;
 
     while ((link = mrc_list_take(&queue->chunks))) {
         struct mrc_exchange_chunk *chunk = (struct mrc_exchange_chunk *)link;

@@ -72,8 +72,7 @@ size_t mrc_exchange_queue_read(struct mrc_exchange_queue *queue, char *ret_bytes
 size_t mrc_exchange_queue_peek_file(const struct mrc_exchange_queue *queue, size_t max, int *ret_fd,
                                     off_t *ret_offset);
 
-/* Puts CHUNK, a copy of those bytes, or of the first of them, in place of them. NULL: they cannot
- * be read. */
+/* Replaces those bytes, or the first of them, by CHUNK, a copy. NULL: they cannot be read. */
 void mrc_exchange_queue_unblock(struct mrc_exchange_queue *queue, struct mrc_exchange_chunk *chunk);
 
 /* Like mrc_exchange_queue_read(), but the bytes stay in the queue, which has no files. */

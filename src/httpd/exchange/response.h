@@ -9,6 +9,7 @@
 
 struct mrc_network;
 
+/* Registers the filter. When the module is loaded. */
 void mrc_response_register(void);
 
 /* Replaces httpd's filter in R, which may have been replaced before. */

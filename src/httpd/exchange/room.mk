@@ -11,7 +11,7 @@ mod_mercure_la_SOURCES += \
 	%D%/secondary.c %D%/secondary.h \
 	%D%/workers.c %D%/workers.h
 
-# The module is no library, so the tests compile the units themselves.
+# The module is not a library, so the tests compile the units themselves.
 unit_tests += tests/unit/httpd/exchange/test_fields tests/unit/httpd/exchange/test_queue \
 	tests/unit/httpd/exchange/test_priority_field tests/unit/httpd/exchange/test_workers \
 	tests/unit/httpd/exchange/test_exchange tests/unit/httpd/exchange/test_scoreboard

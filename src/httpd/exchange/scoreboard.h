@@ -5,7 +5,7 @@
  * than places, the last place has several threads.
  *
  * If ThreadLimit equals ThreadsPerChild, requests are counted in the place of the MPM's thread that
- * has accepted the connection, as mod_http2 does it, but are not shown while they run, because that
+ * has accepted the connection, as in mod_http2, but are not shown while they run, because that
  * thread has other work.
  */
 #ifndef MRC_HTTPD_EXCHANGE_SCOREBOARD_H

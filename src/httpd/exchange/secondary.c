@@ -102,8 +102,8 @@ static void take_pseudo(struct pseudo *pseudo, const char *name, const char *val
         pseudo->scheme = value;
 }
 
-/* The fields of a request while they are taken. All that belongs together is joined at once: a
- * client names a field many times with a few bytes. */
+/* The fields of a request while they are taken. Fields with the same name are joined all at once,
+ * because a client can repeat a field many times with a few bytes. */
 struct taking {
     struct pseudo pseudo;
     apr_array_header_t *cookie; /* of struct iovec: its parts (RFC 9113, 8.2.3); NULL: none */
@@ -292,7 +292,7 @@ void mrc_secondary_run(struct mrc_exchange_job *job, struct mrc_exchange_worker 
         (struct mrc_exchange *)((char *)job - offsetof(struct mrc_exchange, job));
     struct mrc_exchange_origin *origin = exchange->origin;
 
-    /* A client may send requests and reset them at once. */
+    /* A client may reset a request as soon as it has sent it. */
     if (!mrc_exchange_begin(exchange) || answer(exchange, worker))
         mrc_exchange_free_request(exchange);
     mrc_exchange_unref(exchange);

@@ -22,12 +22,13 @@ void mrc_secondary_run(struct mrc_exchange_job *job, struct mrc_exchange_worker 
 /* The exchange that C is the secondary connection of; NULL: C is another connection. */
 struct mrc_exchange *mrc_secondary_exchange(const conn_rec *c);
 
-/* The exchange of C goes on when its request has ended: what the request still writes is dropped.
+/*
+ * The exchange of C continues when its request has ended: what the request still writes is dropped.
  */
 void mrc_secondary_leave(conn_rec *c);
 
 /* post_read_request, before all other modules: prepares the response of a request of HTTP/2; 421 if
- * its virtual host does not have this HTTP/2. */
+ * this module does not speak HTTP/2 for its virtual host. */
 int mrc_secondary_post_read_request(request_rec *r);
 
 /* post_read_request, after mod_remoteip: gives R an address of the client that no other request of

@@ -11,15 +11,15 @@
 #include "hub/base/thread.h"
 #include "store/base/clock.h"
 
-/* A thread that has no job for so long ends, except for so many that stay. */
+/* A thread that has had no job for this long ends, unless only KEEP_MIN are left. */
 #define IDLE_S   10
 #define KEEP_MIN 2
 
-/* So many threads start as soon as a job finds none idle. More would not help jobs that compute, so
- * others start only when jobs take long (see watch()). */
+/* Up to this number, a thread starts as soon as a job finds none idle. More would not help jobs
+ * that compute, so further threads start only when jobs take long (see watch()). */
 #define START_AT_ONCE 8
 
-/* How often it is looked whether jobs take long, while jobs wait. */
+/* How often the watcher checks whether jobs take long, while jobs wait. */
 #define WATCH_MS 5
 
 struct thread {
@@ -242,8 +242,8 @@ static bool start_thread(struct mrc_exchange_workers *workers)
 }
 
 /*
- * While jobs wait, starts threads if the others have taken few jobs in the last WATCH_MS: then jobs
- * wait for something else than the processor. The number of threads doubles until that helps.
+ * While jobs wait, starts threads if the others have taken few jobs in the last WATCH_MS: the jobs
+ * then wait for something other than the processor. The number of threads doubles until that helps.
  */
 static void *APR_THREAD_FUNC watch(apr_thread_t *thread, void *data)
 {

@@ -1,8 +1,8 @@
 /*
  * The threads of a child that handle requests of HTTP/2. Their number grows with the requests that
  * wait, up to a maximum, and shrinks again. Sessions take turns: a connection with many requests
- * delays those of others by one at a time. It never has more than half of the threads, so clients
- * of others are served when its requests take long, or when it does not read its responses.
+ * delays those of others by one at a time. It never has more than half of the threads, so other
+ * clients are served when its requests take long, or when it does not read its responses.
  */
 #ifndef MRC_HTTPD_EXCHANGE_WORKERS_H
 #define MRC_HTTPD_EXCHANGE_WORKERS_H
@@ -24,20 +24,20 @@ struct mrc_exchange_worker {
     unsigned number;        /* of the thread, from 0 */
     unsigned job;           /* the number of its job, of all that there have been */
     int sb_child, sb_place; /* in the scoreboard (scoreboard.h) */
-    void (*leave)(
-        struct mrc_exchange_worker *worker); /* for the end of the thread; NULL: nothing */
+    /* Called at the end of the thread; NULL: nothing is to do. */
+    void (*leave)(struct mrc_exchange_worker *worker);
 };
 
 /* A job is embedded in the object that it is about, which must live until it has run. run() calls
  * mrc_exchange_workers_done(). */
 struct mrc_exchange_job {
-    struct mrc_link link;
+    struct mrc_list_link link;
     void (*run)(struct mrc_exchange_job *job, struct mrc_exchange_worker *worker);
 };
 
-/* The jobs of one session that wait. Zeroed: none. It lives as long as one of them. */
+/* The jobs of one session that wait. Zeroed: none. It lives as long as any of them. */
 struct mrc_exchange_jobs {
-    struct mrc_link link; /* among those that have a job which may run */
+    struct mrc_list_link link; /* among those that have a job which may run */
     struct mrc_list jobs;
     unsigned running;
 };

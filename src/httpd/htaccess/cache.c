@@ -112,7 +112,8 @@ void mrc_htaccess_cache_free(struct mrc_htaccess_cache *cache)
     free(cache);
 }
 
-/* Makes room for one more entry: first those that are idle, then all that were not used just now.
+/*
+ * Makes room for one more entry: first those that are idle, then all that were not used just now.
  */
 static void make_room(struct mrc_htaccess_cache *cache, int64_t now_us)
 {

@@ -3,8 +3,8 @@
  *
  * A reading is checked again at most once a second, and forgotten after ten minutes without use.
  * One thread reads a file; others use the last reading meanwhile, or learn that there is none yet.
- * So a file system that hangs holds one thread for each site. A file that cannot be read now has no
- * reading: the next caller tries again. Any thread.
+ * So a file system that hangs holds up one thread for each site. A file that cannot be read now has
+ * no reading: the next caller tries again. Any thread.
  */
 #ifndef MRC_HTTPD_HTACCESS_CACHE_H
 #define MRC_HTTPD_HTACCESS_CACHE_H
@@ -34,7 +34,8 @@ typedef void mrc_htaccess_free_fn(void *reading);
 /* NULL: out of memory. */
 struct mrc_htaccess_cache *mrc_htaccess_cache_create(size_t max, mrc_htaccess_free_fn *free_fn);
 
-/* Frees the cache, which no thread uses any more, and all readings that are not held. Accepts NULL.
+/*
+ * Frees the cache, which no thread uses any more, and all readings that are not held. Accepts NULL.
  */
 void mrc_htaccess_cache_free(struct mrc_htaccess_cache *cache);
 
@@ -42,7 +43,8 @@ void mrc_htaccess_cache_free(struct mrc_htaccess_cache *cache);
  * the keyring. */
 uint64_t mrc_htaccess_cache_number(struct mrc_htaccess_cache *cache, uint64_t count);
 
-/* Whether to report at NOW_US of the monotonic clock that a file cannot be read now: once a minute.
+/*
+ * Whether to report at NOW_US of the monotonic clock that a file cannot be read now: once a minute.
  */
 bool mrc_htaccess_cache_should_report(struct mrc_htaccess_cache *cache, int64_t now_us);
 

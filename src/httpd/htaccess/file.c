@@ -108,8 +108,7 @@ apr_status_t mrc_htaccess_file_read(const char *path, struct mrc_buf *buf, struc
                           : fail(error, errno);
 }
 
-/* ---- what httpd's parser gets
- * ------------------------------------------------------------------*/
+/* ---- what httpd's parser gets -----------------------------------------------------------------*/
 
 enum tag { TAG_NONE, TAG_OPENS, TAG_CLOSES };
 
@@ -160,7 +159,7 @@ bool mrc_htaccess_file_check(struct mrc_bytes content, unsigned *ret_line, struc
             return false;
         }
         if (depth > MRC_HTACCESS_FILE_DEPTH_MAX) {
-            mrc_error_set(error, MRC_EINVAL, "more than %d sections are in each other",
+            mrc_error_set(error, MRC_EINVAL, "sections are nested more than %d deep",
                           MRC_HTACCESS_FILE_DEPTH_MAX);
             return false;
         }

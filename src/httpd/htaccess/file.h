@@ -53,8 +53,8 @@ apr_status_t mrc_htaccess_file_read(const char *path, struct mrc_buf *buf, struc
 /*
  * Appends the content of the file NAME (a path below DIR, or absolute) to BUF. It must be below
  * DIR, be reached without a symbolic link or a mount, and belong to OWNER. RET_PATH gets its path
- * in POOL, and RET_STAMP its stamp from before it was read, also on failure; NULL: NAME is no path
- * below DIR, and has no stamp. ERROR says why it is not read.
+ * in POOL, and RET_STAMP its stamp from before it was read, even on failure; NULL: NAME is not a
+ * path below DIR, and has no stamp. ERROR says why it is not read.
  */
 apr_status_t mrc_htaccess_file_read_below(apr_pool_t *pool, const char *dir, const char *name,
                                           uid_t owner, struct mrc_buf *buf, struct mrc_error *error,

@@ -95,7 +95,7 @@ struct looking {
     const struct mrc_hub_conf *hub;
     struct mrc_htaccess_place place;
     struct mrc_htaccess_cache *cache;
-    bool is_patient; /* reads a file also while another thread reads it for the first time */
+    bool is_patient; /* reads a file even while another thread reads it for the first time */
 };
 
 static struct mrc_htaccess_reading *parse(const struct looking *looking, struct mrc_error *error)
@@ -139,7 +139,7 @@ struct mrc_htaccess_cache *mrc_htaccess_lookup_create(void)
     return mrc_htaccess_cache_create(MRC_HTACCESS_CACHE_MAX, mrc_htaccess_free);
 }
 
-/* The settings that hold for R, whose .htaccess file is not read yet. */
+/* The settings that apply to R, whose .htaccess file is not read yet. */
 static const struct mrc_settings *outer_settings(request_rec *r, const struct mrc_claim *claim)
 {
     return claim->claimed == MRC_CLAIMED_HUB

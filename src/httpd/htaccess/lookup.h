@@ -14,9 +14,9 @@ struct mrc_location;
 struct mrc_htaccess_cache *mrc_htaccess_lookup_create(void);
 
 /*
- * Gives CLAIM on R the settings of the site, if its Location has MercureHtaccess On. DECLINED: go
- * on; another value is an HTTP status with which R must be refused, and RET_DETAIL says why to its
- * client. A mistake in the file is logged once.
+ * Gives CLAIM on R the settings of the site, if its Location has MercureHtaccess On. DECLINED: R
+ * may continue; another value is an HTTP status with which R must be refused, and RET_DETAIL is the
+ * reason for its client. A mistake in the file is logged once.
  */
 int mrc_htaccess_lookup(request_rec *r, const struct mrc_claim *claim,
                         struct mrc_htaccess_cache *cache, const char **ret_detail);

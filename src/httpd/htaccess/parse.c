@@ -12,7 +12,10 @@
 #include "httpd/config/settings.h"
 #include "httpd/htaccess/file.h"
 
-/* More than a step of the clock of any file system, and less than a change may take to count. */
+/*
+ * More than a step of the clock of any file system, and less than the delay with which a change may
+ * take effect.
+ */
 #define YOUNG_NS INT64_C(1000000000)
 
 /* The state of one reading. */

@@ -55,7 +55,7 @@ struct mrc_htaccess_reading {
 struct mrc_htaccess_reading *mrc_htaccess_parse(const struct mrc_htaccess_place *place,
                                                 uint64_t number, struct mrc_error *error);
 
-/* Whether no file of READING has changed, nor can have. */
+/* Whether no file of READING has changed, or can have changed. */
 bool mrc_htaccess_is_valid(const struct mrc_htaccess_reading *reading);
 
 /* For struct mrc_htaccess_cache. */

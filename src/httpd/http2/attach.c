@@ -31,7 +31,7 @@
 
 #define FIRST_BYTES_MAX 256
 
-/* A carrier does not accept more while it holds so many bytes. */
+/* A carrier accepts no more while it holds this many bytes. */
 #define HELD_BYTES_MAX ((size_t)64 * 1024)
 
 struct mrc_http2_attached {
@@ -137,7 +137,7 @@ static void post_log(const struct mrc_http2_attached *attached, enum mrc_end end
 {
     struct last_line *line = malloc(sizeof(*line));
 
-    if (!line) { /* then this thread may have to wait for the log, but the line is not lost */
+    if (!line) { /* this thread may then have to wait for the log, but the line is not lost */
         mrc_log_record_log(attached->log, &attached->sent, end);
         return;
     }
@@ -190,7 +190,7 @@ static const struct mrc_carrier_ops ops = {.kind = MRC_CARRIER_HTTP2,
 
 /* ---- the session ------------------------------------------------------------------------------*/
 
-/* Gives the exchange of STREAM up, if nothing of it is needed any more. */
+/* Gives up the exchange of STREAM, if it is not needed any more. */
 static void leave_exchange(struct mrc_http2_stream *stream)
 {
     struct mrc_exchange *exchange = stream->exchange;

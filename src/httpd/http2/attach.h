@@ -1,9 +1,9 @@
 /* clang-format off */
 /*
- * The carrier of a subscription over HTTP/2: its stream leaves the worker that handles the request, and
- * becomes a part of its session. No thread waits for the client.
+ * The carrier of a subscription over HTTP/2: its stream leaves the worker that handles the request,
+ * and becomes a part of its session. No thread waits for the client.
  *
- *     worker                                   the loop's thread                            jobs thread
+ *     worker                                   the loop's thread                      jobs thread
  *       | head of the response
  *       | keep the log record
  *       +--- mrc_exchange_attach() ------> + mrc_loop_adopt()
@@ -13,8 +13,8 @@
  *                                              |   the stream until the client's window
  *                                              |   and socket take them
  *                                              | close(): the last frame
- *                                              +--------------------------------------> + access log line
- *                                                                                       v
+ *                                              +--------------------------------> + access log line
+ *                                                                                 v
  */
 /* clang-format on */
 #ifndef MRC_HTTPD_HTTP2_ATTACH_H
@@ -39,8 +39,8 @@ struct mrc_subscriber;
 bool mrc_http2_attach_hold(request_rec *r, unsigned per_child);
 
 /*
- * Sends R's head and hands the stream of SUBSCRIBER, which is taken over in all cases, to the
- * session of R. In the worker that handles R. Returns the value for the handler to return.
+ * Sends R's head and hands the stream of SUBSCRIBER, which is always taken over, to the session of
+ * R. In the worker that handles R. Returns the value for the handler to return.
  */
 int mrc_http2_attach_start(request_rec *r, struct mrc_subscriber *subscriber);
 
@@ -49,14 +49,14 @@ int mrc_http2_attach_start(request_rec *r, struct mrc_subscriber *subscriber);
 /* Adopts the subscription that the worker of EXCHANGE has handed over. */
 void mrc_http2_attach_adopt(struct mrc_exchange *exchange, struct mrc_http2_attached *attached);
 
-/* STREAM is closed, by whatever side. */
+/* STREAM is closed, by either side. */
 void mrc_http2_attach_gone(struct mrc_http2_stream *stream);
 
-/* BYTES of frames of a subscription were sent, which has no exchange. */
+/* Counts BYTES of frames that were sent for a subscription without an exchange. */
 void mrc_http2_attach_count_out(struct mrc_http2_attached *attached, size_t bytes);
 
-/* SESSION has written: blocks subscriptions whose bytes it could not send, and lets others go on
- * that were blocked. */
+/* SESSION has written: blocks subscriptions whose bytes it could not send, and unblocks those whose
+ * bytes are sent. */
 void mrc_http2_attach_settle(struct mrc_http2_session *session);
 
 #endif

@@ -53,8 +53,9 @@ static const char *place(apr_pool_t *pool, const char *file, int line)
     return apr_psprintf(pool, "%s:%d", file ? file : "", line);
 }
 
-/* Adds the directives of TREE to TUNING; RET_FIRST has the first one that is outside of virtual
- * hosts. */
+/*
+ * Adds the directives of TREE to TUNING; RET_FIRST has the first one that is outside virtual hosts.
+ */
 static void find_tuning(struct tuning *tuning, const ap_directive_t *tree,
                         const ap_directive_t **ret_first)
 {
@@ -107,7 +108,9 @@ static int refuse(const server_rec *server, const char *problem)
     return !OK;
 }
 
-/* Whether MercureHttp2 On of the main server, which virtual hosts inherit, is of use anywhere. */
+/*
+ * Whether MercureHttp2 On of the main server, which virtual hosts inherit, has an effect anywhere.
+ */
 static bool some_host_has_protocol(const server_rec *main_server)
 {
     for (const server_rec *server = main_server; server; server = server->next) {

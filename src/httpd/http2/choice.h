@@ -11,7 +11,7 @@
 #include "httpd.h"
 
 /* Makes the choice for MAIN_SERVER and its virtual hosts, whose hubs are found. TEMP is scratch
- * memory. OK; not OK if MercureHttp2 On asks for what cannot be. */
+ * memory. OK; not OK if MercureHttp2 On asks for something impossible. */
 int mrc_http2_choice_make(apr_pool_t *temp, server_rec *main_server);
 
 /* Logs at start why HTTP/2 is left to mod_http2 where a hub could have had it. */

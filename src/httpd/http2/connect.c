@@ -38,8 +38,8 @@ APLOG_USE_MODULE(mercure);
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 #define PREFACE_BYTES (sizeof(preface) - 1)
 
-/* A client that has sent a part of it gets this long for the rest. Then it is one of HTTP/1.1,
- * whose limits of time apply (mod_reqtimeout). */
+/* A client that has sent a part of it gets this long for the rest. After that it counts as a client
+ * of HTTP/1.1, to which other limits of time apply (mod_reqtimeout). */
 #define PREFACE_TIME apr_time_from_sec(5)
 
 /* What the hooks know about C; in its pool. */
@@ -66,7 +66,7 @@ static bool speaks(const server_rec *server)
            mrc_this_child_is_serving();
 }
 
-/* Whether the TLS of C can be taken over. Another module than mod_ssl does not show its own. */
+/* Whether the TLS of C can be taken over. Modules other than mod_ssl do not show their SSL. */
 static bool may_take_tls(conn_rec *c)
 {
     return ap_ssl_conn_is_ssl(c) && mrc_this_child_socket_bio() && mrc_takeover_has_ssl(c);
@@ -147,7 +147,10 @@ static bool sends_preface(conn_rec *c)
     apr_size_t before = 0, len = look(c, APR_BLOCK_READ, bytes);
     int64_t until_us = mrc_clock_us() + PREFACE_TIME;
 
-    /* A part of the preface: each time there must be more of it. A look does not wait for that. */
+    /*
+     * A part of the preface has come: each time there must be more of it. look() does not wait for
+     * that.
+     */
     while (len > before && len < PREFACE_BYTES && !memcmp(bytes, preface, len)) {
         before = len;
         if (!wait_for_more(c, until_us))

@@ -28,8 +28,8 @@
 /* The first type of frame that is not in RFC 9113. */
 #define EXTENSION_TYPES 10
 
-/* At most this many files, and at most this part of the descriptors: the request of a file has one,
- * too (exchange/kept.h). */
+/* Responses hold at most this many files, and at most this part of the descriptors: the request for
+ * a file has a descriptor, too (exchange/kept.h). */
 #define FILES_MAX  4096
 #define FILES_PART 8
 
@@ -90,10 +90,10 @@ static apr_status_t make_objects(apr_pool_t *pool, struct mrc_http2_child *http2
                                                     MRC_HTTP2_SENT_FIELDS_BYTES_MAX);
     nghttp2_option_set_builtin_recv_extension_type(http2->options, NGHTTP2_PRIORITY_UPDATE);
     for (unsigned type = EXTENSION_TYPES; type <= UINT8_MAX; type++) {
-        if (type != NGHTTP2_PRIORITY_UPDATE) /* nghttp2 reports only those that it is told of */
+        if (type != NGHTTP2_PRIORITY_UPDATE) /* nghttp2 reports only frames of registered types */
             nghttp2_option_set_user_recv_extension_type(http2->options, (uint8_t)type);
     }
-    /* White space around values is removed, as httpd does it for HTTP/1.1. */
+    /* White space around values is removed, as httpd does for HTTP/1.1. */
     nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(http2->options, 1);
     return APR_SUCCESS;
 }

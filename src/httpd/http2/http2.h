@@ -43,8 +43,8 @@ bool mrc_http2_carries(const request_rec *r);
  * streams. False: none is left. */
 bool mrc_http2_hold(request_rec *r, unsigned per_child);
 
-/* Starts the stream of SUBSCRIBER that answers R, for which mrc_http2_carries(). Takes SUBSCRIBER
- * over. Returns the value for the handler to return. */
+/* Starts the stream of SUBSCRIBER that answers R, for which mrc_http2_carries(). Takes over
+ * SUBSCRIBER. Returns the value for the handler to return. */
 int mrc_http2_start_stream(request_rec *r, struct mrc_subscriber *subscriber);
 
 #endif

@@ -28,8 +28,8 @@ APLOG_USE_MODULE(mercure);
  * many as this may send only what is left of the window of its connection. */
 #define HELD_BYTES_CROWDED ((size_t)256 * 1024)
 
-/* When all requests and responses of the child have more bytes than this, a request of such a
- * client is refused, which may repeat it; with even more bytes, a request of any client. */
+/* When all requests and responses of the child have more bytes than this, requests of such a client
+ * are refused, and may be repeated; with even more bytes, requests of any client. */
 #define HELD_BYTES_REFUSE     (2 * MRC_EXCHANGE_HELD_CHILD)
 #define HELD_BYTES_REFUSE_ALL (4 * MRC_EXCHANGE_HELD_CHILD)
 
@@ -47,7 +47,7 @@ static int pay(struct mrc_http2_session *session, int cost)
     if (!session->is_over)
         ap_log_cerror(APLOG_MARK, APLOG_INFO, 0, session->c,
                       "MRC1301: an HTTP/2 connection is closed, because its client sends too many "
-                      "frames that are of no use, or resets too many requests");
+                      "useless frames, or resets too many requests");
     mrc_http2_session_terminate(session, NGHTTP2_ENHANCE_YOUR_CALM);
     return 0;
 }
@@ -69,7 +69,8 @@ static void count_in(struct mrc_http2_session *session, const nghttp2_frame_hd *
         session->head_bytes = frame_bytes(hd->length);
 }
 
-/* Whether a frame of DATA, PADDING bytes of which are padding, has a part of the body, or ends it.
+/*
+ * Whether a frame of DATA, PADDING bytes of which are padding, has a part of the body, or ends it.
  */
 static bool brings_something(const nghttp2_frame_hd *hd, size_t padding)
 {
@@ -160,8 +161,8 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
     return pay(data, MRC_HTTP2_COST_RESET);
 }
 
-/* The status for a request with this field behind FIELDS; 0: it is within the limits; -1: the
- * stream is reset. Of trailers, the limits are the same. */
+/* The status for a request with this field after FIELDS; 0: it is within the limits; -1: the stream
+ * is reset. Trailers have the same limits. */
 static int check_field(const struct mrc_http2_session *session,
                        const struct mrc_exchange_fields *fields, const uint8_t *name,
                        size_t name_len, size_t value_len)
@@ -256,7 +257,7 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
                : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
-/* Once for a connection. */
+/* Logs once for a connection. */
 static void log_refusal(struct mrc_http2_session *session)
 {
     if (!session->has_refused)
@@ -268,7 +269,7 @@ static void log_refusal(struct mrc_http2_session *session)
     session->has_refused = true;
 }
 
-/* A client that holds little is served as long as others are the reason. */
+/* A client that holds little is served as long as others are the cause. */
 static bool must_refuse(const struct mrc_http2_session *session)
 {
     size_t all = atomic_load(&session->child->held.bytes);
@@ -278,7 +279,7 @@ static bool must_refuse(const struct mrc_http2_session *session)
             atomic_load(&session->origin.held.bytes) > HELD_BYTES_CROWDED);
 }
 
-/* Lets a worker handle the request. False: no worker can, or the child has too many requests and
+/* Makes a worker handle the request. False: no worker can, or the child has too many requests and
  * responses. */
 static bool post_request(struct mrc_http2_session *session, struct mrc_exchange *exchange)
 {
@@ -307,8 +308,8 @@ static void start_request(struct mrc_http2_session *session, struct mrc_exchange
                                   NGHTTP2_REFUSED_STREAM);
 }
 
-/* Something of the request of STREAM has come. Its worker starts, or is woken, when all is taken
- * that has come with it: often that is the whole body. */
+/* Notes that something of the request of STREAM has come. Its worker starts, or is woken, when
+ * everything that has come with it is taken: often that is the whole body. */
 static void feed(struct mrc_http2_session *session, struct mrc_http2_stream *stream)
 {
     if (session->fed != stream)
@@ -427,7 +428,7 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
     return NGHTTP2_ERR_CALLBACK_FAILURE; /* nghttp2 ignores other errors of this callback */
 }
 
-/* Lets a worker end the request that was kept for STREAM. */
+/* Makes a worker end the request that was kept for STREAM. */
 static void end_kept(struct mrc_http2_session *session, const struct mrc_http2_stream *stream)
 {
     struct mrc_exchange_job *job = stream->exchange ? mrc_kept_take(stream->exchange) : NULL;

@@ -16,8 +16,7 @@
 
 /* What costs credit or gives it. */
 enum mrc_http2_cost {
-    MRC_HTTP2_COST_FRAME =
-        1, /* HEADERS, PING, PRIORITY, WINDOW_UPDATE, an empty DATA, an unknown one */
+    MRC_HTTP2_COST_FRAME = 1,    /* HEADERS, PING, PRIORITY, WINDOW_UPDATE, empty DATA, unknown */
     MRC_HTTP2_COST_SETTINGS = 4, /* SETTINGS: it is answered */
     MRC_HTTP2_COST_RESET = 8,    /* a request that is reset, by the client or for its faults */
     MRC_HTTP2_GAIN_REQUEST = 5   /* a request: clients send a few other frames with each */
@@ -31,9 +30,10 @@ struct mrc_http2_limits {
 /* NOW_US and the other times are of store/base/clock.h. */
 void mrc_http2_limits_init(struct mrc_http2_limits *limits, int64_t now_us);
 
-/* Takes COST. False: the credit does not suffice. */
+/* Takes COST. False: there is not enough credit. */
 bool mrc_http2_limits_take(struct mrc_http2_limits *limits, int cost, int64_t now_us);
 
+/* Gives GAIN, up to MRC_HTTP2_CREDIT_MAX in total. */
 void mrc_http2_limits_give(struct mrc_http2_limits *limits, int gain);
 
 /* The gain of LEN bytes of a body that were sent: the client opens its windows again, in steps that

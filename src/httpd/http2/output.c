@@ -32,7 +32,7 @@ APLOG_USE_MODULE(mercure);
 /* The type of a stream of events. */
 #define EVENTS_TYPE "text/event-stream"
 
-/* A session writes so much before other sessions have their turn. */
+/* A session writes this much before other sessions have their turn. */
 #define WRITE_BYTES_PER_TURN ((size_t)512 * 1024)
 
 /* ---- bodies -----------------------------------------------------------------------------------*/
@@ -67,7 +67,7 @@ static void load(struct mrc_exchange_job *job, struct mrc_exchange_worker *worke
     origin->job_ended(origin);
 }
 
-/* Lets a worker read what the response of EXCHANGE needs from the disk. False: no worker can. */
+/* Makes a worker read what the response of EXCHANGE needs from the disk. False: no worker can. */
 static bool post_load(struct mrc_http2_session *session, struct mrc_exchange *exchange)
 {
     exchange->load.run = load;
@@ -87,11 +87,11 @@ static bool post_load(struct mrc_http2_session *session, struct mrc_exchange *ex
 struct next {
     size_t len;
     bool has_ended, is_broken;
-    bool needs_load; /* the bytes behind these are on a disk */
+    bool needs_load; /* the bytes after these are on a disk */
     bool lasts;      /* and a long time may pass until there is more */
 };
 
-/* Of what a worker has written. */
+/* Takes what a worker has written. */
 static struct next take_of_worker(struct mrc_exchange *exchange, char *bytes, size_t max)
 {
     struct next next;
@@ -109,7 +109,7 @@ static struct next take_of_worker(struct mrc_exchange *exchange, char *bytes, si
     return next;
 }
 
-/* Of a subscription: what its worker has written, and events. */
+/* Takes what the worker of a subscription has written, and events. */
 static struct next take_of_events(struct mrc_http2_stream *stream, char *bytes, size_t max)
 {
     struct next next = {.len = 0};
@@ -176,7 +176,7 @@ static bool is_of_no_use(int err)
            err == NGHTTP2_ERR_SESSION_CLOSING;
 }
 
-/* The fields of a response, or its trailers, cannot be sent, so its stream would stay open. */
+/* Ends a stream whose response fields or trailers cannot be sent: it would stay open. */
 static int on_frame_not_sent(nghttp2_session *ng, const nghttp2_frame *frame, int err, void *data)
 {
     struct mrc_http2_session *session = data;
@@ -213,7 +213,7 @@ static bool has_more(const struct mrc_http2_stream *stream)
     return has_ended || mrc_http2_stream_held(stream) > 0;
 }
 
-/* Lets nghttp2 ask for the body of STREAM, which is deferred. */
+/* Makes nghttp2 ask for the body of STREAM, which is deferred. */
 static void resume(nghttp2_session *ng, struct mrc_http2_stream *stream)
 {
     const nghttp2_data_provider body = {.source.ptr = stream, .read_callback = read_data};
@@ -322,7 +322,7 @@ static void take_head(struct mrc_http2_stream *stream, struct mrc_exchange_head 
 
 void mrc_http2_output_heads(struct mrc_exchange *exchange, struct mrc_list *heads)
 {
-    struct mrc_link *link;
+    struct mrc_list_link *link;
 
     while ((link = mrc_list_take(heads))) {
         struct mrc_exchange_head *head = (struct mrc_exchange_head *)link;
@@ -376,7 +376,7 @@ static bool add_frame(struct mrc_http2_session *session, struct gather *gather,
     return true;
 }
 
-/* Whether the fields of FRAME go on in the next one. */
+/* Whether the fields of FRAME continue in the next one. */
 static bool has_continuation(const uint8_t *frame)
 {
     return (frame[3] == NGHTTP2_HEADERS || frame[3] == NGHTTP2_CONTINUATION) &&
@@ -403,7 +403,7 @@ static bool write_frames(struct mrc_http2_session *session)
     }
     ok = ok && len >= 0 && !session->is_broken && write_gathered(session, &gather);
     ok = mrc_http2_transport_flush(transport) && ok;
-    if (ok && len > 0 && !transport->rest) /* the turn is over, but not the frames */
+    if (ok && len > 0 && !transport->rest) /* the turn has ended before the frames */
         mrc_session_note_work(&session->session);
     return ok;
 }

@@ -23,8 +23,8 @@ void mrc_http2_output_heads(struct mrc_exchange *exchange, struct mrc_list *head
 void mrc_http2_output_resume(struct mrc_http2_stream *stream);
 
 /*
- * Writes what is due and what the socket takes. If it does not take all, the session watches for
- * it to become writable. False: the client is gone.
+ * Writes what is due, as far as the socket accepts it. If it does not accept everything, the
+ * session watches for it to become writable. False: the client is gone.
  */
 bool mrc_http2_output_write(struct mrc_http2_session *session);
 

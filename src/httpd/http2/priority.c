@@ -13,10 +13,10 @@
 #define URGENCY_OF_EVENTS 0
 #define URGENCY_MOST      1
 
-/* After so many frames, the response that has waited longest sends one. */
+/* After this many frames, the response that has waited longest sends one. */
 #define FRAMES_BETWEEN 16
 
-/* Tells nghttp2, which looks at what the client says no longer. */
+/* Tells nghttp2, which then ignores what the client says. */
 static void set(struct mrc_http2_session *session, const struct mrc_http2_stream *stream,
                 struct mrc_priority priority)
 {
@@ -83,7 +83,7 @@ void mrc_http2_priority_note_frame(struct mrc_http2_session *session,
         stream->exchange->frame_number = session->frames_sent;
 }
 
-/* Whether STREAM, which is no subscription, has waited long. */
+/* Whether STREAM, which is not a subscription, has waited long. */
 static bool has_waited(const struct mrc_http2_session *session,
                        const struct mrc_http2_stream *stream)
 {

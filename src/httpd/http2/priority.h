@@ -2,7 +2,7 @@
  * The order in which the responses of a session are sent (RFC 9218). A client may give each request
  * an urgency, and bytes of urgent responses go first. On top of that,
  *
- * - a stream of events never waits behind another response: only streams of events have the highest
+ * - a stream of events never waits for another response: only streams of events have the highest
  *   urgency;
  * - no response waits forever: from time to time, the one that has waited longest sends a frame.
  *
@@ -32,7 +32,7 @@ void mrc_http2_priority_of_events(struct mrc_http2_session *session,
 void mrc_http2_priority_note_frame(struct mrc_http2_session *session,
                                    struct mrc_http2_stream *stream);
 
-/* Between two frames: gives a response that has waited too long its turn. Not in a callback of
+/* Between two frames: gives a turn to a response that has waited too long. Not in a callback of
  * nghttp2. */
 void mrc_http2_priority_balance(struct mrc_http2_session *session);
 

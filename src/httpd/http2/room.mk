@@ -16,7 +16,7 @@ mod_mercure_la_SOURCES += \
 	%D%/stream.c %D%/stream.h \
 	%D%/transport.c %D%/transport.h
 
-# The module is no library, so the tests compile the units themselves.
+# The module is not a library, so the tests compile the units themselves.
 unit_tests += tests/unit/httpd/http2/test_limits tests/unit/httpd/http2/test_no_memory \
 	tests/unit/httpd/http2/test_stream tests/unit/httpd/http2/test_transport
 tests_unit_httpd_http2_test_stream_SOURCES = tests/unit/httpd/http2/test_stream.c %D%/stream.c \

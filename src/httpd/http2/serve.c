@@ -41,7 +41,8 @@ APLOG_USE_MODULE(mercure);
 /* In a crowd, connections without streams end at most this often: all of them are looked at. */
 #define SHED_US ((int64_t)50 * 1000)
 
-/* After this time since the hand-over, the MPM's worker has certainly finished with the connection.
+/*
+ * After this time since the hand-over, the MPM's worker has certainly finished with the connection.
  */
 #define WORKER_DONE_US ((int64_t)1000 * 1000)
 
@@ -52,7 +53,7 @@ static struct mrc_http2_session *of(struct mrc_session *session)
 
 /* ---- the end ----------------------------------------------------------------------------------*/
 
-/* The client is gone, or is to go: all streams are closed. */
+/* The client is gone, or has to go: closes all streams. */
 static void end(struct mrc_http2_session *session)
 {
     if (session->is_over)
@@ -137,7 +138,7 @@ static void linger(struct mrc_http2_session *session)
     mrc_session_set_time(&session->session, mrc_clock_us() + LINGER_US);
 }
 
-/* Reads what has come, but not more than other sessions can wait for. False: the session ends. */
+/* Reads what has come, but not so much that other sessions wait long. False: the session ends. */
 static bool read_some(struct mrc_http2_session *session)
 {
     char bytes[READ_BYTES];
@@ -187,7 +188,7 @@ static void work(struct mrc_session *base)
         linger(session);
     else if (!session->streams)
         mrc_session_set_time(base, due_us(session));
-    else if (session->transport.rest) /* exchanges may be due before */
+    else if (session->transport.rest) /* exchanges may be due earlier */
         mrc_session_bring_forward(base, due_us(session));
 }
 
@@ -229,7 +230,7 @@ static void reset(struct mrc_http2_session *session, const struct mrc_http2_stre
                               is_answered ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
 }
 
-/* Resets streams whose client lets them wait too long. Returns when to look again. */
+/* Resets streams whose client makes them wait too long. Returns when to look again. */
 static int64_t reset_stalled(struct mrc_http2_session *session, int64_t now_us)
 {
     int64_t next = now_us + session->c->base_server->timeout;
@@ -271,7 +272,7 @@ static void on_time(struct mrc_session *base, int64_t now_us)
     mrc_session_set_time(base, due < next ? due : next);
 }
 
-/* The loop stops: what is left of requests and responses is cut off. */
+/* The loop stops: cuts off what is left of requests and responses. */
 static void stop(struct mrc_session *base)
 {
     struct mrc_http2_session *session = of(base);
@@ -323,7 +324,10 @@ static void end_idle(struct mrc_session *base, void *ctx)
         mrc_http2_session_terminate(session, NGHTTP2_NO_ERROR);
 }
 
-/* Event accepts no connection when it has too many, so connections without streams end before. */
+/*
+ * The event MPM accepts no connection when it has too many, so connections without streams end
+ * before that.
+ */
 static void make_room(struct mrc_http2_session *session, int64_t now_us)
 {
     struct mrc_http2_child *child = session->child;

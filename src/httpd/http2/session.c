@@ -55,7 +55,7 @@ size_t mrc_http2_session_fields_max(const conn_rec *c)
  * all sessions of a loop. Any other block is a block of malloc().
  *
  * After an allocation that fails, nghttp2 may have pointers to freed memory. So it is not even
- * asked to free its session then; the blocks are known.
+ * asked to free its session; the blocks are known.
  */
 struct mrc_http2_block {
     struct mrc_http2_block *prev, *next;

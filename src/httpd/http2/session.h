@@ -1,20 +1,21 @@
 /* clang-format off */
 /*
- * A session of HTTP/2: one client's connection, which httpd has suspended. Only the event MPM does that.
+ * A session of HTTP/2: one client's connection, which httpd has suspended. Only the event MPM does
+ * that.
  *
- *     worker of the MPM                  the loop's thread             jobs thread   conn_rec belongs to
- *       | TLS handshake, or the preface                                              the worker
- *       | mrc_http2_session_create()                                                   :
- *       | suspend_connection hook:                                                     :
- *       +--- mrc_http2_serve() ------------> + frames in and out                     the loop, but the
- *       | the MPM sets c->sbh to NULL,       |   (input.h, output.h)                 MPM still writes
- *       |   and marks c->cs                  | jobs read it; the session counts      to it
- *       v                                    |   them                                  :
- *                                            | the client goes, or the session ends    :
- *                                            | no job is left, and the MPM is done:    :
- *                                            |   a second has passed                   :
- *                                            +--------------------------> + free it  the jobs thread
- *                                                                         v
+ *     worker of the MPM               the loop's thread           jobs thread   conn_rec belongs to
+ *       | TLS handshake, or the preface                                         the worker
+ *       | mrc_http2_session_create()                                              :
+ *       | suspend_connection hook:                                                :
+ *       +--- mrc_http2_serve() ---------> + frames in and out                   the loop, but the
+ *       | the MPM sets c->sbh to NULL,    |   (input.h, output.h)               MPM still writes
+ *       |   and marks c->cs               | jobs read it; the session counts    to it
+ *       v                                 |   them                                :
+ *                                         | the client goes, or the session ends  :
+ *                                         | no job is left, and the MPM is done:  :
+ *                                         |   a second has passed                 :
+ *                                         +----------------------> + free it    the jobs thread
+ *                                                                  v
  *
  * Except where a comment says otherwise, the loop's thread calls the functions.
  */
@@ -44,17 +45,17 @@ struct nghttp2_session;
 /* The most streams of one connection at a time. */
 #define MRC_HTTP2_STREAMS_MAX 256
 
-/* The fields of a request, and its trailers, have at most so many bytes, and those of one field of
+/* The fields of a request, and its trailers, have at most this many bytes, or those of one field of
  * LimitRequestFieldSize. */
 #define MRC_HTTP2_FIELDS_BYTES_MAX 65536
 
-/* The same of a response; browsers take no more. */
+/* The same for a response; browsers accept no more. */
 #define MRC_HTTP2_SENT_FIELDS_BYTES_MAX (256 * 1024)
 
 /* How long a client may take to send the rest of a request that is answered already. */
 #define MRC_HTTP2_REST_US ((int64_t)5 * 1000 * 1000)
 
-/* How long a client gets to see that it is to send no new requests. */
+/* How long a client gets to see that it must send no new requests. */
 #define MRC_HTTP2_NOTICE_US ((int64_t)3 * 1000 * 1000)
 
 struct mrc_http2_session {
@@ -71,13 +72,12 @@ struct mrc_http2_session {
     struct nghttp2_session *ng;
     struct mrc_http2_block *blocks; /* what nghttp2 has allocated */
     void *frames;       /* where nghttp2 makes frames; all sessions of the loop share it */
-    bool shares_frames; /* nghttp2 has got it */
-    bool is_broken;     /* memory was short for nghttp2, which must not be called any more */
+    bool shares_frames; /* nghttp2 has received it */
+    bool is_broken;     /* nghttp2 ran out of memory, and must not be called any more */
     struct mrc_http2_limits limits;
     struct mrc_http2_stream *streams; /* that are not closed */
     unsigned streams_count;
-    struct mrc_http2_stream
-        *fed; /* that got the last bytes, of which no worker knows yet; or NULL */
+    struct mrc_http2_stream *fed;      /* that got the last bytes, unknown to its worker; or NULL */
     struct mrc_http2_stream *settling; /* subscriptions to look at after a write */
     char *first;                       /* what came before the hand-over */
     size_t first_len;
@@ -95,7 +95,7 @@ struct mrc_http2_session {
     bool watches_out;  /* waits until the socket is writable */
     bool is_over;      /* the client is gone, or the session is to end at once */
     bool lingers;      /* all is sent, and the client may close the connection */
-    bool has_refused;  /* a request for want of memory, which was logged */
+    bool has_refused;  /* a request for lack of memory, which was logged */
     bool has_notice;   /* the client was told to send no new requests, but those on the way count */
     bool is_draining;  /* takes no new requests */
 
@@ -124,7 +124,7 @@ void mrc_http2_session_free(struct mrc_http2_session *session);
 void mrc_http2_session_add(struct mrc_http2_session *session, struct mrc_http2_stream *stream);
 void mrc_http2_session_remove(struct mrc_http2_session *session, struct mrc_http2_stream *stream);
 
-/* Lets STREAM, a subscription, be looked at after the next write, or not. */
+/* Notes whether to look at STREAM, a subscription, after the next write. */
 void mrc_http2_session_settle(struct mrc_http2_session *session, struct mrc_http2_stream *stream);
 void mrc_http2_session_unsettle(struct mrc_http2_session *session, struct mrc_http2_stream *stream);
 

@@ -10,7 +10,7 @@ _Static_assert(sizeof(struct mrc_http2_stream) <= 88, "a stream of HTTP/2 is sma
 
 /* A piece that waits. */
 struct waiting {
-    struct mrc_link link;
+    struct mrc_list_link link;
     struct mrc_piece piece;
 };
 

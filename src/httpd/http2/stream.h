@@ -1,8 +1,8 @@
 /*
  * A stream of a session: what the loop's thread knows about it. The exchange has the request and
- * the response of its worker. A subscription goes on without it (attach.h) as soon as the session
- * has taken what the worker has written: then the stream itself has the events that are to be sent.
- * There may be many such streams, so a stream is small.
+ * the response of its worker. A subscription continues without it (attach.h) as soon as the session
+ * has taken what the worker has written: then the stream itself has the events to be sent. There
+ * may be many such streams, so a stream is small.
  */
 #ifndef MRC_HTTPD_HTTP2_STREAM_H
 #define MRC_HTTPD_HTTP2_STREAM_H
@@ -36,14 +36,16 @@ struct mrc_http2_stream {
     bool has_ended : 1;    /* a subscription: the response ends after the pieces */
     bool is_blocked : 1;   /* a subscription: it was told so */
     bool is_settling : 1;  /* in that list */
-    bool is_gone : 1;      /* closed, by whatever side */
+    bool is_gone : 1;      /* closed, by either side */
 };
 
-/* The stream of EXCHANGE, whose reference it takes over, with one reference. NULL: out of memory.
+/*
+ * The stream of EXCHANGE, whose reference it takes over, with one reference. NULL: out of memory.
  */
 struct mrc_http2_stream *mrc_http2_stream_create(struct mrc_http2_session *session,
                                                  struct mrc_exchange *exchange);
 
+/* Adds a reference, and returns STREAM. */
 struct mrc_http2_stream *mrc_http2_stream_ref(struct mrc_http2_stream *stream);
 
 /* Frees the stream with the last reference. */
@@ -61,10 +63,10 @@ bool mrc_http2_stream_add(struct mrc_http2_stream *stream, const struct mrc_piec
 /* Moves up to MAX bytes of the pieces into RET_BYTES. Returns their number. */
 size_t mrc_http2_stream_take(struct mrc_http2_stream *stream, char *ret_bytes, size_t max);
 
-/* Whether nothing is left to read and to send of the exchange, which a subscription has. */
+/* Whether nothing of the exchange of a subscription is left to read or to send. */
 bool mrc_http2_stream_may_leave(const struct mrc_http2_stream *stream);
 
-/* Gives that exchange up. */
+/* Gives up that exchange. */
 void mrc_http2_stream_leave(struct mrc_http2_stream *stream);
 
 #endif

@@ -10,8 +10,8 @@
 #include "store/base/clock.h"
 
 /*
- * The kernel takes at most this many bytes that it cannot send yet. With more, an event would wait
- * behind a download that is in the kernel already, and could not be sent before it any more.
+ * The kernel takes at most this many bytes that it cannot send yet. With more, an event would have
+ * to wait for a download that is in the kernel already.
  */
 #define UNSENT_BYTES_MAX (128 * 1024)
 
@@ -21,7 +21,7 @@
 
 /* ---- writing ----------------------------------------------------------------------------------*/
 
-/* Keeps the LEN bytes behind those that are kept. Too many of them break the connection. */
+/* Keeps the LEN bytes after those that are kept. Too many of them break the connection. */
 static void keep(struct mrc_http2_transport *transport, const char *bytes, size_t len)
 {
     size_t kept = transport->rest ? transport->rest_len : 0;
@@ -41,7 +41,7 @@ static void keep(struct mrc_http2_transport *transport, const char *bytes, size_
     transport->rest_len = kept + len;
 }
 
-/* Gives the socket the LEN bytes; returns how many it takes. */
+/* Gives the socket the LEN bytes; returns how many it accepts. */
 static size_t send_some(struct mrc_http2_transport *transport, const char *bytes, size_t len)
 {
     size_t total = 0;
@@ -61,7 +61,7 @@ static size_t send_some(struct mrc_http2_transport *transport, const char *bytes
     return total;
 }
 
-/* Sends the LEN bytes behind all others, or keeps them. */
+/* Sends the LEN bytes after all others, or keeps them. */
 static void send_or_keep(struct mrc_http2_transport *transport, const char *bytes, size_t len)
 {
     size_t sent = transport->rest ? 0 : send_some(transport, bytes, len);

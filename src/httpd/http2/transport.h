@@ -2,7 +2,7 @@
  * The transport of a session: a client's socket, with or without TLS. Only the thread of the
  * session's loop uses it. Nothing here blocks.
  *
- * What the socket does not take is kept. TLS writes records into a batch, so that the socket gets
+ * What the socket does not accept is kept. TLS writes records into a batch, so that the socket gets
  * several of them at a time.
  */
 #ifndef MRC_HTTPD_HTTP2_TRANSPORT_H
@@ -41,8 +41,8 @@ bool mrc_http2_transport_init(struct mrc_http2_transport *transport, int fd, str
 /* Frees what is kept. The socket and the SSL object belong to httpd. */
 void mrc_http2_transport_free(struct mrc_http2_transport *transport);
 
-/* Reads up to MAX bytes. DONE with no byte: TLS has read something that was no data. AGAIN: nothing
- * until the socket is readable. */
+/* Reads up to MAX bytes. DONE with no byte: TLS has read something that was not data. AGAIN:
+ * nothing until the socket is readable. */
 enum mrc_ssl_result mrc_http2_transport_read(struct mrc_http2_transport *transport, char *bytes,
                                              size_t max, size_t *ret_len);
 
@@ -58,7 +58,9 @@ void mrc_http2_transport_gather(struct mrc_http2_transport *transport,
 bool mrc_http2_transport_write(struct mrc_http2_transport *transport, const char *bytes,
                                size_t len);
 
-/* Writes the batch, and what was kept, as far as the socket takes it. False: the client is gone. */
+/*
+ * Writes the batch, and what was kept, as far as the socket accepts it. False: the client is gone.
+ */
 bool mrc_http2_transport_flush(struct mrc_http2_transport *transport);
 
 /* Shows the client that no more bytes come. Not if the client is gone, or bytes are kept. */

@@ -12,7 +12,7 @@
 
 APLOG_USE_MODULE(mercure);
 
-/* A member of FROM, whose text is NULL for none. */
+/* Sets the field NAME of UPDATE to TEXT; NULL: none. */
 static enum mrc_err set(struct mrc_update *update, const char *name, const char *text, size_t len,
                         const struct mrc_update_limits *limits, struct mrc_error *error)
 {

@@ -1,6 +1,4 @@
-/*
- * The functions of include/mod_mercure.h, for the modules of others.
- */
+/* The functions of include/mod_mercure.h, for other modules. */
 #ifndef MRC_HTTPD_INSIDE_API_H
 #define MRC_HTTPD_INSIDE_API_H
 

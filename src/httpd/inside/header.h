@@ -12,8 +12,8 @@
 
 /*
  * Takes the fields out of FIELDS, which are fields of the response to R, if MercurePublishHeader is
- * On for R, or Off inside of On; and publishes them if it is On. Logs what is not published, and
- * why. Otherwise FIELDS are left alone.
+ * On for R, or Off within a section where it is On; publishes them if it is On. Logs what is not
+ * published, and why. Otherwise FIELDS are left alone.
  */
 void mrc_header_take(request_rec *r, apr_table_t *fields);
 

@@ -14,7 +14,7 @@
 #include "httpd.h"
 
 /* Filters the interim responses to R, until the end of R or until the connection carries anything
- * else than HTTP. Takes memory from the pool of the connection only at its first request. */
+ * other than HTTP. Takes memory from the pool of the connection only at its first request. */
 void mrc_interim_filter(request_rec *r);
 
 /* Registers the filter. When the module is loaded. */

@@ -8,7 +8,7 @@
  *
  *     HTTP/1.1 103 ...             (the next response)
  *
- * Anything else than interim responses stays as it is: the text after a 101 (Switching Protocols),
+ * Anything other than interim responses stays as it is: the text after a 101 (Switching Protocols),
  * and everything from a response on that does not begin like an interim one.
  */
 #ifndef MRC_HTTPD_INSIDE_INTERIM_TEXT_H
@@ -25,7 +25,7 @@ enum mrc_interim_text_place {
                                  there are none */
     MRC_INTERIM_TEXT_LINE,    /* in another line */
     MRC_INTERIM_TEXT_DROPPED, /* in a line that has the name */
-    MRC_INTERIM_TEXT_RAW      /* in bytes that are no interim response */
+    MRC_INTERIM_TEXT_RAW      /* in bytes that are not an interim response */
 };
 
 /* Zeros are a text that has not begun. */

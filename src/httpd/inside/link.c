@@ -14,7 +14,7 @@ APLOG_USE_MODULE(mercure);
 
 /* ---- reading the field (RFC 8288, 3) ----------------------------------------------------------*/
 
-/* The end of the quoted string whose first quote is at TEXT: behind its last quote. */
+/* The end of the quoted string whose first quote is at TEXT: after its last quote. */
 static const char *skip_quoted(const char *text)
 {
     for (text++; *text && *text != '"'; text++)
@@ -23,7 +23,7 @@ static const char *skip_quoted(const char *text)
     return *text ? text + 1 : text;
 }
 
-/* Whether the LEN bytes at RELATIONS, separated by white space, have ours. */
+/* Whether the LEN bytes at RELATIONS, separated by white space, have the relation of hubs. */
 static bool has_relation(const char *relations, size_t len)
 {
     const char *end = relations + len;
@@ -40,7 +40,9 @@ static bool has_relation(const char *relations, size_t len)
     return false;
 }
 
-/* Reads the parameter at TEXT. RET_IS_HUB: it is `rel` with our relation. Returns its end. */
+/*
+ * Reads the parameter at TEXT. RET_IS_HUB: it is `rel` with the relation of hubs. Returns its end.
+ */
 static const char *read_parameter(const char *text, bool *ret_is_hub)
 {
     const char *name = text, *value;

@@ -18,7 +18,7 @@ APLOG_USE_MODULE(mercure);
 typedef struct lua_State lua_State;
 typedef int lua_function(lua_State *L);
 
-/* mod_lua.h declares its hook so. */
+/* As mod_lua.h declares its hook. */
 typedef int ap_lua_HOOK_lua_request_t(lua_State *L, request_rec *r);
 
 /* The types of values that are read here, the same in Lua 5.1 to 5.4. */
@@ -68,10 +68,10 @@ static const struct {
 /* mod_lua's function that reads r.NAME. */
 static _Atomic(lua_function *) mod_lua_index;
 
-/* ---- the table of a script ------------------------------------------------------------------- */
+/* ---- the table of a script --------------------------------------------------------------------*/
 
 /* The arguments of r:mercure_publish: the request, and the table. A loop over the table has its key
- * and value behind them. */
+ * and value after them. */
 enum { AT_REQUEST = 1, AT_TABLE, AT_KEY, AT_VALUE, AT_ITEM };
 
 /* Why a value is not one of NAME, or NULL: RET_TEXT is a copy in POOL, with an added NUL. */
@@ -135,7 +135,7 @@ static const char *read_private(lua_State *L, mercure_update *update)
 static const char *read_member(lua_State *L, apr_pool_t *pool, mercure_update *update,
                                const char **ret_path)
 {
-    /* lua_tolstring() would change a number, and lua_next() could not go on from it. */
+    /* lua_tolstring() would change a number, and lua_next() could not continue from it. */
     const char *name = lua.type(L, AT_KEY) == LUA_STRING ? lua.tolstring(L, AT_KEY, NULL) : "";
 
     if (strcmp(name, "topic") == 0)
@@ -174,7 +174,7 @@ static const char *read_table(lua_State *L, apr_pool_t *pool, mercure_update *up
     return why;
 }
 
-/* ---- what mod_lua calls ---------------------------------------------------------------------- */
+/* ---- what mod_lua calls -----------------------------------------------------------------------*/
 
 #define REQUEST "Apache2.Request" /* the metatable of requests */
 
@@ -217,7 +217,7 @@ static int lua_request(lua_State *L, request_rec *r)
     (void)r;
     if (!lua.settop)
         return DECLINED;
-    lua.newmetatable(L, REQUEST); /* pushes the one that is there */
+    lua.newmetatable(L, REQUEST); /* pushes the existing one */
     lua.getfield(L, -1, "__index");
     index = lua.tocfunction(L, -1);
     if (index && index != request_index) {
@@ -229,7 +229,7 @@ static int lua_request(lua_State *L, request_rec *r)
     return OK;
 }
 
-/* ---- the start ------------------------------------------------------------------------------- */
+/* ---- the start --------------------------------------------------------------------------------*/
 
 void mrc_lua_register(void)
 {

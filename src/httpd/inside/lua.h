@@ -9,7 +9,8 @@
 
 #include "httpd.h"
 
-/* Registers the hook that mod_lua runs before a script serves a request. When the module is loaded.
+/*
+ * Registers the hook that mod_lua runs before a script serves a request. When the module is loaded.
  */
 void mrc_lua_register(void);
 

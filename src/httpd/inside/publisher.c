@@ -5,6 +5,7 @@
 #include "core/base/quote.h"
 #include "httpd/access/identity.h"
 #include "httpd/answer/failure.h"
+#include "httpd/child/start.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/hubs.h"
 #include "httpd/publish/publication.h"
@@ -105,6 +106,7 @@ apr_status_t mrc_publisher_publish(request_rec *r, const struct mrc_location *lo
 {
     int status = 0;
 
+    mrc_start_again();
     location = mrc_sites_choose(r, location, &status, ret_why);
     if (!location)
         return status == HTTP_NOT_FOUND ? APR_ENOENT : APR_EAGAIN;

@@ -8,7 +8,7 @@ mod_mercure_la_SOURCES += \
 	%D%/publisher.c %D%/publisher.h \
 	%D%/site_response.c %D%/site_response.h
 
-# The module is no library, so the test compiles the unit itself.
+# The module is not a library, so the test compiles the unit itself.
 unit_tests += tests/unit/httpd/inside/test_interim_text
 tests_unit_httpd_inside_test_interim_text_SOURCES = tests/unit/httpd/inside/test_interim_text.c %D%/interim_text.c
 

@@ -67,8 +67,8 @@ int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
         mrc_hubs_give_up(main_server);
         ap_log_error(
             APLOG_MARK, APLOG_ERR, 0, main_server,
-            "MRC0226: all hubs refuse all requests with 503, for the reason above, until a "
-            "reload finds that it is gone. The rest of the server goes on");
+            "MRC0226: all hubs refuse all requests with 503, for the reason above: remove it, then "
+            "reload httpd. The rest of the server goes on");
     }
     mrc_warnings_log(main_server);
     if (has_hubs) {
@@ -94,7 +94,7 @@ static apr_status_t stop_http2(void *state)
     return APR_SUCCESS;
 }
 
-/* After all others. */
+/* After all other cleanups. */
 static apr_status_t end_http2(void *data)
 {
     const struct mrc_this_child *state = data;
@@ -127,8 +127,8 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
     state->log_fields = mrc_log_fields_find(pchild, ap_conftree);
     state->respond = mrc_operator_respond;
     state->may_log_anywhere = may_log_anywhere(state->log_fields);
-    /* Cleanups run in the opposite order: this after all others, and the next one once before the
-     * dispatchers stop, and once after. */
+    /* Cleanups run in the opposite order: this one after all others, and the next one once before
+     * the dispatchers stop, and once after that. */
     if (mrc_library_is_shared(pchild, &unused))
         state->socket_bio = mrc_socket_bio_method(pchild);
     apr_pool_pre_cleanup_register(pchild, state, end_http2);
@@ -141,8 +141,10 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
 
 void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful)
 {
-    struct mrc_child *child = mrc_this_child_get();
+    struct mrc_child *child;
 
+    mrc_start_no_more();
+    child = mrc_this_child_get();
     if (!child)
         return;
     if (!graceful)

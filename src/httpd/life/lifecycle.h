@@ -13,7 +13,8 @@
 int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                                server_rec *main_server);
 
-/* post_config, in the parent: creates the shared memory, or adapts it to a reloaded configuration.
+/*
+ * post_config, in the parent: creates the shared memory, or adapts it to a reloaded configuration.
  */
 int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                               server_rec *main_server);
@@ -30,7 +31,10 @@ void mrc_lifecycle_child_stopping(apr_pool_t *pchild, int graceful);
 void mrc_lifecycle_child_status(server_rec *server, pid_t pid, ap_generation_t generation, int slot,
                                 mpm_child_status status);
 
-/* monitor, in the parent, every few seconds: the hubs give memory back that they do not need. */
+/*
+ * monitor, in the parent, every few seconds: returns memory that the hubs do not need to the
+ * system.
+ */
 int mrc_lifecycle_monitor(apr_pool_t *pool, server_rec *main_server);
 
 #endif

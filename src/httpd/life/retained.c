@@ -75,8 +75,7 @@ void mrc_retained_register(apr_pool_t *pconf)
     apr_pool_cleanup_register(pconf, NULL, when_module_leaves, apr_pool_cleanup_null);
 }
 
-/* ---- a new configuration
- * -----------------------------------------------------------------------*/
+/* ---- a new configuration ----------------------------------------------------------------------*/
 
 static apr_status_t open_memory(server_rec *main_server, apr_pool_t *ptemp,
                                 struct mrc_memory **ret_memory)
@@ -115,7 +114,7 @@ static void warn_of_history(void *main_server, const char *text)
 }
 
 /* Opens and locks the directories of the durable histories. At a reload, a hub whose directory
- * cannot be used is down, and the others go on. */
+ * cannot be used is down, and the others continue. */
 static apr_status_t open_dirs(server_rec *main_server, apr_pool_t *ptemp,
                               const apr_array_header_t *hubs)
 {
@@ -157,7 +156,7 @@ static apr_status_t open_dirs(server_rec *main_server, apr_pool_t *ptemp,
 }
 
 /* Gives the hubs the shared memory of their configuration. A hub for which there is no room is
- * down, and the others go on. */
+ * down, and the others continue. */
 static void open_hubs(server_rec *main_server, apr_pool_t *ptemp, const apr_array_header_t *hubs,
                       struct mrc_memory *memory)
 {
@@ -189,8 +188,8 @@ static void log_hubs_down(server_rec *main_server, const apr_array_header_t *hub
 
         if (hub->is_down)
             ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
-                         "MRC0225: the hub %s refuses all requests with 503, for the reason above, "
-                         "until a reload finds that it is gone",
+                         "MRC0225: the hub %s refuses all requests with 503, for the reason above: "
+                         "remove it, then reload httpd",
                          hub->label);
     }
 }

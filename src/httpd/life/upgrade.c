@@ -47,7 +47,7 @@ static const apr_array_header_t *find_formers(apr_pool_t *temp, const apr_array_
             struct former *former = apr_hash_get(by_key, key, APR_HASH_KEY_STRING);
 
             if (location->section->name)
-                continue; /* the name was the key, and is */
+                continue; /* the name was the key, and still is */
             if (!former) {
                 former = apr_pcalloc(temp, sizeof(*former));
                 former->key = key;
@@ -66,7 +66,7 @@ static const apr_array_header_t *find_formers(apr_pool_t *temp, const apr_array_
 }
 
 /* The hub that may have the history of FORMER; NULL: it has the updates of several sites. The main
- * server beside a single site is none. */
+ * server besides a single site does not count. */
 static const struct mrc_hub_conf *find_heir(const struct former *former)
 {
     const struct mrc_hub_conf *first = APR_ARRAY_IDX(former->hubs, 0, const struct mrc_hub_conf *);
@@ -145,7 +145,8 @@ static void keep(apr_pool_t *temp, server_rec *main_server, const char *dir, con
                      dir, why, error.text);
 }
 
-/* Gives HUB, which has no directory yet, the newest history of the FORMERS that it is the heir of.
+/*
+ * Gives HUB, which has no directory yet, the newest history of the FORMERS that it is the heir of.
  */
 static void adopt(apr_pool_t *temp, server_rec *main_server, const struct mrc_hub_conf *hub,
                   const apr_array_header_t *formers)
@@ -177,7 +178,7 @@ static void adopt(apr_pool_t *temp, server_rec *main_server, const struct mrc_hu
                          error.text);
         else
             ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server,
-                         "MRC0235: the hub %s goes on with the history in %s, which is now %s",
+                         "MRC0235: the hub %s continues with the history in %s, which is now %s",
                          hub->label, name, hub->spec.history_dir);
     }
 }

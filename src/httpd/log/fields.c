@@ -17,7 +17,8 @@ static void add(apr_array_header_t *names, const char *name)
     APR_ARRAY_PUSH(names, const char *) = name;
 }
 
-/* The array for the LETTER of an item `%{NAME}LETTER`. NULL: the item needs nothing kept by name.
+/*
+ * The array for the LETTER of an item `%{NAME}LETTER`. NULL: the item needs nothing kept by name.
  */
 static apr_array_header_t *names_of(struct mrc_log_fields *fields, char letter)
 {

@@ -9,7 +9,8 @@
 
 #include "httpd.h"
 
-/* Makes the module whose source file is FILE log R. False: it is not loaded, or has no such hook.
+/*
+ * Makes the module whose source file is FILE log R. False: it is not loaded, or has no such hook.
  */
 bool mrc_log_hooks_call(request_rec *r, const char *file);
 

@@ -198,7 +198,10 @@ static void put_table(struct mrc_buf *buf, const apr_table_t *table, const apr_t
     mrc_buf_add_char(buf, TEXT_NONE);
 }
 
-/* As a text, because that takes only one byte if the time is not measured. */
+/*
+ * Writes the time to the first byte as a text, which takes only one byte if the time is not
+ * measured.
+ */
 static void put_ttfb(request_rec *r, struct mrc_buf *buf)
 {
     apr_time_t ttfb_us = mrc_log_hooks_take_ttfb(r);

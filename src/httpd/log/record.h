@@ -55,8 +55,8 @@ void mrc_log_record_log(struct mrc_log_record *record, const struct mrc_log_sent
 
 /*
  * The same while the request's connection C still exists: mod_logio has counted the bytes itself,
- * except for BODY_BYTES of the body, which were sent after the record was made.
- * In the thread that owns C. C stays marked.
+ * except for BODY_BYTES of the body, which were sent after the record was made. In the thread that
+ * owns C. C stays marked.
  */
 void mrc_log_record_log_of(struct mrc_log_record *record, conn_rec *c, apr_off_t body_bytes,
                            enum mrc_end end);

@@ -48,7 +48,7 @@ static const char *find_trouble(apr_pool_t *pool)
     return trouble;
 }
 
-/* Whether A is worse off than B. */
+/* Whether A is worse than B. */
 static bool is_worse(const struct mrc_link_status *a, const struct mrc_link_status *b)
 {
     bool is_a_up = a->state == MRC_LINK_UP, is_b_up = b->state == MRC_LINK_UP;
@@ -56,7 +56,7 @@ static bool is_worse(const struct mrc_link_status *a, const struct mrc_link_stat
     return is_a_up == is_b_up ? a->lag > b->lag : is_b_up;
 }
 
-/* The state of the link of the hub that is worst off. False: no hub has a transport. */
+/* The state of the worst link of a hub. False: no hub has a transport. */
 static bool find_link(struct mrc_link_status *ret_status)
 {
     const apr_array_header_t *hubs = mrc_hubs_hubs(ap_server_conf);

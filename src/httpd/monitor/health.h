@@ -14,9 +14,10 @@
 
 #include "httpd.h"
 
-/* The handler. Answers in JSON: {"status":"ok"} with 200, or
- * {"status":"unavailable","reason":"…"} with 503. If a hub has a transport, the member `transport`
- * has the state of the connection that is worst off. */
+/*
+ * The handler. Answers in JSON: {"status":"ok"} with 200, or {"status":"unavailable","reason":"…"}
+ * with 503. If a hub has a transport, the member `transport` has the state of the worst connection.
+ */
 int mrc_health_handler(request_rec *r);
 
 #endif

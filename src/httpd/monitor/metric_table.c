@@ -9,7 +9,7 @@
 #include "hub/hub/numbers.h"
 #include "store/engine/engine.h"
 #include "store/history/history.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/regions/link.h"
 #include "store/regions/staging.h"
 
@@ -29,7 +29,7 @@ const struct mrc_metric mrc_metrics[] = {
         .name = "mercure_streams",
         .type = "gauge",
         .label = "carrier",
-        .help = "Open streams by the way they take: detached (they have left httpd), tls (the same "
+        .help = "Open streams by carrier: detached (they have left httpd), tls (the same "
                 "with TLS), http2, suspended (in httpd's filters without a thread), threaded.",
         .title = "Carriers",
         .key = "MercureStreams",

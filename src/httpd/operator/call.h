@@ -25,7 +25,8 @@ struct mrc_operator_call {
     const char *fields;    /* what the log says about them */
 };
 
-/* Writes the line of CALL, answered with STATUS, to the error log. The functions below do it, too.
+/*
+ * Writes the line of CALL, answered with STATUS, to the error log. The functions below do it, too.
  */
 void mrc_operator_log(const struct mrc_operator_call *call, int status);
 
@@ -35,7 +36,8 @@ int mrc_operator_answer(struct mrc_operator_call *call, int status, struct mrc_b
 /* Answers with a problem document, and logs the call. */
 int mrc_operator_refuse(struct mrc_operator_call *call, int status, const char *detail);
 
-/* Answers with the problem of STATUS, with which the hub did not store an order, and logs the call.
+/*
+ * Answers with the problem of STATUS, with which the hub did not store an order, and logs the call.
  */
 int mrc_operator_fail(struct mrc_operator_call *call, apr_status_t status);
 

@@ -1,5 +1,5 @@
 /*
- * Reads the fields of a call. Unlike the fields of a publication, none is unknown, repeated or
+ * Reads the fields of a call. Unlike those of a publication, they must not be unknown, repeated or
  * empty: a mistake in a name would otherwise make an order apply to more streams than it was meant
  * for.
  */
@@ -15,12 +15,15 @@ struct mrc_operator_call;
 /* One field that a call may have. */
 struct mrc_operator_field {
     const char *name;
-    struct mrc_bytes *value; /* gets a view that lives as long as the call; else it is untouched */
+    struct mrc_bytes *value; /* gets a view that lives as long as the call, or is untouched */
     size_t max_bytes;
     bool is_secret; /* the log must not have its value */
 };
 
-/* Reads the form in the body of CALL, or in its query. Otherwise the call was answered. */
+/*
+ * Reads the form in the body of CALL, or in its query. DECLINED; otherwise the call has been
+ * answered.
+ */
 int mrc_operator_read_body(struct mrc_operator_call *call, const struct mrc_operator_field *fields,
                            size_t count);
 int mrc_operator_read_query(struct mrc_operator_call *call, const struct mrc_operator_field *fields,

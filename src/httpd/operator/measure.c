@@ -7,7 +7,7 @@
 
 #define SECOND_US ((int64_t)1000 * 1000)
 
-/* Whoever waits looks this often whether the server ends, or the client is gone. */
+/* A thread that waits checks this often whether the server ends, or the client is gone. */
 #define LOOK_US (SECOND_US / 10)
 
 /* Only a thread of httpd asks about the generation: the child may not be set in others yet. */

@@ -12,8 +12,8 @@ struct mrc_activity_rates;
 struct mrc_child;
 struct mrc_hub;
 
-/* Measures, after a second if nobody has asked before. R is the request to which it matters; NULL:
- * none. False: CHILD ends, or the client is gone. */
+/* Measures, after a second if nobody has asked before. R is the request that waits; NULL: none.
+ * False: CHILD ends, or the client is gone. */
 bool mrc_measure(const struct mrc_child *child, const struct mrc_hub *hub, const request_rec *r,
                  struct mrc_activity_rates *ret_rates);
 

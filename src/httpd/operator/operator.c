@@ -65,7 +65,9 @@ static const struct resource *find(const char *rest)
     return NULL;
 }
 
-/* A section inside of the Location may add keys, but memory is prepared for the Location's own. */
+/*
+ * A section inside the Location may add keys, but memory is prepared only for the Location's own.
+ */
 enum mrc_operator_kind mrc_operator_find(const struct mrc_claim *claim,
                                          const struct mrc_location_settings *settings)
 {
@@ -79,7 +81,7 @@ enum mrc_operator_kind mrc_operator_find(const struct mrc_claim *claim,
 
 /* ---- answers ----------------------------------------------------------------------------------*/
 
-/* It quotes what comes from outside. */
+/* Quotes what comes from outside. */
 void mrc_operator_log(const struct mrc_operator_call *call, int status)
 {
     const char *subject = mrc_token_get_subject(call->token);
@@ -120,7 +122,7 @@ int mrc_operator_fail(struct mrc_operator_call *call, apr_status_t status)
 
 /* ---- the steps --------------------------------------------------------------------------------*/
 
-/* A section inside of the Location can undo what configtest has checked. */
+/* A section inside the Location can undo what configtest has checked. */
 static int check_keys(const struct mrc_operator_call *call)
 {
     const struct mrc_location_settings *settings = mrc_claim_settings(call->r, call->claim);

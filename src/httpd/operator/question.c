@@ -68,8 +68,8 @@ void mrc_question_encode(const struct mrc_question *question, struct mrc_buf *ou
     mrc_buf_add_char(out, '}');
 }
 
-/* Copies the member NAME of OBJECT to TEXTS, with a terminator. False: it is no string, or longer
- * than a field. RET_TEXT gets its place there, or SIZE_MAX if there is none. */
+/* Copies the member NAME of OBJECT to TEXTS, with a terminator. False: it is not a string, or
+ * longer than a field. RET_TEXT gets its place there, or SIZE_MAX if there is none. */
 static bool copy_text(const json_t *object, const char *name, struct mrc_buf *texts,
                       size_t *ret_text)
 {
@@ -163,7 +163,7 @@ void mrc_question_add_streams(struct mrc_buf *out, struct mrc_bytes streams,
                    about->silent);
 }
 
-/* Writes each stream anew, so that nothing but JSON objects gets into the document. */
+/* Writes each stream again, so that nothing but JSON objects gets into the document. */
 static bool add_objects(const json_t *streams, struct mrc_buf *out)
 {
     for (size_t i = 0; i < json_array_size(streams); i++) {

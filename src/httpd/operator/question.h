@@ -6,7 +6,7 @@
  *     {"ask": "streams", "limit", "sub", "match", "match_type", "after"}
  *     {"streams": [...], "after", "more", "unanswered"}
  *
- * Whatever is read may come from anybody who can write to the engine.
+ * Anything that is read may come from anybody who can write to the engine.
  */
 #ifndef MRC_HTTPD_OPERATOR_QUESTION_H
 #define MRC_HTTPD_OPERATOR_QUESTION_H
@@ -31,17 +31,19 @@ struct mrc_question {
 /* The most streams of one page. */
 #define MRC_QUESTION_LIMIT_MAX 1000
 
-/* Appends PLACE as text; and back. False: TEXT is no place. */
+/* These append PLACE as text, and read it again. False: TEXT is not a place. */
 void mrc_question_add_place(struct mrc_buf *out, const struct mrc_inquire_place *place);
 bool mrc_question_read_place(const char *text, struct mrc_inquire_place *ret_place);
 
+/* Appends QUESTION to OUT. Errors are the buffer's. */
 void mrc_question_encode(const struct mrc_question *question, struct mrc_buf *out);
 
 /* Reads TEXT. The views of RET_QUESTION point into RET_TEXTS, which the caller has made and frees.
- * False: it is no question of this version. */
+ * False: it is not a question of this version. */
 bool mrc_question_decode(struct mrc_bytes text, struct mrc_buf *ret_texts,
                          struct mrc_question *ret_question);
 
+/* What an answer says about its streams. */
 struct mrc_question_streams {
     uint32_t count;
     bool has_more;

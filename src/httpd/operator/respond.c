@@ -5,8 +5,8 @@
 #include "apr_time.h"
 
 #include "httpd/operator/measure.h"
-#include "httpd/operator/page.h"
 #include "httpd/operator/question.h"
+#include "httpd/operator/streams_page.h"
 #include "hub/child/child.h"
 #include "hub/hub/figures.h"
 
@@ -16,7 +16,7 @@
 /* Of the streams in one answer; with one more of any size it stays below MRC_ASKS_ANSWER_MAX. */
 #define STREAMS_BYTES_MAX ((size_t)256 * 1024)
 
-/* An answer of which the asker sees at once that it is none, rather than wait for one. */
+/* An answer that shows the asker at once that there is none, so that it does not wait. */
 #define NOTHING "{}"
 
 static void answer_stats(struct mrc_child *child, const struct mrc_hub *hub,
@@ -37,7 +37,7 @@ static void answer_streams(struct mrc_child *child, const struct mrc_hub *hub,
                            const struct mrc_question *question, struct mrc_buf *ret_answer)
 {
     struct mrc_buf streams;
-    struct mrc_page page = {
+    struct mrc_streams_page page = {
         .child = child,
         .hub = hub,
         .order = &question->order,
@@ -48,7 +48,7 @@ static void answer_streams(struct mrc_child *child, const struct mrc_hub *hub,
     };
 
     mrc_buf_init(&streams, SIZE_MAX);
-    if (mrc_page_fill(&page, CHILDREN_US) == APR_SUCCESS) {
+    if (mrc_streams_page_fill(&page, CHILDREN_US) == APR_SUCCESS) {
         const struct mrc_question_streams about = {page.count, page.has_more, page.place,
                                                    page.silent};
 

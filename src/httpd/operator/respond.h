@@ -11,8 +11,8 @@
 
 struct mrc_hub;
 
-/* Appends the answer to QUESTION to RET_ANSWER. CHILD is the struct mrc_child. False: it is no
- * question that this version knows. */
+/* Appends the answer to QUESTION to RET_ANSWER. CHILD is the struct mrc_child. False: this version
+ * does not know such a question. */
 bool mrc_operator_respond(void *child, struct mrc_hub *hub, struct mrc_bytes question,
                           struct mrc_buf *ret_answer);
 

@@ -72,7 +72,10 @@ static int check_fields(const struct revoking *revoking)
     return DECLINED;
 }
 
-/* Parses a number of seconds, perhaps with a fraction. -1: TEXT is none, or above MAX_S. */
+/*
+ * Parses a number of seconds, perhaps with a fraction. -1: TEXT is not such a number, or above
+ * MAX_S.
+ */
 static int64_t parse_seconds(apr_pool_t *pool, struct mrc_bytes text, int64_t max_s)
 {
     const char *digits = apr_pstrmemdup(pool, text.ptr, text.len);
@@ -108,8 +111,8 @@ static int read_times(struct revoking *revoking)
     return DECLINED;
 }
 
-/* The token is not verified: its hash is remembered for as long as it says that it lives, so a
- * wrong claim only makes the list longer. */
+/* Reads a token, which is not verified: its hash is remembered until the time of its claim `exp`,
+ * so a wrong claim only makes the list longer. */
 static int read_token(struct revoking *revoking)
 {
     struct mrc_bytes token = revoking->token;

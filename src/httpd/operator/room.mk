@@ -5,13 +5,13 @@ mod_mercure_la_SOURCES += \
 	%D%/fields.c %D%/fields.h \
 	%D%/machines.c %D%/machines.h \
 	%D%/measure.c %D%/measure.h \
-	%D%/page.c %D%/page.h \
 	%D%/question.c %D%/question.h \
 	%D%/respond.c %D%/respond.h \
 	%D%/revocations.c %D%/revocations.h \
 	%D%/revoke.c %D%/revoke.h \
 	%D%/stats.c %D%/stats.h \
 	%D%/streams.c %D%/streams.h \
+	%D%/streams_page.c %D%/streams_page.h \
 	%D%/survey.c %D%/survey.h
 
 # This unit does not need httpd. The module is not a library, so the test compiles the unit itself.

@@ -53,7 +53,7 @@ struct view {
     size_t machines, silent;
 };
 
-/* The history is the same on all machines. */
+/* Adds the document. The history is the same on all machines. */
 static void add_document(struct mrc_buf *out, const struct mrc_hub *hub, const struct view *view)
 {
     const struct mrc_figures *figures = &view->figures;
@@ -189,7 +189,7 @@ static void run(const struct mrc_operator_call *call)
     mrc_buf_free(&out);
 }
 
-/* The stream holds a thread, of which a child has few for streams. */
+/* Answers with a stream, which holds a thread; a child has few threads for streams. */
 static int answer_stream(struct mrc_operator_call *call)
 {
     const struct mrc_sizing *sizing = mrc_this_child_sizing();

@@ -14,15 +14,15 @@
 #include "httpd/operator/call.h"
 #include "httpd/operator/fields.h"
 #include "httpd/operator/machines.h"
-#include "httpd/operator/page.h"
 #include "httpd/operator/question.h"
+#include "httpd/operator/streams_page.h"
 #include "hub/control/order.h"
 #include "store/base/clock.h"
 
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX     1000
 
-/* A page ends when it has so many bytes. */
+/* A page ends when it has this many bytes. */
 #define PAGE_BYTES_MAX ((size_t)4 * 1024 * 1024)
 
 /* The waits for the children of this machine, and for all machines together. */
@@ -42,7 +42,7 @@ struct listing {
     struct mrc_order order;
     uint32_t limit; /* of the streams that may still be added */
     struct mrc_machine_list machines;
-    uint64_t machine;               /* where the list goes on: this machine... */
+    uint64_t machine;               /* where the list continues: this machine... */
     struct mrc_inquire_place place; /* ...after this stream; and that of the last stream */
     struct mrc_buf out;
     bool has_more;
@@ -136,7 +136,7 @@ static int read_fields(struct listing *listing)
 
 static void list_own(struct listing *listing)
 {
-    struct mrc_page page = {
+    struct mrc_streams_page page = {
         .child = mrc_this_child_get(),
         .hub = listing->call->hub,
         .order = &listing->order,
@@ -146,7 +146,7 @@ static void list_own(struct listing *listing)
         .place = listing->place,
     };
 
-    listing->status = mrc_page_fill(&page, CHILDREN_US);
+    listing->status = mrc_streams_page_fill(&page, CHILDREN_US);
     listing->limit -= page.count;
     listing->has_more = page.has_more;
     listing->silent += page.silent;

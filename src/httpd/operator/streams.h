@@ -6,6 +6,7 @@
 
 struct mrc_operator_call;
 
+/* Returns the value for the handler to return. */
 int mrc_operator_streams(struct mrc_operator_call *call);
 
 #endif

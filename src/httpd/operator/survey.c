@@ -19,7 +19,7 @@ struct survey {
     struct mrc_query *query;
     const char *const *machines;
     size_t count, left;
-    bool *has; /* whether there is no more to expect of a machine */
+    bool *has; /* whether nothing more is expected of a machine */
     char nonce[MRC_QUERY_NONCE_MAX + 1];
     mrc_survey_fn *fn;
     void *ctx;

@@ -30,7 +30,8 @@ bool mrc_pace_is_quick(const struct mrc_pace *pace, int64_t arrived_us);
 /* Notes that the publication was answered at NOW_US. */
 void mrc_pace_note_answer(struct mrc_pace *pace, int64_t now_us);
 
-/* Waits until the socket FD has something to read, at most MRC_PACE_WAIT_MAX_US. False: it has not.
+/*
+ * Waits until the socket FD has something to read, at most MRC_PACE_WAIT_MAX_US. False: it has not.
  */
 bool mrc_pace_wait(int fd);
 

@@ -36,7 +36,7 @@ struct mrc_publication {
 
 enum mrc_publication_verdict {
     MRC_PUBLICATION_ACCEPTED,
-    MRC_PUBLICATION_RESERVED,   /* a topic lies in the reserved namespace */
+    MRC_PUBLICATION_RESERVED,   /* a topic is in the reserved namespace */
     MRC_PUBLICATION_NOT_GRANTED /* the token does not grant publish on a topic */
 };
 

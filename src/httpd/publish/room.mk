@@ -4,7 +4,7 @@ mod_mercure_la_SOURCES += \
 	%D%/publication.c %D%/publication.h \
 	%D%/stay.c %D%/stay.h
 
-# The module is no library, so the tests compile the units themselves.
+# The module is not a library, so the tests compile the units themselves.
 unit_tests += tests/unit/httpd/publish/test_pace
 tests_unit_httpd_publish_test_pace_SOURCES = tests/unit/httpd/publish/test_pace.c %D%/pace.c
 

@@ -70,8 +70,8 @@ static bool may_wait(const struct mrc_stay *stay)
     return false;
 }
 
-/* Whether more than a wait would find is there: the beginning of the next request, which may be in
- * httpd's memory already, where a look at the socket does not find it, or the end of the input. */
+/* Whether there is something that a wait for the socket would not find: the beginning of the next
+ * request, which may be in httpd's memory already, or the end of the input. */
 static bool has_input(conn_rec *c, struct mrc_stay *stay)
 {
     apr_status_t status =

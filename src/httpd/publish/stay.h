@@ -5,7 +5,7 @@
  * The event MPM otherwise passes each connection between two requests from the worker to the
  * listener, which polls the sockets of all clients, and back to a worker. Two changes of threads
  * and several system calls are a good part of the cost of a publication. httpd does the same for
- * requests that have arrived already (ap_check_pipeline()), so nothing else changes: the wait lies
+ * requests that have arrived already (ap_check_pipeline()), so nothing else changes: the wait is
  * between the end of the request, which is logged and freed by then, and httpd's own look for the
  * next one.
  *

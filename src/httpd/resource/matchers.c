@@ -34,7 +34,8 @@ static enum mrc_err count_memory(struct compiler *compiler, const struct mrc_mat
                          MRC_PATTERNS_SUBSCRIPTION_BYTES);
 }
 
-/* The error for a hub that is full: one of the client if its subscription alone would fill the hub.
+/*
+ * The error for a hub that is full: one of the client if its subscription alone would fill the hub.
  */
 static enum mrc_err explain_full(const struct compiler *compiler)
 {

@@ -10,7 +10,8 @@
 
 struct mrc_claim;
 
-/* Answers R with a new token that grants everything. Returns the value for the handler to return.
+/*
+ * Answers R with a new token that grants everything. Returns the value for the handler to return.
  */
 int mrc_playground_serve_token(request_rec *r, const struct mrc_claim *claim);
 

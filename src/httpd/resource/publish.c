@@ -42,7 +42,7 @@ struct publishing {
     struct mrc_buf body; /* JSON: the views of BATCH may point into it */
     struct mrc_batch batch;
     bool is_json;
-    enum mrc_err bad;       /* an update of the batch is bad, behind those of PUBLICATION */
+    enum mrc_err bad;       /* an update of the batch is bad, after those of PUBLICATION */
     struct mrc_error error; /* why */
     struct mrc_publication publication;
 };
@@ -56,7 +56,9 @@ static void clear(struct publishing *publishing)
     mrc_token_unref(publishing->token);
 }
 
-/* ---- the steps --------------------------------------------------------------------------------
+/* ---- the steps --------------------------------------------------------------------------------*/
+
+/*
  * Each returns DECLINED to continue; otherwise R has been answered, and the handler returns the
  * value.
  */

@@ -34,7 +34,8 @@ struct resource {
     const char *methods; /* for the field Allow */
     const char *fix;     /* detail for a client that uses another method */
 
-    /* Answers R. Returns the value for the handler to return. DECLINED: another method is needed.
+    /*
+     * Answers R. Returns the value for the handler to return. DECLINED: another method is needed.
      */
     int (*serve)(request_rec *r, const struct mrc_claim *claim);
 };

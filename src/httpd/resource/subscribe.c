@@ -29,6 +29,7 @@
 #include "hub/hub/numbers.h"
 #include "hub/hub/patterns.h"
 #include "hub/subscriber/subscriber.h"
+#include "store/base/clock.h"
 #include "store/base/status.h"
 
 APLOG_USE_MODULE(mercure);
@@ -132,7 +133,9 @@ static int refuse(const struct subscribing *subscribing, apr_status_t status)
     return mrc_failure_answer(subscribing->r, failure);
 }
 
-/* ---- the steps --------------------------------------------------------------------------------
+/* ---- the steps --------------------------------------------------------------------------------*/
+
+/*
  * Each returns DECLINED to continue; otherwise R has been answered, and the handler returns the
  * value.
  */
@@ -246,7 +249,7 @@ static bool positions_are_events(const request_rec *r)
     return mrc_browser_drops_ids(apr_table_get(r->headers_in, "User-Agent"));
 }
 
-/* Opens the subscriber, which takes the matchers and the token over, also on failure. */
+/* Opens the subscriber, which takes over the matchers and the token, even on failure. */
 static int open_subscriber(struct subscribing *subscribing)
 {
     struct mrc_subscription *subscription = &subscribing->subscription;
@@ -272,7 +275,7 @@ static int open_subscriber(struct subscribing *subscribing)
 /* Reports the first stream that the child refuses, and then one in each minute. */
 static void report_no_place(const struct subscribing *subscribing, const char *limit)
 {
-    if (mrc_child_should_report_refusal(mrc_this_child_get(), apr_time_now()))
+    if (mrc_child_should_report_refusal(mrc_this_child_get(), mrc_clock_us()))
         ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, subscribing->r,
                       "MRC0712: hub %s refuses streams, whose clients now get their updates some "
                       "seconds late: %s",
@@ -295,7 +298,7 @@ static int hold_place(const struct subscribing *subscribing, enum mrc_choice cho
 /* The roster is full; logged once a minute. */
 static void log_full_roster(const struct subscribing *subscribing)
 {
-    if (!mrc_hub_should_report_full(subscribing->hub, apr_time_now()))
+    if (!mrc_hub_should_report_full(subscribing->hub, mrc_clock_us()))
         return;
     ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, subscribing->r,
                   "MRC0707: hub %s: its list of active subscriptions is full, so subscribers with "

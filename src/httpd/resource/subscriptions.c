@@ -248,7 +248,7 @@ struct list {
     bool is_first;
     struct mrc_buf last; /* the member of the engine that was added last */
     enum mrc_err err;    /* of that one; MRC_ENOMEM */
-    bool is_odd;         /* the next one did not come behind it: the list might have no end */
+    bool is_odd;         /* the next one did not come after it: the list might have no end */
 };
 
 /* Sends the bytes in the buffer. False: the client is gone, or there is no memory. */
@@ -292,7 +292,7 @@ static void add_prefix(const struct reading *reading, struct mrc_buf *prefix)
         mrc_listed_add_prefix(prefix, reading->type, ref->match, ref->subscriber);
 }
 
-/* Whether MEMBER is behind LAST in the order of the engine. */
+/* Whether MEMBER is after LAST in the order of the engine. */
 static bool is_behind(struct mrc_bytes member, struct mrc_bytes last)
 {
     size_t common = member.len < last.len ? member.len : last.len;
@@ -494,7 +494,9 @@ static int send_single(const struct reading *reading)
     return mrc_answer_ok(r, content_type_of(&reading->ref), mrc_bytes_of(document));
 }
 
-/* ---- the steps --------------------------------------------------------------------------------
+/* ---- the steps --------------------------------------------------------------------------------*/
+
+/*
  * Each returns DECLINED to continue; otherwise R has been answered, and the handler returns the
  * value.
  */

@@ -76,7 +76,7 @@ void mrc_claim_set_token(request_rec *r, struct mrc_bytes token)
 }
 
 /* Makes a claim if the undecoded PATH of R belongs to a hub; else NULL. The metadata of one hub may
- * lie below the path of another hub. */
+ * be below the path of another hub. */
 static struct mrc_claim *find(request_rec *r, const char *path)
 {
     struct mrc_claim claim = {.claimed = MRC_CLAIMED_HUB, .rest = ""};
@@ -270,9 +270,9 @@ int mrc_claim_type_checker(request_rec *r)
 }
 
 /*
- * Every fixups hook of httpd runs, so a claim cannot end the phase. It takes the directives away
- * from the modules that would redirect or rewrite: they get their configuration outside of all
- * sections, which has none that acts in this phase.
+ * Every fixups hook of httpd runs, so a claim cannot end the phase. Instead it takes the directives
+ * away from the modules that would redirect or rewrite: they get their configuration outside all
+ * sections, which has no directive that acts in this phase.
  */
 int mrc_claim_fixups(request_rec *r)
 {

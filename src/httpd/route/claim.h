@@ -12,8 +12,8 @@
  *     map_to_storage        runs before the walk over directories and .htaccess files
  *     (<Location> sections and access control run as for any other URL)
  *     type_checker          runs before mod_mime guesses a type, language or encoding
- *     fixups                runs before mod_alias and mod_rewrite, whose directives in a <Location> or
- *                           <If> act in this phase
+ *     fixups                runs before mod_alias and mod_rewrite, whose directives in a <Location>
+ *                           or <If> act in this phase
  *     handler               runs first; uses the claim and ignores r->handler
  */
 /* clang-format on */
@@ -70,7 +70,8 @@ void mrc_claim_set_token(request_rec *r, struct mrc_bytes token);
 /* Replaces the settings of the claim on R by SETTINGS, which live as long as R. */
 void mrc_claim_set_settings(request_rec *r, const struct mrc_location_settings *settings);
 
-/* Gives the claim on R the LOCATION of the site whose document root is ROOT. Both live as long as
+/*
+ * Gives the claim on R the LOCATION of the site whose document root is ROOT. Both live as long as
  * R.
  */
 void mrc_claim_set_site(request_rec *r, const struct mrc_location *location, const char *root);
@@ -80,13 +81,13 @@ const struct mrc_claim *mrc_claim_get(const request_rec *r);
 
 /*
  * Whether R is for the page with HANDLER. Where no plain `<Location>` makes a path a page, the
- * handler counts that other sections or modules have set.
+ * handler that other sections or modules have set counts.
  */
 bool mrc_claim_is_for_page(const request_rec *r, const char *handler);
 
 /*
  * The settings of the Location that CLAIM names. For the hub and the paths below it these are the
- * settings that httpd has merged for R. The metadata and the playground have paths outside of the
+ * settings that httpd has merged for R. The metadata and the playground have paths outside the
  * hub's Location; for them these are the settings of the hub's path. The .htaccess file of a site
  * may have changed them.
  */

@@ -12,7 +12,8 @@ static bool ends_with_slash(const char *path)
     return *path && path[strlen(path) - 1] == '/';
 }
 
-/* The handler that SECTION sets for PATH. NULL: none, or it is not plain, or it does not cover
+/*
+ * The handler that SECTION sets for PATH. NULL: none, or it is not plain, or it does not cover
  * PATH.
  */
 static const char *handler_of(request_rec *r, const core_dir_config *section, const char *path)

@@ -27,7 +27,10 @@ const char *mrc_paths_skip(const char *path, const char *prefix)
     return path;
 }
 
-/* The part of REST after NAME, which may have a slash before it; NULL: REST does not begin so. */
+/*
+ * The part of REST after NAME, which may have a slash before it; NULL: REST does not begin with
+ * NAME.
+ */
 static const char *skip_name(const char *rest, const char *name)
 {
     size_t len = strlen(name);

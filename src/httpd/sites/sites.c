@@ -16,7 +16,8 @@
 #include "httpd/route/claim.h"
 #include "httpd/sites/virtual_root.h"
 #include "hub/child/child.h"
-#include "store/regions/site.h"
+#include "store/base/clock.h"
+#include "store/hub/site.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -64,7 +65,7 @@ static const char *name_of(apr_pool_t *pool, const char *root)
 static void report_full(request_rec *r, struct mrc_child *child, const struct mrc_hub_conf *hub,
                         const char *root)
 {
-    if (mrc_child_should_report_refusal(child, apr_time_now()))
+    if (mrc_child_should_report_refusal(child, mrc_clock_us()))
         ap_log_rerror(
             APLOG_MARK, APLOG_ERR, 0, r,
             "MRC0502: hub %s: the site %s has no hub and gets 503, because %d other sites "

@@ -16,7 +16,7 @@ struct mrc_location;
 
 /*
  * For a request R that is not for a hub: whether its site has a hub at LOCATION, or has keys and so
- * may get one. Takes no hub. DECLINED; or the HTTP status and RET_DETAIL.
+ * may get one. Takes no hub. DECLINED; or an HTTP status, with the reason in RET_DETAIL.
  */
 int mrc_sites_look(request_rec *r, const struct mrc_location *location, const char **ret_detail);
 
@@ -31,7 +31,7 @@ const struct mrc_location *mrc_sites_choose(request_rec *r, const struct mrc_loc
 /*
  * Makes CLAIM, of R, one of the site of R, in two steps: the .htaccess file of a site that has been
  * found says whether it has a hub, and only a site that has one enters, which takes one of the
- * hubs. DECLINED; or the HTTP status and RET_DETAIL.
+ * hubs. DECLINED; or an HTTP status, with the reason in RET_DETAIL.
  */
 int mrc_sites_find(request_rec *r, const struct mrc_claim *claim, const char **ret_detail);
 int mrc_sites_enter(request_rec *r, const struct mrc_claim *claim, const char **ret_detail);

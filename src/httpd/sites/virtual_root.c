@@ -88,7 +88,7 @@ static struct span select_characters(struct span part, const struct selector *se
                                 : (struct span){part.at, place + 1};
 }
 
-/* Adds what PATTERN names behind a percent sign. Returns what follows; NULL: it is wrong. */
+/* Adds what PATTERN names after a percent sign. Returns what follows; NULL: it is wrong. */
 static const char *add_named(struct mrc_buf *root, const char *pattern, const char *host,
                              unsigned port)
 {

@@ -5,7 +5,7 @@ mod_mercure_la_SOURCES += \
 	%D%/ssl.c %D%/ssl.h \
 	%D%/takeover.c %D%/takeover.h
 
-# The module is no library, so the test compiles the unit itself.
+# The module is not a library, so the test compiles the unit itself.
 unit_tests += tests/unit/httpd/tls/test_ssl
 tests_unit_httpd_tls_test_ssl_LDFLAGS = $(LINK_FAILING_CALLS)
 tests_unit_httpd_tls_test_ssl_SOURCES = tests/unit/httpd/tls/test_ssl.c %D%/socket_bio.c %D%/ssl.c

@@ -29,10 +29,10 @@ enum mrc_ssl_result mrc_ssl_write(struct ssl_st *ssl, const char *bytes, size_t 
                                   size_t *ret_written);
 
 /*
- * Reads at most SIZE bytes. DONE with 0 bytes: it has read something from the socket that was no
- * data, at most one message of TLS, such as a KeyUpdate, or has answered one. So a caller
- * can limit what a client makes it do. Call it until AGAIN whenever the socket is readable, even if
- * the client has nothing to say.
+ * Reads at most SIZE bytes. DONE with 0 bytes: it has read something from the socket that was not
+ * data, at most one message of TLS, such as a KeyUpdate, or has answered one. So a caller can limit
+ * what a client makes it do. Call it until AGAIN whenever the socket is readable, even if the
+ * client has nothing to say.
  */
 enum mrc_ssl_result mrc_ssl_read(struct ssl_st *ssl, char *bytes, size_t size, size_t *ret_read);
 
@@ -50,8 +50,8 @@ struct mrc_ssl_output {
     bool (*take)(struct mrc_ssl_output *output, const char *bytes, size_t len);
 };
 
-/* What SSL objects need to have an output; any number of them, and any thread. NULL: out of memory.
- * Free it after them. */
+/* What SSL objects need to have an output: for any number of them, in any thread. NULL: out of
+ * memory. Free it after them. */
 struct bio_method_st *mrc_ssl_output_method_create(void);
 void mrc_ssl_output_method_free(struct bio_method_st *method);
 
@@ -69,7 +69,7 @@ bool mrc_ssl_raise_record_bytes(struct ssl_st *ssl, size_t bytes);
 /* Makes the records to come smaller. */
 void mrc_ssl_lower_record_bytes(struct ssl_st *ssl, size_t bytes);
 
-/* Sends a close_notify, if the socket takes it, unless the connection is broken. Nothing can be
+/* Sends a close_notify, if the socket accepts it, unless the connection is broken. Nothing can be
  * written afterwards. */
 void mrc_ssl_end(struct ssl_st *ssl);
 

@@ -84,7 +84,7 @@ void mrc_takeover_register(void)
     mrc_handshake_register();
 }
 
-/* Whether the SSL of C is there. mod_ssl frees it at the end of a connection, or when TLS fails;
+/* Whether the SSL of C exists. mod_ssl frees it at the end of a connection, or when TLS fails;
  * httpd may log a request of C later. */
 static bool has_ssl(conn_rec *c)
 {

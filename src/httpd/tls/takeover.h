@@ -1,6 +1,6 @@
 /* clang-format off */
 /*
- * Takes the TLS of a client's connection over from mod_ssl.
+ * Takes over the TLS of a client's connection from mod_ssl.
  *
  * mod_ssl tells other modules about each SSL object before the handshake, and its filters then read
  * and write through two BIOs of their own. After the handshake and a request, the SSL can get a BIO
@@ -56,7 +56,8 @@ int mrc_takeover_pre_connection(conn_rec *c, void *socket);
 /* Whether mod_ssl has shown the SSL of C, whose handshake may not be finished. */
 bool mrc_takeover_has_ssl(conn_rec *c);
 
-/* The SSL of C, whose handshake is finished. NULL: C has none, or not from mod_ssl, or is aborted.
+/*
+ * The SSL of C, whose handshake is finished. NULL: C has none, or not from mod_ssl, or is aborted.
  */
 struct ssl_st *mrc_takeover_ssl(conn_rec *c);
 
@@ -64,7 +65,7 @@ struct ssl_st *mrc_takeover_ssl(conn_rec *c);
 apr_off_t mrc_takeover_wire_in(conn_rec *c);
 
 /*
- * Lets the subject of the client's certificate live as long as C, whose handshake is finished. At
+ * Makes the subject of the client's certificate live as long as C, whose handshake is finished. At
  * the first request that needs it (SSLOptions FakeBasicAuth), mod_ssl would keep it in the pool of
  * the request's connection, which over HTTP/2 ends with the request.
  */
@@ -86,7 +87,7 @@ bool mrc_takeover_drain(conn_rec *c, size_t max, mrc_takeover_input_fn *take, vo
 void mrc_takeover_switch(conn_rec *c, struct bio_st *bio, size_t record_bytes);
 
 /*
- * After mrc_takeover_switch(): lets the SSL outlive C. mod_ssl frees what it has for C and sends
+ * After mrc_takeover_switch(): makes the SSL outlive C. mod_ssl frees what it has for C and sends
  * nothing, and C is aborted. When httpd has freed C, DETACHED gets the SSL, in the thread that
  * frees it. Until then nothing else may use the SSL. What mod_ssl knows about C, such as its
  * variables, is gone.

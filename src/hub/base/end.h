@@ -4,7 +4,8 @@
 #ifndef MRC_HUB_BASE_END_H
 #define MRC_HUB_BASE_END_H
 
-/* The names in the comments are those of directives; mrc_end_text() has those of logs and metrics.
+/*
+ * The names in the comments are those of directives; mrc_end_text() has those of logs and metrics.
  */
 enum mrc_end {
     MRC_END_CLIENT,       /* the client closed the connection, or it broke */

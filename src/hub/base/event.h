@@ -37,6 +37,7 @@ struct mrc_event *mrc_event_ref(struct mrc_event *event);
 /* Removes a reference; the last one frees the event. Accepts NULL. */
 void mrc_event_unref(struct mrc_event *event);
 
+/* The bytes, as a view of EVENT. */
 struct mrc_bytes mrc_event_bytes(const struct mrc_event *event);
 
 /* The same as one chunk of an HTTP/1.1 message (RFC 9112, 7.1). Empty for an event without bytes,

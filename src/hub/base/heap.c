@@ -9,7 +9,7 @@
 /* Fewer ended streams are not worth the time. */
 #define ENDED_MIN 256
 
-/* As the C library sets them itself when it has freed a block of the first size. */
+/* The thresholds that the C library sets itself when it has freed a block of the first size. */
 #define MMAP_BYTES (512 * 1024)
 #define TRIM_BYTES (2 * MMAP_BYTES)
 

@@ -8,8 +8,8 @@
 
 /*
  * Lets the heaps of this process keep up to 1 MB each that is free at their end. Otherwise the C
- * library gives every burst of responses back to the system, and gets the same memory again for the
- * next: that costs as much processor time as sending them.
+ * library returns the memory of every burst of responses to the system, and gets the same memory
+ * again for the next one: that costs as much processor time as sending them.
  */
 void mrc_heap_keep_bursts(void);
 

@@ -7,16 +7,16 @@
 
 #include <stddef.h>
 
-struct mrc_link {
-    struct mrc_link *next;
+struct mrc_list_link {
+    struct mrc_list_link *next;
 };
 
 /* Zeroed: empty. */
 struct mrc_list {
-    struct mrc_link *first, *last; /* LAST is undefined while FIRST is NULL */
+    struct mrc_list_link *first, *last; /* LAST is undefined while FIRST is NULL */
 };
 
-static inline void mrc_list_append(struct mrc_list *list, struct mrc_link *link)
+static inline void mrc_list_append(struct mrc_list *list, struct mrc_list_link *link)
 {
     link->next = NULL;
     if (list->first)
@@ -27,9 +27,9 @@ static inline void mrc_list_append(struct mrc_list *list, struct mrc_link *link)
 }
 
 /* Removes the first one; NULL: the list is empty. */
-static inline struct mrc_link *mrc_list_take(struct mrc_list *list)
+static inline struct mrc_list_link *mrc_list_take(struct mrc_list *list)
 {
-    struct mrc_link *link = list->first;
+    struct mrc_list_link *link = list->first;
 
     if (link)
         list->first = link->next;

@@ -9,9 +9,9 @@ void mrc_mailbox_init(struct mrc_mailbox *mailbox, const struct mrc_wake *wake)
     mailbox->wake = wake;
 }
 
-bool mrc_mailbox_post(struct mrc_mailbox *mailbox, struct mrc_link *link)
+bool mrc_mailbox_post(struct mrc_mailbox *mailbox, struct mrc_list_link *link)
 {
-    struct mrc_link *newest = atomic_load(&mailbox->newest);
+    struct mrc_list_link *newest = atomic_load(&mailbox->newest);
 
     do {
         if (newest == &mailbox->closed)
@@ -25,19 +25,19 @@ bool mrc_mailbox_post(struct mrc_mailbox *mailbox, struct mrc_link *link)
 
 bool mrc_mailbox_is_empty(const struct mrc_mailbox *mailbox)
 {
-    struct mrc_link *newest = atomic_load(&mailbox->newest);
+    struct mrc_list_link *newest = atomic_load(&mailbox->newest);
 
     return !newest || newest == &mailbox->closed;
 }
 
 /* Takes all, and leaves NEXT. */
-static struct mrc_list take(struct mrc_mailbox *mailbox, struct mrc_link *next)
+static struct mrc_list take(struct mrc_mailbox *mailbox, struct mrc_list_link *next)
 {
-    struct mrc_link *link = atomic_exchange(&mailbox->newest, next);
+    struct mrc_list_link *link = atomic_exchange(&mailbox->newest, next);
     struct mrc_list list = {.first = NULL, .last = link};
 
     while (link && link != &mailbox->closed) {
-        struct mrc_link *older = link->next;
+        struct mrc_list_link *older = link->next;
 
         link->next = list.first;
         list.first = link;

@@ -28,8 +28,8 @@
 struct mrc_wake;
 
 struct mrc_mailbox {
-    _Atomic(struct mrc_link *) newest; /* NULL: empty; &closed: closed */
-    struct mrc_link closed;
+    _Atomic(struct mrc_list_link *) newest; /* NULL: empty; &closed: closed */
+    struct mrc_list_link closed;
     const struct mrc_wake *wake; /* of the owner */
 };
 
@@ -38,7 +38,7 @@ void mrc_mailbox_init(struct mrc_mailbox *mailbox, const struct mrc_wake *wake);
 
 /* Hands LINK over. False: the mailbox is closed, and the caller still owns LINK. Any thread, and a
  * signal handler. */
-bool mrc_mailbox_post(struct mrc_mailbox *mailbox, struct mrc_link *link);
+bool mrc_mailbox_post(struct mrc_mailbox *mailbox, struct mrc_list_link *link);
 
 /* Whether there is nothing to take. */
 bool mrc_mailbox_is_empty(const struct mrc_mailbox *mailbox);

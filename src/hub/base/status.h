@@ -1,6 +1,6 @@
 /*
  * Converts an error of the core into a status. The hub returns only apr_status_t
- * (store/base/status.h has the codes beside APR's).
+ * (store/base/status.h has the codes that APR lacks).
  */
 #ifndef MRC_HUB_BASE_STATUS_H
 #define MRC_HUB_BASE_STATUS_H

@@ -1,5 +1,5 @@
 /*
- * The module's threads, beside those of httpd, and their handling of signals.
+ * The module's own threads, in addition to those of httpd, and their handling of signals.
  *
  * Prefork ends a child inside a signal handler, which stops the module's threads and waits for
  * them. The handler may have interrupted a request that holds a lock. If a thread of the module

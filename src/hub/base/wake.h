@@ -1,6 +1,6 @@
 /*
  * A wake-up for one thread: a descriptor (an eventfd) that becomes readable when another thread
- * posts. The thread waits for it alone, or watches it beside other descriptors.
+ * posts. The thread waits for it alone, or watches it with other descriptors.
  *
  * A wake-up is never lost: one that is posted before the thread waits ends its wait at once.
  * Several that are posted before the thread drains them are one.
@@ -25,7 +25,7 @@ apr_status_t mrc_wake_open(struct mrc_wake *wake, apr_pool_t *pool);
 /* Closes a WAKE that was opened without a pool, when no thread posts any more. */
 void mrc_wake_close(struct mrc_wake *wake);
 
-/* Any thread, and a signal handler. */
+/* Posts a wake-up. Any thread, and a signal handler. */
 void mrc_wake_post(const struct mrc_wake *wake);
 
 /* Takes all posted wake-ups, without waiting. Call it before you look for the work that they

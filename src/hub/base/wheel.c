@@ -88,7 +88,9 @@ struct mrc_timer *mrc_wheel_expire(struct mrc_wheel *wheel, int64_t now_us)
             wheel->count--;
             return timer;
         }
-        /* It is due in a later turn. Insert it as seen from the next tick, so not here again. */
+        /*
+         * It is due in a later turn. It is inserted as seen from the next tick, so not here again.
+         */
         wheel->tick++;
         insert(wheel, timer);
         wheel->tick--;
@@ -104,7 +106,7 @@ int mrc_wheel_wait_ms(struct mrc_wheel *wheel, int64_t now_us)
         return -1;
     if (wheel->first < wheel->tick)
         wheel->first = wheel->tick;
-    /* Each slot is looked at once as time goes on, not in each call. */
+    /* Each slot is looked at once as time advances, not in each call. */
     while (slot_of(wheel, wheel->first)->next == slot_of(wheel, wheel->first))
         wheel->first++;
     wait_us = wheel->first * MRC_WHEEL_TICK_US - now_us;

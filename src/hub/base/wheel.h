@@ -31,6 +31,7 @@ struct mrc_wheel {
     uint64_t count;                          /* of timers that are set */
 };
 
+/* Makes a wheel without timers that begins at NOW_US; all times are of one monotonic clock. */
 void mrc_wheel_init(struct mrc_wheel *wheel, int64_t now_us);
 
 /* Sets TIMER to DUE_US, or moves it there. */
@@ -41,7 +42,9 @@ void mrc_wheel_clear(struct mrc_wheel *wheel, struct mrc_timer *timer);
 
 bool mrc_timer_is_set(const struct mrc_timer *timer);
 
-/* Clears one timer that is due at NOW_US, and returns it; NULL: none is left. Call it until then.
+/*
+ * Clears one timer that is due at NOW_US, and returns it; NULL: none is left. Call it until it
+ * returns NULL.
  */
 struct mrc_timer *mrc_wheel_expire(struct mrc_wheel *wheel, int64_t now_us);
 

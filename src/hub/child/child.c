@@ -7,6 +7,7 @@
 #include "apr_thread_mutex.h"
 #include "apr_time.h"
 
+#include "hub/base/thread.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/numbers.h"
 #include "hub/hub/revocation.h"
@@ -24,11 +25,17 @@
 /* Refused streams are reported at most this often. */
 #define REFUSAL_REPORT_S 60
 
-/* So are hubs that a request cannot open. */
+/* Hubs that a request cannot open are reported at most this often. */
 #define PROBLEM_REPORT_US ((int64_t)60 * 1000 * 1000)
 
 /* The pause between two attempts to open a hub that could not be opened at the start. */
 #define RETRY_US ((int64_t)1000 * 1000)
+
+/* In place of the time of an attempt: a thread is at it. */
+#define NOW_TRYING INT64_MAX
+
+/* This many threads at a time may wait for the disks of such hubs: the others have work to do. */
+#define TRYING_MAX 4
 
 struct mrc_child {
     struct mrc_memory *memory;
@@ -38,11 +45,14 @@ struct mrc_child {
     const struct mrc_hub_spec *const *specs;
     _Atomic(struct mrc_hub *) *hubs;  /* NULL: not open (yet) */
     _Atomic(struct mrc_hub *) *early; /* those that are opened at the start, for the announcer */
-    _Atomic int64_t *tried_us; /* of these, when one was last opened in vain (store/base/clock.h) */
+    _Atomic int64_t *tried_us; /* of these, when one was last opened in vain (store/base/clock.h),
+                                * or NOW_TRYING */
+    atomic_uint trying;        /* the threads that are at it */
     size_t hubs_count;
-    struct mrc_error problem; /* why a hub could not be opened at the start; empty: all were */
-    apr_thread_mutex_t *opening;
-    apr_pool_t *hubs_pool; /* has those of hubs that are opened later; while OPENING is held */
+    struct mrc_error problem;    /* why a hub could not be opened at the start; empty: all were */
+    apr_thread_mutex_t *opening; /* of hubs that are opened with their first request, and PLACES */
+    apr_pool_t *hubs_pool;       /* has those of hubs that are opened later; allocations in itself
+                                  * while OPENING is held */
     _Atomic(struct mrc_memory_hub **) places; /* of each hub; NULL: nobody has asked for them */
     struct mrc_hub_segment *blank;            /* read in place of hubs that are not made */
     struct mrc_child_watch watch;
@@ -105,7 +115,7 @@ static void when_woken(void *ctx)
     mrc_announcer_post_look(child->announcer);
 }
 
-/* The segment of hub I, which is made if need be. NULL: it has none, or PROBLEM says why. */
+/* The segment of hub I, which is made if it is not yet. NULL: it has none, or PROBLEM says why. */
 static struct mrc_hub_segment *make_segment(const struct mrc_child *child, size_t i,
                                             struct mrc_error *problem)
 {
@@ -136,8 +146,8 @@ static struct mrc_hub *open_hub(apr_pool_t *pool, const struct mrc_child *child,
     return hub;
 }
 
-/* Whether a hub has work to do in a child that gets no request for it: what others left on the disk
- * or in its list of subscriptions, or a link. */
+/* Whether a hub has work to do in a child that gets no request for it: it has a link, or others may
+ * have left something on the disk or in its list of subscriptions. */
 static bool is_early(const struct mrc_hub_spec *spec)
 {
     return spec->history_dir || spec->transport || spec->shape.roster_subscribers;
@@ -163,11 +173,11 @@ static void open_numbers(apr_pool_t *pool, struct mrc_child *child)
         child->first = make_segment(child, i, &child->problem);
     if (!child->first)
         return;
-    mrc_hub_segment_begin_numbers(child->first, child->slot);
+    mrc_counters_begin(mrc_hub_segment_counters(child->first), child->slot);
     child->numbers = mrc_numbers_create(pool, child->first, child->slot);
 }
 
-/* Makes what is read in place of hubs on demand that are not made. */
+/* Makes the segment that is read in place of those of hubs on demand that are not made. */
 static apr_status_t open_blank(apr_pool_t *pool, struct mrc_child *child)
 {
     bool is_needed = false;
@@ -200,12 +210,16 @@ static bool has_roster(const struct mrc_child *child)
     return false;
 }
 
-/* Requests open hubs in several threads, so their pool has an allocator of its own. */
+/* Requests open hubs in several threads, some at the same time, so their pools share an allocator
+ * with a lock. */
 static apr_status_t make_pool(apr_pool_t *pool, struct mrc_child *child)
 {
     apr_allocator_t *allocator;
+    apr_thread_mutex_t *lock;
     apr_status_t status = apr_thread_mutex_create(&child->opening, APR_THREAD_MUTEX_DEFAULT, pool);
 
+    if (status == APR_SUCCESS)
+        status = apr_thread_mutex_create(&lock, APR_THREAD_MUTEX_DEFAULT, pool);
     if (status == APR_SUCCESS)
         status = apr_allocator_create(&allocator);
     if (status != APR_SUCCESS)
@@ -216,6 +230,7 @@ static apr_status_t make_pool(apr_pool_t *pool, struct mrc_child *child)
         return status;
     }
     apr_allocator_owner_set(allocator, child->hubs_pool);
+    apr_allocator_mutex_set(allocator, lock);
     mrc_opened_share(child->hubs_pool, pool);
     return APR_SUCCESS;
 }
@@ -256,7 +271,8 @@ apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
     if (slot < 0)
         return APR_ENOSPC;
     child->slot = (unsigned)slot;
-    /* The child that freed the slot may be of an earlier generation, which did not have all hubs.
+    /*
+     * The child that freed the slot may be of an earlier generation, which did not have all hubs.
      */
     if (!mrc_control_is_fresh(control, child->slot))
         fold_slot(memory, child->slot);
@@ -337,7 +353,7 @@ void mrc_child_close(struct mrc_child *child)
         struct mrc_hub_segment *segment = mrc_memory_hub_segment(hub);
 
         if (segment)
-            mrc_hub_segment_end_numbers(segment);
+            mrc_counters_end(mrc_hub_segment_counters(segment));
     }
 }
 
@@ -352,6 +368,18 @@ void mrc_child_watch(struct mrc_child *child, const struct mrc_child_watch *watc
     }
 }
 
+/* Adds one to HELD, unless it is MAX. */
+static bool hold(atomic_uint *held, unsigned max)
+{
+    unsigned now = atomic_load(held);
+
+    do {
+        if (now >= max)
+            return false;
+    } while (!atomic_compare_exchange_weak(held, &now, now + 1));
+    return true;
+}
+
 static void report_problem(struct mrc_child *child, size_t i, const char *why)
 {
     int64_t before_us = atomic_load(&child->problem_us), now_us = mrc_clock_us();
@@ -361,7 +389,7 @@ static void report_problem(struct mrc_child *child, size_t i, const char *why)
         child->watch.on_problem(child->watch.ctx, i, why);
 }
 
-/* Opens hub I in a pool of its own, of which nothing stays if it cannot be opened. */
+/* Opens hub I in a pool of its own, which is destroyed if the hub cannot be opened. */
 static struct mrc_hub *open_in_pool(struct mrc_child *child, size_t i, struct mrc_error *problem)
 {
     struct mrc_hub *hub;
@@ -390,26 +418,27 @@ static void add_hub(struct mrc_child *child, size_t i, struct mrc_hub *hub)
     atomic_store(&child->hubs[i], hub);
 }
 
-/* Opens hub I, unless another thread has just done so. An early hub may wait long for its disk, and
- * the caller does not wait for the thread that opens it. */
-static struct mrc_hub *open_late(struct mrc_child *child, size_t i)
+/* Opens hub I, unless another thread has done so. */
+static struct mrc_hub *open_late(struct mrc_child *child, size_t i, struct mrc_error *problem)
 {
-    bool is_again = is_early(child->specs[i]);
+    struct mrc_hub *hub = atomic_load(&child->hubs[i]);
+
+    if (hub)
+        return hub;
+    hub = open_in_pool(child, i, problem);
+    if (hub)
+        add_hub(child, i, hub);
+    return hub;
+}
+
+/* Opens hub I, which is opened with its first request; that takes a moment. */
+static struct mrc_hub *open_on_demand(struct mrc_child *child, size_t i)
+{
     struct mrc_error problem = {""};
     struct mrc_hub *hub;
 
-    if (is_again && apr_thread_mutex_trylock(child->opening) != APR_SUCCESS)
-        return NULL;
-    if (!is_again)
-        apr_thread_mutex_lock(child->opening);
-    hub = atomic_load(&child->hubs[i]);
-    if (!hub) {
-        hub = open_in_pool(child, i, &problem);
-        if (hub)
-            add_hub(child, i, hub);
-    }
-    if (is_again)
-        atomic_store(&child->tried_us[i], mrc_clock_us());
+    apr_thread_mutex_lock(child->opening);
+    hub = open_late(child, i, &problem);
     apr_thread_mutex_unlock(child->opening);
     if (!hub && problem.text[0])
         report_problem(child, i, problem.text);
@@ -417,35 +446,70 @@ static struct mrc_hub *open_late(struct mrc_child *child, size_t i)
 }
 
 /*
- * Whether the caller may open hub I, which could not be opened at the start: one thread after each
- * pause. A hub with a transport would need a link, and its links are those of the start. A process
- * that mpm-itk has forked off the child has no announcer.
+ * Whether the caller is to open hub I, which could not be opened at the start: one thread after
+ * each pause. A hub with a transport would need a link, and its links are those of the start. A
+ * process that mpm-itk has forked off the child has no announcer.
  */
-static bool may_open_again(struct mrc_child *child, size_t i)
+static bool begin_again(struct mrc_child *child, size_t i)
 {
     int64_t before_us = atomic_load(&child->tried_us[i]), now_us = mrc_clock_us();
 
-    return !child->specs[i]->transport && now_us - before_us >= RETRY_US &&
-           child->pid == getpid() && !mrc_child_is_draining(child) &&
-           atomic_compare_exchange_strong(&child->tried_us[i], &before_us, now_us);
+    if (before_us == NOW_TRYING || child->specs[i]->transport || now_us - before_us < RETRY_US ||
+        child->pid != getpid() || mrc_child_is_draining(child) || !hold(&child->trying, TRYING_MAX))
+        return false;
+    if (atomic_compare_exchange_strong(&child->tried_us[i], &before_us, NOW_TRYING))
+        return true;
+    atomic_fetch_sub(&child->trying, 1);
+    return false;
+}
+
+static void end_again(struct mrc_child *child, size_t i)
+{
+    atomic_store(&child->tried_us[i], mrc_clock_us());
+    atomic_fetch_sub(&child->trying, 1);
+}
+
+/* Opens hub I, which could not be opened at the start. It may wait long for its disk, and other
+ * requests, for this hub or another one, do not wait for that. NULL: not now. */
+static struct mrc_hub *open_again(struct mrc_child *child, size_t i)
+{
+    struct mrc_error problem = {""};
+    struct mrc_hub *hub;
+
+    if (!begin_again(child, i))
+        return NULL;
+    hub = open_late(child, i, &problem);
+    end_again(child, i);
+    if (!hub && problem.text[0])
+        report_problem(child, i, problem.text);
+    return hub;
 }
 
 struct mrc_hub *mrc_child_hub(struct mrc_child *child, size_t i)
 {
     struct mrc_hub *hub = i < child->hubs_count ? atomic_load(&child->hubs[i]) : NULL;
+    sigset_t mask;
 
-    if (hub || i >= child->hubs_count || (is_early(child->specs[i]) && !may_open_again(child, i)))
+    if (hub || i >= child->hubs_count)
         return hub;
-    return open_late(child, i);
+    /*
+     * The end of the child must not find a half-open hub, or the lock of the pools held (thread.h).
+     */
+    mrc_thread_hold_signals(&mask);
+    hub = is_early(child->specs[i]) ? open_again(child, i) : open_on_demand(child, i);
+    mrc_thread_let_signals(&mask);
+    return hub;
 }
 
 /* The places of all hubs, found for the first caller. */
 static struct mrc_memory_hub **obtain_places(struct mrc_child *child)
 {
     struct mrc_memory_hub **places = atomic_load(&child->places);
+    sigset_t mask;
 
     if (places)
         return places;
+    mrc_thread_hold_signals(&mask);
     apr_thread_mutex_lock(child->opening);
     places = atomic_load(&child->places);
     if (!places) {
@@ -455,6 +519,7 @@ static struct mrc_memory_hub **obtain_places(struct mrc_child *child)
         atomic_store(&child->places, places);
     }
     apr_thread_mutex_unlock(child->opening);
+    mrc_thread_let_signals(&mask);
     return places;
 }
 
@@ -542,18 +607,6 @@ struct mrc_dispatcher *mrc_child_dispatcher(const struct mrc_child *child)
 struct mrc_waiters *mrc_child_waiters(const struct mrc_child *child)
 {
     return child->waiters;
-}
-
-/* Adds one to HELD, unless it is MAX. */
-static bool hold(atomic_uint *held, unsigned max)
-{
-    unsigned now = atomic_load(held);
-
-    do {
-        if (now >= max)
-            return false;
-    } while (!atomic_compare_exchange_weak(held, &now, now + 1));
-    return true;
 }
 
 bool mrc_child_hold_thread(struct mrc_child *child, unsigned per_child, unsigned total)

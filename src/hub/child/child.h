@@ -34,7 +34,7 @@ apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
 /* Why some hub could not be opened at the start, in words; NULL: there is no such hub. */
 const char *mrc_child_problem(const struct mrc_child *child);
 
-/* What the caller wants to know about hubs that are opened. Any thread calls the functions. */
+/* What the caller wants to know about hubs that are opened. Any thread may call the functions. */
 struct mrc_child_watch {
     void (*on_open)(void *ctx, struct mrc_hub *hub, size_t i);
     /* Why hub I could not be opened; at most once a minute. */
@@ -54,20 +54,21 @@ bool mrc_child_stop(struct mrc_child *child);
  * destroyed, and the process may start another child. */
 void mrc_child_close(struct mrc_child *child);
 
-/* Hub number I, which may be opened now; NULL: it has no shared memory or no history, or there are
+/* Hub number I, which this call may open; NULL: it has no shared memory or no history, or there are
  * fewer hubs. A hub that could not be opened at the start is tried again at most once a second,
  * unless it has a transport. Any thread. */
 struct mrc_hub *mrc_child_hub(struct mrc_child *child, size_t i);
 
-/* The same, to read its numbers. A hub that is opened with its first request, and has had none, is
- * made in POOL: it serves nothing, and nothing of its memory is made. Other hubs may be opened. */
+/* The same, to read its numbers. Instead of a hub that its first request will open, a view is made
+ * in POOL, which serves nothing, and the memory of the hub stays as it is. Any other hub may be
+ * opened. */
 struct mrc_hub *mrc_child_view_hub(struct mrc_child *child, apr_pool_t *pool, size_t i);
 
 /* Whether one of the COUNT hubs from FIRST on is that of the site NAME. Any thread. */
 bool mrc_child_has_site(struct mrc_child *child, size_t first, size_t count, const char *name);
 
-/* Finds the hub of the site NAME among the COUNT hubs from FIRST on, and claims one for it if there
- * is none. APR_ENOSPC: all have other sites; or another error, which is reported. Any thread. */
+/* Finds the hub of the site NAME among the COUNT hubs from FIRST on, or claims one for it.
+ * APR_ENOSPC: all have other sites; or another error, which is reported. Any thread. */
 apr_status_t mrc_child_obtain_site(struct mrc_child *child, size_t first, size_t count,
                                    const char *name, size_t *ret_place);
 
@@ -78,6 +79,7 @@ const char *mrc_child_site_name(struct mrc_child *child, size_t i);
 unsigned mrc_child_slots(const struct mrc_child *child);
 bool mrc_child_is_live(const struct mrc_child *child, unsigned slot);
 
+/* Its parts, which live as long as the child. */
 struct mrc_memory *mrc_child_memory(const struct mrc_child *child);
 struct mrc_dispatcher *mrc_child_dispatcher(const struct mrc_child *child);
 struct mrc_waiters *mrc_child_waiters(const struct mrc_child *child);
@@ -96,8 +98,8 @@ void mrc_child_release_thread(struct mrc_child *child);
 bool mrc_child_hold_suspended(struct mrc_child *child, unsigned per_child);
 void mrc_child_release_suspended(struct mrc_child *child);
 
-/* Whether to report at NOW_US that a stream was refused for a passing reason: for the first one of
- * this child, and then once a minute. Any thread. */
+/* Whether to report at NOW_US (store/base/clock.h) that a stream was refused for a temporary
+ * reason: for the first one of this child, and then once a minute. Any thread. */
 bool mrc_child_should_report_refusal(struct mrc_child *child, int64_t now_us);
 
 /*

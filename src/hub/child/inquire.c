@@ -103,7 +103,7 @@ static void ask_child(struct inquiry *inquiry)
     } while (!inquiry->is_over && inquiry->place.part < answer.parts);
 }
 
-/* Goes on with the first part of the next child. */
+/* Continues with the first part of the next child. */
 static void go_on(struct inquiry *inquiry)
 {
     inquiry->place = (struct mrc_inquire_place){.slot = inquiry->place.slot + 1};

@@ -33,7 +33,7 @@ typedef bool mrc_inquire_fn(void *ctx, const struct mrc_listing_entry *entry,
 
 /*
  * Calls FN(CTX) for the streams of HUB to which ORDER would apply, from PLACE on, until it returns
- * false. A stream that is open all the while is given once. Waits at most WAIT_US for the other
+ * false. A stream that is open the whole time is given once. Waits at most WAIT_US for the other
  * children, and a second for each; RET_SILENT gets the number of those that did not answer. LIMIT
  * is the number of streams that the caller wants at most, so that children look for no more.
  *

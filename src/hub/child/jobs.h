@@ -1,6 +1,6 @@
 /*
  * Jobs: a thread of each child for work that may block and belongs to no request, such as a write
- * to a log that is a pipe. Threads that must not block post such work, above all the dispatchers.
+ * to a log that is a pipe. Threads that must not block, above all the dispatchers, post such work.
  * Jobs run one after the other, in the order in which they were posted.
  */
 #ifndef MRC_HUB_CHILD_JOBS_H
@@ -19,7 +19,7 @@ struct mrc_jobs;
 /* One job. Once it is posted, it belongs to the thread of the jobs: RUN frees the object that
  * contains it. */
 struct mrc_job {
-    struct mrc_link link; /* among those that wait */
+    struct mrc_list_link link; /* among those that wait */
     void (*run)(struct mrc_job *job, apr_thread_t *thread);
 };
 

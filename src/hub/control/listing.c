@@ -27,7 +27,7 @@ struct entry_head {
     uint32_t carrier;
 };
 
-/* Copies the first LEN bytes of *BYTES to OUT, and removes them there. */
+/* Copies the first LEN bytes of *BYTES to OUT, and removes them from *BYTES. */
 static bool take(struct mrc_bytes *bytes, void *out, size_t len)
 {
     if (bytes->len < len)

@@ -6,10 +6,10 @@
  *     answer       version | parts | more | entries
  *     entry        length | since | serial | next | waiting | carrier | JSON
  *
- * Numbers have the byte order of the machine, because they never leave it. A child gives the
- * streams of one part after the other: a part is a loop of its dispatcher, and the last part are
- * the streams that hold a thread. In a part the newest stream is first, and each has a serial
- * number, which is where the next question goes on.
+ * Numbers have the byte order of the machine, because they never leave it. A child lists the
+ * streams of one part after the other: a part is a loop of its dispatcher, and the last part has
+ * the streams that hold a thread. In a part the newest stream comes first, and each has a serial
+ * number, from which the next question continues.
  */
 #ifndef MRC_HUB_CONTROL_LISTING_H
 #define MRC_HUB_CONTROL_LISTING_H
@@ -51,8 +51,8 @@ struct mrc_listing_answer {
     struct mrc_bytes entries;
 };
 
-/* Add the bytes to BUF. The views that decoding returns point into its BYTES. MRC_EINVAL: they are
- * not what is expected. */
+/* These add the bytes to BUF, or read them; the views that are read point into BYTES. MRC_EINVAL:
+ * they are not what is expected. */
 void mrc_listing_add_question(struct mrc_buf *buf, const struct mrc_listing_question *question);
 enum mrc_err mrc_listing_read_question(struct mrc_bytes bytes,
                                        struct mrc_listing_question *ret_question);
@@ -61,7 +61,7 @@ void mrc_listing_add_entry(struct mrc_buf *buf, const struct mrc_listing_entry *
 void mrc_listing_add_answer(struct mrc_buf *buf, const struct mrc_listing_answer *answer);
 enum mrc_err mrc_listing_read_answer(struct mrc_bytes bytes, struct mrc_listing_answer *ret_answer);
 
-/* Reads the first of ENTRIES, and removes it there. False: there is none, or it is damaged. */
+/* Reads the first of ENTRIES, and removes it from them. False: there is none, or it is damaged. */
 bool mrc_listing_next(struct mrc_bytes *entries, struct mrc_listing_entry *ret_entry);
 
 /* The bytes of the head of an answer, and of an entry without its JSON. */

@@ -3,11 +3,11 @@
  * through the ring as the payload of a control record (store/ring/ring.h), and over a transport to
  * the other machines, so its bytes are the same on every machine.
  *
- *     version (1 byte) | kind (1 byte) | fields: tag (1 byte), length (4 bytes, little endian),
- * bytes
+ *     version (1 byte) | kind (1 byte) | fields
+ *     field: tag (1 byte) | length (4 bytes, little endian) | bytes
  *
  * A reader refuses an order with a field that it does not know: without that field, the order would
- * apply to more streams than the operator has meant.
+ * apply to more streams than the operator meant.
  */
 #ifndef MRC_HUB_CONTROL_ORDER_H
 #define MRC_HUB_CONTROL_ORDER_H
@@ -35,7 +35,7 @@ struct mrc_token;
 enum mrc_order_kind {
     MRC_ORDER_DISCONNECT, /* ends streams, which may come back */
     MRC_ORDER_REVOKE,     /* ends the streams of tokens that are refused from now on */
-    MRC_ORDER_LIFT        /* from machine to machine: the revocation ID no longer counts */
+    MRC_ORDER_LIFT        /* from machine to machine: the revocation ID is no longer in force */
 };
 
 /* A view { NULL, 0 } stands for any value. All views belong to the caller. */

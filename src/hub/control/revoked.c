@@ -182,7 +182,7 @@ bool mrc_revoked_has(struct mrc_revoked *revoked, const struct mrc_token *token,
 
     if (mrc_revocations_is_empty(revoked->list))
         return false;
-    mrc_thread_lock(&revoked->mutex, &mask); /* the dispatcher looks, too */
+    mrc_thread_lock(&revoked->mutex, &mask); /* the dispatcher calls it, too */
     if (refresh(revoked))
         has = find(revoked, BY_TOKEN, hash, token, now_us) ||
               find(revoked, BY_JTI, text_of(mrc_token_get_id(token)), token, now_us) ||

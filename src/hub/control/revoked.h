@@ -1,6 +1,6 @@
 /*
  * The tokens that are revoked, as this child sees them: an index of the list in shared memory
- * (store/regions/revocations.h), which is made again when the list has changed. A look costs the
+ * (store/regions/revocations.h), which is made again when the list has changed. A lookup costs the
  * same however long the list is, and next to nothing while it is empty. Nothing that is cached
  * about a token depends on it.
  */
@@ -17,11 +17,14 @@ struct mrc_revocations;
 struct mrc_revoked;
 struct mrc_token;
 
-/* For LIST, which must outlive it. POOL frees it. NULL: the system has no random bytes. */
+/*
+ * Makes an index of LIST, which must outlive it. POOL frees it. NULL: the system has no random
+ * bytes.
+ */
 struct mrc_revoked *mrc_revoked_create(apr_pool_t *pool, const struct mrc_revocations *list);
 
-/* Whether TOKEN is revoked at NOW_US, the time of day; also if memory runs out, so that no token is
- * accepted by mistake. Any thread. */
+/* Whether TOKEN is revoked at NOW_US, the time of day. Also true if memory runs out, so that no
+ * token is accepted by mistake. Any thread. */
 bool mrc_revoked_has(struct mrc_revoked *revoked, const struct mrc_token *token, int64_t now_us);
 
 #endif

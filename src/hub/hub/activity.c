@@ -84,7 +84,7 @@ static struct sample take_sample(const struct mrc_numbers *numbers)
     return sample;
 }
 
-/* With a straight line inside of a bucket. */
+/* Interpolates linearly within a bucket. */
 double mrc_activity_quantile_ms(const uint64_t latencies[MRC_NUMBERS_BOUNDS + 1], double share)
 {
     double total = 0, sum = 0;

@@ -1,7 +1,7 @@
 /*
  * What happens in a hub now, for its operators: rates and latencies since an earlier moment, and
- * the busiest topics. The rates need no thread: whoever asks leaves a sample of the counters
- * behind, for the next one. Any thread.
+ * the busiest topics. The rates need no thread: each query leaves a sample of the counters for the
+ * next one. Any thread.
  */
 #ifndef MRC_HUB_HUB_ACTIVITY_H
 #define MRC_HUB_HUB_ACTIVITY_H
@@ -39,7 +39,7 @@ double mrc_activity_quantile_ms(const uint64_t latencies[MRC_NUMBERS_BOUNDS + 1]
 
 /*
  * The rates since the last sample that is between one and ten seconds old, and the latencies since
- * the oldest of the last minute. False: there is no such sample yet, but there is one of now: ask
+ * the oldest of the last minute. False: there is no such sample yet. One has been taken now: ask
  * again after a second.
  */
 bool mrc_activity_measure(struct mrc_activity *activity, struct mrc_activity_rates *ret_rates);

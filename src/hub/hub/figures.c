@@ -6,7 +6,7 @@
 #include "core/base/json.h"
 #include "hub/hub/hub.h"
 
-/* Other readers of this text expect another version of it. */
+/* Of the text: a reader accepts its own version only. */
 #define VERSION 1
 
 /* No machine has larger figures. So sums do not overflow, and stay exact in the JSON of a browser
@@ -129,7 +129,7 @@ void mrc_figures_encode(const struct mrc_figures *figures, struct mrc_buf *out)
 
 static bool read_number(const json_t *value, uint64_t *ret_number)
 {
-    json_int_t number = json_integer_value(value); /* 0 if it is no integer */
+    json_int_t number = json_integer_value(value); /* 0 if it is not an integer */
 
     if (!json_is_integer(value) || number < 0 || number > NUMBER_MAX)
         return false;

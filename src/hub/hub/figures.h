@@ -1,6 +1,6 @@
 /*
- * The figures of a hub that an operator looks at, which add up over machines. Machines exchange
- * them as JSON, because their versions may differ.
+ * The figures of a hub that an operator looks at, and that can be added up over machines. Machines
+ * exchange them as JSON, because their versions may differ.
  */
 #ifndef MRC_HUB_HUB_FIGURES_H
 #define MRC_HUB_HUB_FIGURES_H
@@ -29,7 +29,10 @@ struct mrc_figures {
     struct mrc_figures_topics topics[MRC_FIGURES_KINDS]; /* by enum mrc_busiest_kind */
 };
 
-/* Those of HUB on this machine, whose activity has RATES; CHILDREN is their number. */
+/*
+ * The figures of HUB on this machine. RATES are those of its activity, CHILDREN is the number of
+ * children.
+ */
 void mrc_figures_take(const struct mrc_hub *hub, const struct mrc_activity_rates *rates,
                       uint64_t children, struct mrc_figures *ret_figures);
 
@@ -40,7 +43,9 @@ void mrc_figures_add(struct mrc_figures *figures, const struct mrc_figures *othe
 /* Appends FIGURES to OUT as JSON. */
 void mrc_figures_encode(const struct mrc_figures *figures, struct mrc_buf *out);
 
-/* Reads TEXT, which anybody may have written. MRC_EINVAL: it is no figures of this version. */
+/*
+ * Reads TEXT, which anybody may have written. MRC_EINVAL: it does not hold figures of this version.
+ */
 enum mrc_err mrc_figures_decode(struct mrc_bytes text, struct mrc_figures *ret_figures);
 
 /* Appends TOPICS to OUT as a JSON array of objects with topic and count. */

@@ -17,7 +17,7 @@
 #include "hub/hub/seats.h"
 #include "store/base/status.h"
 #include "store/history/history.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/regions/link.h"
 #include "store/ring/ring.h"
 
@@ -83,7 +83,7 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     hub->slot = slot;
     hub->index = index;
     hub->spec = spec;
-    mrc_hub_segment_begin_numbers(segment, slot);
+    mrc_counters_begin(mrc_hub_segment_counters(segment), slot);
     if (open_history(pool, hub, notify, error) != APR_SUCCESS)
         return NULL;
     hub->entropy = mrc_entropy_create(pool);
@@ -207,7 +207,7 @@ bool mrc_hub_should_report_no_room(struct mrc_hub *hub, int64_t now_us)
     return is_due(&hub->no_room_reported_us, now_us);
 }
 
-/* Makes RECORDS of UPDATES; TEXT gets their payloads. */
+/* Makes RECORDS from UPDATES; TEXT gets their payloads. */
 static apr_status_t encode(const struct mrc_update *updates, size_t count, struct mrc_buf *text,
                            struct mrc_record *records)
 {

@@ -57,6 +57,7 @@ struct mrc_hub *mrc_hub_view(apr_pool_t *pool, struct mrc_hub_segment *segment,
  * Accepts NULL. */
 void mrc_hub_close(struct mrc_hub *hub);
 
+/* What mrc_hub_open() was given, and the limits in the spec. */
 const struct mrc_hub_spec *mrc_hub_get_spec(const struct mrc_hub *hub);
 const struct mrc_hub_limits *mrc_hub_get_limits(const struct mrc_hub *hub);
 size_t mrc_hub_get_index(const struct mrc_hub *hub);
@@ -90,9 +91,9 @@ struct mrc_roster *mrc_hub_roster(const struct mrc_hub *hub);
 /* ---- publishing -------------------------------------------------------------------------------*/
 
 /*
- * Stores COUNT (at least one) UPDATES, which have ids, one behind the other in the order that all
- * subscribers of the hub see, all or none. Wakes the children that may have subscribers for them.
- * It may wait for the disk, so a dispatcher thread must not call it.
+ * Stores COUNT (at least one) UPDATES, which have ids: all or none, and side by side in the order
+ * that all subscribers of the hub see. Wakes the children that may have subscribers for them. It
+ * may wait for the disk, so a dispatcher thread must not call it.
  *
  * APR_SUCCESS: they are stored. MRC_STATUS_SUPERSEDED: the hub has moved to another segment; the
  * client should try again. MRC_STATUS_TOO_LARGE (one of them, or all together), APR_ENOMEM: none is
@@ -114,8 +115,8 @@ apr_status_t mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_record 
  * mrc_history_append_control() does. */
 apr_status_t mrc_hub_order(struct mrc_hub *hub, struct mrc_bytes payload, int64_t now_us);
 
-/* The same with a transport: to the children of all machines. OPERATION: what the engine does in
- * the same step (store/engine/entry.h). */
+/* The same. With a transport, the engine carries out OPERATION in the same step
+ * (store/engine/entry.h). */
 apr_status_t mrc_hub_order_with(struct mrc_hub *hub, struct mrc_bytes payload,
                                 struct mrc_bytes operation, int64_t now_us);
 
@@ -145,8 +146,8 @@ void mrc_hub_begin(struct mrc_hub *hub);
 void mrc_hub_set_presence_queue(struct mrc_hub *hub, struct mrc_presence_queue *queue);
 struct mrc_presence_queue *mrc_hub_get_presence_queue(const struct mrc_hub *hub);
 
-/* Answers questions to the engine (transport/query.h); NULL: the hub has no transport, or this
- * process no link. */
+/* The connection for questions to the engine (transport/query.h); NULL: the hub has no transport,
+ * or this process has no link. */
 void mrc_hub_set_query(struct mrc_hub *hub, struct mrc_query *query);
 struct mrc_query *mrc_hub_get_query(const struct mrc_hub *hub);
 
@@ -161,8 +162,10 @@ bool mrc_hub_has_history(const struct mrc_hub *hub);
  * before has missed some, and must end. Load it after a record was read. */
 uint64_t mrc_hub_get_gap(const struct mrc_hub *hub);
 
-/* A value that changes when it turns out that the engine has lost what the ring has after the
- * record RET_SEQ: a stream that has resumed behind that must end. Load it after a record was read.
+/*
+ * A value that changes when it turns out that the engine has lost what the ring has after the
+ * record RET_SEQ: a stream that has resumed after that record must end. Load it after a record was
+ * read.
  */
 uint64_t mrc_hub_get_losses(const struct mrc_hub *hub, uint64_t *ret_seq);
 
@@ -171,7 +174,8 @@ bool mrc_hub_is_ready(const struct mrc_hub *hub, int64_t now_us);
 
 /* ---- reports to the administrator -------------------------------------------------------------*/
 
-/* Whether to log at NOW_US that the roster is full: true once a minute in this child. */
+/* Whether to log at NOW_US (store/base/clock.h) that the roster is full: true once a minute in this
+ * child. */
 bool mrc_hub_should_report_full(struct mrc_hub *hub, int64_t now_us);
 
 /* The same for an update for which there was no room in shared memory. */

@@ -7,7 +7,7 @@
 
 #include "core/protocol/update.h"
 #include "core/topic/matcher.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/regions/interests.h"
 #include "store/shm/notify.h"
 

@@ -2,7 +2,7 @@
  * The topics for which publishers wake one child of a hub, kept where the publishers of all
  * children see them (store/regions/interests.h). While all subscribers of the child listen to exact
  * topics only, these are their topics. As soon as one listens with a pattern or the wildcard, with
- * or without exact topics beside it, every update wakes the child.
+ * or without additional exact topics, every update wakes the child.
  *
  * A subscriber counts from before it takes its position until it is closed, whether it replays, is
  * in an index, or has its own thread. Any thread, no lock.
@@ -29,7 +29,7 @@ struct mrc_hub_interests *mrc_hub_interests_create(apr_pool_t *pool,
                                                    const struct mrc_notify *notify, unsigned slot);
 
 /* Adds the COUNT MATCHERS of a subscriber, before it takes its position (the order that
- * store/regions/interests.h demands); and removes the same ones. */
+ * store/regions/interests.h requires); and removes the same ones. */
 void mrc_hub_interests_begin(struct mrc_hub_interests *interests,
                              struct mrc_matcher *const *matchers, size_t count);
 void mrc_hub_interests_end(struct mrc_hub_interests *interests, struct mrc_matcher *const *matchers,

@@ -7,7 +7,7 @@
 /* The largest part of a history that is read for one record. */
 #define READ_BYTES ((size_t)1)
 
-/* Of the newest record. RET_NEXT gets the number of the record after it. */
+/* Appends the id of the newest record. RET_NEXT gets the number of the record after it. */
 static apr_status_t add_newest(const struct mrc_history *history, uint64_t *ret_next,
                                struct mrc_buf *ret_id)
 {

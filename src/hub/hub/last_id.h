@@ -1,6 +1,6 @@
 /*
- * The id of the record before a given one: the last event id of a stream that has got everything
- * before that record.
+ * The id of the record before a given one: the last event id of a stream that has received
+ * everything before that record.
  */
 #ifndef MRC_HUB_HUB_LAST_ID_H
 #define MRC_HUB_HUB_LAST_ID_H

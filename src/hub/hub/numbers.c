@@ -2,12 +2,13 @@
 
 #include <stdatomic.h>
 
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/regions/interests.h"
 #include "store/ring/ring.h"
 
 struct mrc_numbers {
     struct mrc_hub_segment *segment;
+    struct mrc_counters *counters;
     unsigned slot;
     _Atomic uint64_t taken[MRC_NUMBERS_LOOPS_MAX]; /* of each dispatcher loop */
 };
@@ -30,48 +31,49 @@ struct mrc_numbers *mrc_numbers_create(apr_pool_t *pool, struct mrc_hub_segment 
     struct mrc_numbers *numbers = apr_pcalloc(pool, sizeof(*numbers));
 
     numbers->segment = segment;
+    numbers->counters = mrc_hub_segment_counters(segment);
     numbers->slot = slot;
     return numbers;
 }
 
 void mrc_numbers_count(struct mrc_numbers *numbers, enum mrc_counter counter, uint64_t n)
 {
-    mrc_hub_segment_count(numbers->segment, numbers->slot, counter, n);
+    mrc_counters_add(numbers->counters, numbers->slot, counter, n);
 }
 
 uint64_t mrc_numbers_counter(const struct mrc_numbers *numbers, enum mrc_counter counter)
 {
-    return mrc_hub_segment_counter(numbers->segment, counter);
+    return mrc_counters_sum(numbers->counters, counter);
 }
 
 void mrc_numbers_gauge_add(struct mrc_numbers *numbers, enum mrc_gauge gauge, int64_t n)
 {
-    mrc_hub_segment_gauge_add(numbers->segment, numbers->slot, gauge, n);
+    mrc_counters_gauge_add(numbers->counters, numbers->slot, gauge, n);
 }
 
 uint64_t mrc_numbers_gauge(const struct mrc_numbers *numbers, enum mrc_gauge gauge)
 {
-    return mrc_hub_segment_gauge(numbers->segment, gauge);
+    return mrc_counters_gauge_sum(numbers->counters, gauge);
 }
 
 bool mrc_numbers_gauge_take(struct mrc_numbers *numbers, enum mrc_gauge gauge, uint64_t max)
 {
-    return mrc_hub_segment_gauge_take(numbers->segment, numbers->slot, gauge, max);
+    return mrc_counters_gauge_take(numbers->counters, numbers->slot, gauge, max);
 }
 
 uint64_t mrc_numbers_gauge_of(const struct mrc_numbers *numbers, enum mrc_gauge gauge,
                               unsigned slot)
 {
-    return mrc_hub_segment_gauge_of(numbers->segment, slot, gauge);
+    return mrc_counters_gauge_of(numbers->counters, slot, gauge);
 }
 
 bool mrc_numbers_gauge_renew(struct mrc_numbers *numbers, enum mrc_gauge gauge, uint64_t now_s,
                              uint64_t ago_s)
 {
-    uint64_t old_s = mrc_hub_segment_gauge_of(numbers->segment, numbers->slot, gauge);
+    uint64_t old_s = mrc_counters_gauge_of(numbers->counters, numbers->slot, gauge);
 
     return (old_s == 0 || now_s >= old_s + ago_s) &&
-           mrc_hub_segment_gauge_change(numbers->segment, numbers->slot, gauge, old_s, now_s);
+           mrc_counters_gauge_change(numbers->counters, numbers->slot, gauge, old_s, now_s);
 }
 
 /* ---- dispatch times ---------------------------------------------------------------------------*/
@@ -141,12 +143,12 @@ void mrc_numbers_set_taken(struct mrc_numbers *numbers, unsigned loop, uint64_t 
         if (one && (!least || one < least))
             least = one;
     }
-    mrc_hub_segment_gauge_set(numbers->segment, numbers->slot, MRC_GAUGE_TAKEN, least);
+    mrc_counters_gauge_set(numbers->counters, numbers->slot, MRC_GAUGE_TAKEN, least);
 }
 
 uint64_t mrc_numbers_lag(const struct mrc_numbers *numbers, unsigned slot)
 {
-    uint64_t next = mrc_hub_segment_gauge_of(numbers->segment, slot, MRC_GAUGE_TAKEN);
+    uint64_t next = mrc_counters_gauge_of(numbers->counters, slot, MRC_GAUGE_TAKEN);
     struct mrc_ring_stats stats;
 
     if (mrc_interests_woken(mrc_hub_segment_interests(numbers->segment), slot) < next)

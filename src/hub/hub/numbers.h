@@ -1,6 +1,6 @@
 /*
  * The counters and gauges of one hub, and the place of each in the hub's segment
- * (store/regions/hub_segment.h). A child writes only the numbers in its own slot; a read returns
+ * (store/regions/counters.h). A child writes only the numbers in its own slot; a read returns
  * the sum over all children, unless a function says otherwise. Any thread, no lock.
  *
  * A number never moves to another place, because a reload may let another build use the segment of
@@ -17,7 +17,7 @@
 
 #include "hub/base/carrier_kind.h"
 #include "hub/base/end.h"
-#include "store/regions/hub_layout.h"
+#include "store/regions/counters.h"
 
 struct mrc_hub_segment;
 struct mrc_numbers;
@@ -58,8 +58,9 @@ enum mrc_gauge {
     MRC_GAUGE_COUNT
 };
 
-_Static_assert(MRC_COUNTER_COUNT <= (int)MRC_HUB_COUNTERS, "the segment has room for each counter");
-_Static_assert(MRC_GAUGE_COUNT <= (int)MRC_HUB_GAUGES, "the segment has room for each gauge");
+_Static_assert(MRC_COUNTER_COUNT <= (int)MRC_COUNTERS_MAX, "the segment has room for each counter");
+_Static_assert(MRC_GAUGE_COUNT <= (int)MRC_COUNTERS_GAUGES_MAX,
+               "the segment has room for each gauge");
 _Static_assert(MRC_END_REVOKED < MRC_NUMBERS_REASONS, "each end has a place");
 
 /* Why a publication or a subscription was refused; the names are those of logs and metrics. */
@@ -68,9 +69,9 @@ enum mrc_refusal {
     MRC_REFUSAL_UNAUTHORIZED, /* no token, or none that is valid here */
     MRC_REFUSAL_FORBIDDEN,    /* the token does not grant it, or the origin is not allowed */
     MRC_REFUSAL_TOO_LARGE,    /* above a size of MercureLimit */
-    MRC_REFUSAL_MEDIA_TYPE,   /* the body is not a form */
+    MRC_REFUSAL_MEDIA_TYPE,   /* the body has another type or encoding */
     MRC_REFUSAL_LIMIT,        /* above MercureMaxSubscribers */
-    MRC_REFUSAL_UNAVAILABLE,  /* for a reason that passes: the client may try again */
+    MRC_REFUSAL_UNAVAILABLE,  /* for a temporary reason: the client may try again */
     MRC_REFUSAL_ERROR,        /* out of memory, or an error of the system */
     MRC_REFUSAL_COUNT
 };
@@ -80,7 +81,8 @@ _Static_assert(MRC_REFUSAL_COUNT <= MRC_NUMBERS_REASONS, "each refusal has a pla
 /* The word for REFUSAL in logs and metrics, a constant. */
 const char *mrc_refusal_text(enum mrc_refusal refusal);
 
-/* The numbers in SEGMENT, which must outlive them, for the child that owns SLOT. They live in POOL.
+/*
+ * The numbers in SEGMENT, which must outlive them, for the child that owns SLOT. They live in POOL.
  */
 struct mrc_numbers *mrc_numbers_create(apr_pool_t *pool, struct mrc_hub_segment *segment,
                                        unsigned slot);

@@ -4,8 +4,8 @@
 
 #include "apr_strings.h"
 
+#include "store/hub/segment.h"
 #include "store/regions/buckets.h"
-#include "store/regions/hub_segment.h"
 
 #define SECOND_US ((int64_t)1000 * 1000)
 

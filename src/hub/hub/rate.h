@@ -17,8 +17,8 @@
 struct mrc_hub_segment;
 struct mrc_rate;
 
-/* All publishers together, or the token, publish too fast; or so many updates are more than can
- * ever be stored at once. In the range of store/base/status.h. */
+/* All publishers together, or those with the token, publish too fast; or the updates are more than
+ * can ever be stored at once. In the range of store/base/status.h. */
 #define MRC_STATUS_RATE       (APR_OS_START_USERERR + 7323)
 #define MRC_STATUS_TOKEN_RATE (APR_OS_START_USERERR + 7324)
 #define MRC_STATUS_BURST      (APR_OS_START_USERERR + 7325)

@@ -47,7 +47,7 @@ static apr_status_t store(struct mrc_hub *hub, const struct mrc_revocation *entr
     return status;
 }
 
-/* With a transport. In this list it counts at once; it may have to be taken back. */
+/* With a transport. In this machine's list it is in force at once; it may have to be taken back. */
 static apr_status_t store_in_engine(struct mrc_hub *hub, const struct mrc_revocation *entry,
                                     int64_t now_us)
 {

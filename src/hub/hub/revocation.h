@@ -44,8 +44,8 @@ bool mrc_revocation_has(const struct mrc_hub *hub, const struct mrc_token *token
  * waits for that, about a second at most. Any thread that may wait. */
 bool mrc_revocation_wait(struct mrc_hub *hub);
 
-/* Copies the revocations in the history to the list, unless they are there; when a child opens the
- * hub. */
+/* When a child opens the hub: copies the revocations in the history to the list, unless the list
+ * has them. */
 apr_status_t mrc_revocation_load(struct mrc_hub *hub, int64_t now_us);
 
 #endif

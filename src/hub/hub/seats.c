@@ -4,7 +4,7 @@
 #include <stdbool.h>
 
 #include "hub/hub/numbers.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/regions/link.h"
 
 /* The kinds of clients in the census. */
@@ -37,7 +37,7 @@ struct mrc_seats *mrc_seats_create(apr_pool_t *pool, struct mrc_hub_segment *seg
 /*
  * Counts one more stream of the client NAME, of which MAX are allowed. RET_KEY gets the key of the
  * client, or 0 if it is not counted. A caller that sees too many streams subtracts its own count
- * and checks again, as mrc_hub_segment_gauge_take() does. So exactly as many of simultaneous
+ * and checks again, as mrc_counters_gauge_take() does. So exactly as many of simultaneous
  * callers get a seat as there are seats.
  */
 static bool count_client(struct mrc_seats *seats, char kind, struct mrc_bytes name, uint64_t max,

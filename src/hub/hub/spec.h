@@ -11,14 +11,14 @@
 
 #include "store/engine/engine.h"
 #include "store/history/history.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 
 /* Limits that directives set without any change. */
 struct mrc_hub_limits {
     int64_t heartbeat_us;        /* a stream that is silent this long gets a comment; 0: never */
     int64_t lifetime_us;         /* a stream ends after 80 to 100 % of it; 0: no limit */
     int64_t dispatch_timeout_us; /* a stream whose client accepts nothing this long ends */
-    uint64_t backlog_bytes;      /* may wait for one client, beside the update in flight */
+    uint64_t backlog_bytes;      /* may wait for one client, besides the update in flight */
     uint64_t subscribers_max;    /* in all children together; 0: no limit */
     uint64_t per_address_max;    /* streams of one client address, in all children; 0: no limit */
     uint64_t per_token_max;      /* streams with one token, in all children; 0: no limit */

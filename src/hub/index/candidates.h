@@ -53,6 +53,7 @@ struct mrc_candidates_reading {
     struct mrc_topic topic;
 };
 
+/* Begins with the topic TEXT, which must outlive READING; the caller clears READING. */
 void mrc_candidates_reading_init(struct mrc_candidates_reading *reading, struct mrc_bytes text);
 void mrc_candidates_reading_clear(struct mrc_candidates_reading *reading);
 
@@ -61,7 +62,7 @@ struct mrc_topic *mrc_candidates_read(struct mrc_candidates_reading *reading,
                                       const struct mrc_candidate *candidate);
 
 /* Writes the candidates that may match the topic of READING to RET_FOUND, which has room for all
- * candidates. Those of one family follow each other. APR_ENOMEM. */
+ * candidates. Those of one family are consecutive. APR_ENOMEM. */
 apr_status_t mrc_candidates_find(const struct mrc_candidates *candidates,
                                  struct mrc_candidates_reading *reading,
                                  struct mrc_candidate **ret_found, size_t *ret_count);

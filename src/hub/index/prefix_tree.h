@@ -29,6 +29,7 @@ struct mrc_prefix_node *mrc_prefix_tree_find(const struct mrc_prefix_tree *tree,
 struct mrc_prefix_node *mrc_prefix_tree_add(struct mrc_prefix_tree *tree, struct mrc_bytes key,
                                             void *value);
 
+/* The value of NODE. */
 void *mrc_prefix_tree_get(const struct mrc_prefix_node *node);
 
 /* Removes NODE, which is one of mrc_prefix_tree_add(). Never fails. */
@@ -40,6 +41,7 @@ struct mrc_prefix_walk {
     struct mrc_bytes rest;              /* of the text, from that node on */
 };
 
+/* Begins a walk for TEXT, which must outlive it. */
 void mrc_prefix_walk_start(struct mrc_prefix_walk *walk, const struct mrc_prefix_tree *tree,
                            struct mrc_bytes text);
 

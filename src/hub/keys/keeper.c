@@ -228,7 +228,8 @@ static void settle_the_lead(struct mrc_keeper *keeper)
     }
 }
 
-/* Waits for a change of the documents (mrc_documents_wait()) or for answers, until the next look.
+/*
+ * Waits for a change of the documents (mrc_documents_wait()) or for answers, until the next look.
  */
 static void wait_a_while(struct mrc_keeper *keeper, uint32_t news, int timeout_ms)
 {

@@ -7,10 +7,10 @@
  *     the ring      1 2 3 4 5 6        the log       1 2 3 4' 5' 6' 7'
  *                           ^ last                         ^ the fork is after 3
  *
- * The ring then goes on with 4' 5' 6' 7'. Walking back through it, the numbers of the log as it is
- * now fall strictly (7' 6' 5' 4' 3 2 1); entries that break this order (6 5 4) are of a log that is
- * gone. The machine compares tokens with the engine, by bisection, to find the last entry that both
- * have.
+ * The ring then continues with 4' 5' 6' 7'. Walking back through it, the numbers of the log as it
+ * is now fall strictly (7' 6' 5' 4' 3 2 1); entries that break this order (6 5 4) are of a log that
+ * is gone. The machine compares tokens with the engine, by bisection, to find the last entry that
+ * both have.
  *
  * Pure: it knows no engine and no ring. One thread.
  */
@@ -40,13 +40,13 @@ bool mrc_lineage_add(struct mrc_lineage *lineage, const struct mrc_lineage_entry
 /* After the last one: keeps only entries of the log as it was when the machine read it last. */
 void mrc_lineage_close(struct mrc_lineage *lineage);
 
-/* It is {0} again. */
+/* Frees its memory; it is {0} again. */
 void mrc_lineage_free(struct mrc_lineage *lineage);
 
 /*
- * The search for the fork. Entries [0, SHARED) are in the log too; those from GONE on are not. Of
- * the entries [0, TRIMMED) that is assumed: the engine has removed what had their numbers, as it
- * does when the log grows.
+ * The search for the fork. Entries [0, SHARED) are in the log too; those from GONE on are not. For
+ * the entries [0, TRIMMED) that is assumed: the engine has removed the entries with their numbers,
+ * as it does when the log grows.
  */
 struct mrc_lineage_search {
     size_t trimmed, shared, gone;
@@ -59,7 +59,7 @@ void mrc_lineage_begin(const struct mrc_lineage *lineage, uint64_t oldest, uint6
 /* The entry to compare next. False: the search has ended, and SHARED is GONE. */
 bool mrc_lineage_next(const struct mrc_lineage_search *search, size_t *ret_entry);
 
-/* Whether the engine has that entry, with the same token. */
+/* Notes whether the engine has that entry, with the same token. */
 void mrc_lineage_answer(struct mrc_lineage_search *search, size_t entry, bool is_there);
 
 #endif

@@ -22,8 +22,8 @@ void mrc_seen_free(struct mrc_seen *seen);
 /* The last counter of WRITER; 0: none. */
 uint64_t mrc_seen_get(const struct mrc_seen *seen, uint64_t writer);
 
-/* Notes COUNTER of WRITER, which is not 0, unless a higher one is noted. False: out of memory; not
- * if a counter of WRITER was noted before, which may be 0. */
+/* Notes COUNTER of WRITER, which is not 0, unless a higher one is noted. False: out of memory,
+ * which cannot happen if a counter of WRITER, even 0, was noted before. */
 bool mrc_seen_note(struct mrc_seen *seen, uint64_t writer, uint64_t counter);
 
 #endif

@@ -7,7 +7,7 @@
 #include "store/regions/link.h"
 #include "store/ring/ring.h"
 
-/* Nobody else appends to this ring; a leader that died may have appended without counting. */
+/* Only this thread appends to this ring; a dead leader may have appended without counting. */
 static uint64_t last_of(const struct mrc_unsettled *unsettled)
 {
     uint64_t unused, seq;
@@ -117,7 +117,7 @@ static uint64_t find_first(struct mrc_unsettled *unsettled, uint64_t fork, uint6
     if (mrc_walk(unsettled->ring, since_seq, is_before, &looking))
         return last_of(unsettled) + 1;
     return looking.first ? looking.first
-                         : 1; /* out of memory: a window that is too large is good */
+                         : 1; /* out of memory: a window that is too large does no harm */
 }
 
 void mrc_unsettled_note(struct mrc_unsettled *unsettled, uint64_t fork, uint64_t since_seq,

@@ -1,7 +1,7 @@
 /*
  * Where the order of the updates may differ between machines.
  *
- * The engine has lost t1 t2 t3, which stood after entry F. They are put back, in an order of their
+ * The engine has lost t1 t2 t3, which came after entry F. They are put back, in an order of their
  * own and among new ones, and no machine reads again what it has:
  *
  *     the log                  … F t2 n1 t1 t3 n2
@@ -10,10 +10,10 @@
  *                                  |_________| the window: other machines may have what is before
  *                                              one of these records after it
  *
- * So a cursor in the window is taken for its beginning (history/engine.c): up to there, all have
- * the same. The window begins where the machine finds that the engine has lost what it has, and is
- * open until all of that has come back; each entry that is put back says where the fork was, for
- * machines that had none of it.
+ * So a cursor in the window counts as one at its beginning (history/engine.c): up to there, all
+ * machines have the same records. The window begins where the machine finds that the engine has
+ * lost what it has, and is open until all of that has come back; each entry that is put back says
+ * where the fork was, for machines that had none of it.
  *
  * One thread, the leader of the hub's link.
  */
@@ -76,7 +76,9 @@ void mrc_unsettled_came(struct mrc_unsettled *unsettled, uint64_t writer, uint64
 /* The engine has all that any machine could put back. */
 void mrc_unsettled_restored(struct mrc_unsettled *unsettled);
 
-/* The newest entry of the engine is NEWEST, as of a question that was sent after that. */
+/*
+ * The newest entry of the engine is NEWEST, according to a question that was sent after that call.
+ */
 void mrc_unsettled_take_newest(struct mrc_unsettled *unsettled, uint64_t newest);
 
 /* The ring has everything up to the entry NUMBER. */

@@ -25,7 +25,7 @@ struct mrc_announcer {
     struct mrc_presence_queue *queue;
     _Atomic(struct mrc_hub *) *hubs;
     size_t hubs_count;
-    uint64_t *reaped;      /* of each hub: mrc_link_get_reaped(), as it was last */
+    uint64_t *reaped;      /* of each hub: the last value of mrc_link_get_reaped() */
     struct mrc_list *todo; /* presences of each hub that have ended; the thread's own */
 };
 
@@ -63,7 +63,7 @@ static void announce_orphans(const struct mrc_announcer *announcer)
     }
 }
 
-/* Whether other machines have taken this one for dead since the last call. */
+/* Whether other machines have declared this one dead since the last call. */
 static bool was_reaped(struct mrc_announcer *announcer)
 {
     bool result = false;
@@ -97,7 +97,7 @@ static void announce_late(struct mrc_announcer *announcer)
         mrc_presence_queue_post_late(announcer->queue);
 }
 
-/* Announces the ends of what machines left that are dead. */
+/* Announces the ends of what dead machines left. */
 static void announce_dead_machines(const struct mrc_announcer *announcer)
 {
     for (size_t i = 0; i < announcer->hubs_count; i++) {
@@ -118,7 +118,7 @@ static void *APR_THREAD_FUNC run(apr_thread_t *thread, void *arg)
         bool stopping =
             mrc_presence_queue_take(announcer->queue, announcer->todo, PAUSE_US, has_left);
 
-        /* The begins first: an end that is announced has begun. */
+        /* The beginnings first: an end is announced after its beginning. */
         if (!stopping)
             announce_late(announcer);
         has_left = !announce_own(announcer);
@@ -144,7 +144,7 @@ apr_status_t mrc_announcer_start(apr_pool_t *pool, _Atomic(struct mrc_hub *) *hu
     announcer->hubs_count = count;
     announcer->todo = apr_pcalloc(pool, count * sizeof(*announcer->todo));
     announcer->reaped = apr_pcalloc(pool, count * sizeof(*announcer->reaped));
-    was_reaped(announcer); /* what was before concerns nobody here */
+    was_reaped(announcer); /* earlier ones do not concern this child */
     status = mrc_presence_queue_create(pool, &announcer->queue);
     if (status != APR_SUCCESS)
         return status;

@@ -23,7 +23,9 @@ struct mrc_hub;
 apr_status_t mrc_announcer_start(apr_pool_t *pool, _Atomic(struct mrc_hub *) *hubs, size_t count,
                                  struct mrc_announcer **ret_announcer);
 
-/* Gives HUB, which is opened later, the queue, before it is set. Accepts NULL for the announcer. */
+/*
+ * Gives the queue to HUB, which is opened later, before it is put into HUBS. ANNOUNCER may be NULL.
+ */
 void mrc_announcer_adopt(struct mrc_announcer *announcer, struct mrc_hub *hub);
 
 /* Makes the announcer look for subscriptions that dead children left, if there are any. Any thread;

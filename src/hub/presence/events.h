@@ -44,10 +44,10 @@ apr_status_t mrc_presence_events_add(struct mrc_presence_events *events, uint32_
                                      const struct mrc_roster_entry *entry, bool active);
 
 /*
- * Adds the event that a subscription has ended that an earlier server left. EVENTS must not be
- * full. RECORD is the one of mrc_history_read_left(). The event has the topics of its begin, and no
- * number in the roster. The errors are those of mrc_presence_events_add(), and MRC_STATUS_CORRUPT
- * or APR_EINVAL: RECORD is not a subscription event.
+ * Adds the event that a subscription has ended which an earlier server left. EVENTS must not be
+ * full. RECORD is from mrc_history_read_left(). The event has the topics of the event of its
+ * beginning, and no number in the roster. The errors are those of mrc_presence_events_add(), and
+ * MRC_STATUS_CORRUPT or APR_EINVAL: RECORD is not a subscription event.
  */
 apr_status_t mrc_presence_events_add_left(struct mrc_presence_events *events,
                                           const struct mrc_record *record);
@@ -55,6 +55,7 @@ apr_status_t mrc_presence_events_add_left(struct mrc_presence_events *events,
 /* Adds the number ID without an event. EVENTS must not be full. APR_ENOMEM. */
 apr_status_t mrc_presence_events_add_silent(struct mrc_presence_events *events, uint32_t id);
 
+/* Whether EVENTS must be published before another entry is added. */
 bool mrc_presence_events_is_full(const struct mrc_presence_events *events);
 
 /* The number of an event without an entry in the roster. */
@@ -75,7 +76,7 @@ void mrc_presence_events_record(const struct mrc_presence_events *events, size_t
  */
 apr_status_t mrc_presence_events_publish(struct mrc_presence_events *events, size_t *ret_done);
 
-/* Empties it. */
+/* Makes EVENTS empty. */
 void mrc_presence_events_reset(struct mrc_presence_events *events);
 
 /* Looks in the history of the hub for the event that ENTRY has ended: APR_SUCCESS, APR_NOTFOUND, or

@@ -8,7 +8,7 @@
  *                              |                              |
  *                              +------------------------------+
  *
- * So each end is announced once, also if the child or the server is killed meanwhile.
+ * So each end is announced once, even if the child or the server is killed meanwhile.
  */
 #ifndef MRC_HUB_PRESENCE_LEFT_H
 #define MRC_HUB_PRESENCE_LEFT_H
@@ -19,8 +19,8 @@ struct mrc_hub;
 struct mrc_presence_events;
 
 /*
- * Announces the ends of all of them with EVENTS, which is of HUB. A subscription whose end the hub
- * cannot carry any more stays in the history until the next start. Errors are those of
+ * Announces the ends of all of them with EVENTS, which belongs to HUB. A subscription whose end the
+ * hub cannot carry any more stays in the history until the next start. Errors are those of
  * mrc_hub_publish() and of the history: try again later. Only the announcer.
  */
 apr_status_t mrc_presence_left_announce(struct mrc_hub *hub, struct mrc_presence_events *events);

@@ -83,7 +83,7 @@ static apr_status_t add(struct mrc_presence *presence, const struct request *req
 }
 
 /* Lists and announces the entries from *FIRST on, as many as fit into one announcement, and moves
- * *FIRST behind those that are announced. */
+ * *FIRST past those that are announced. */
 static apr_status_t announce_some(struct mrc_presence *presence, const struct request *request,
                                   struct mrc_presence_events *events, size_t *first)
 {
@@ -189,7 +189,7 @@ apr_status_t mrc_presence_begin(struct mrc_hub *hub, const unsigned char subscri
 /* ---- later ------------------------------------------------------------------------------------*/
 
 /* Announces some entries of this child from the cell *CELL on that are not told, and moves *CELL
- * behind them. */
+ * past them. */
 static apr_status_t announce_some_late(struct mrc_hub *hub, struct mrc_presence_events *events,
                                        uint32_t *cell)
 {
@@ -293,7 +293,7 @@ static apr_status_t announce_some_ends(struct mrc_presence_events *events,
     size_t done;
 
     mrc_presence_events_reset(events);
-    for (const struct mrc_link *link = list->first; link; link = link->next) {
+    for (const struct mrc_list_link *link = list->first; link; link = link->next) {
         const struct mrc_presence *presence = (const struct mrc_presence *)link;
 
         for (size_t i = presence->announced; i < presence->count; i++) {

@@ -7,7 +7,7 @@
  *
  *     added, then listed,         mrc_presence_begin()      of the request
  *     then announced as active
- *     not listed any more         mrc_presence_end()        any, also a dispatcher's
+ *     not listed any more         mrc_presence_end()        any, even a dispatcher's
  *     announced as ended,         the announcer             its own (announcer.h)
  *     then removed
  *
@@ -35,7 +35,7 @@ struct mrc_token;
  * once. Waits for the ring's lock as any publisher does. RET_PRESENCE is NULL if the hub has no
  * roster.
  *
- * With a transport, the subscription begins also if the engine cannot be reached; the announcer
+ * With a transport, the subscription begins even if the engine cannot be reached; the announcer
  * announces it later.
  *
  * APR_ENOSPC: the roster is full. MRC_STATUS_TOO_LARGE: a matcher or a payload is too long.

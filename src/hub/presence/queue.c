@@ -77,7 +77,7 @@ bool mrc_presence_queue_take(struct mrc_presence_queue *queue, struct mrc_list *
     bool stopping = wait_for_work(queue, wait_us, has_left);
     struct mrc_list posted =
         stopping ? mrc_mailbox_close(&queue->posted) : mrc_mailbox_take(&queue->posted);
-    struct mrc_link *link;
+    struct mrc_list_link *link;
 
     atomic_store(&queue->is_to_look, false);
     while ((link = mrc_list_take(&posted))) {

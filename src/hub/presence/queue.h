@@ -18,7 +18,7 @@ struct mrc_presence_queue;
 
 /* The active subscriptions of one subscriber. They belong to one thread at a time. */
 struct mrc_presence {
-    struct mrc_link link; /* in a list of presences that have ended */
+    struct mrc_list_link link; /* in a list of presences that have ended */
     struct mrc_hub *hub;
     size_t count;     /* entries in the roster */
     size_t announced; /* the ends of this many entries, from the first on, are announced */
@@ -28,7 +28,7 @@ struct mrc_presence {
 /* The queue lives in POOL. Errors are those of mrc_wake_open(). */
 apr_status_t mrc_presence_queue_create(apr_pool_t *pool, struct mrc_presence_queue **ret_queue);
 
-/* Hands PRESENCE, which has ended, over; if the announcer has stopped, frees it. Any thread, and a
+/* Hands over PRESENCE, which has ended, or frees it if the announcer has stopped. Any thread, and a
  * signal handler; never blocks. */
 void mrc_presence_queue_post(struct mrc_presence_queue *queue, struct mrc_presence *presence);
 

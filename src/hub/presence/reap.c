@@ -21,7 +21,9 @@ struct piece {
     apr_status_t status;
 };
 
-/* Adds MEMBER, and the event that it has ended. One that has no sense is removed without an event.
+/*
+ * Adds MEMBER, and the event that it has ended. One that makes no sense is removed without an
+ * event.
  */
 static bool add(void *ctx, struct mrc_bytes member)
 {
@@ -79,7 +81,7 @@ static apr_status_t reap_some(struct mrc_hub *hub, const struct mrc_query_dead *
         status = piece->status;
     if (status == APR_SUCCESS)
         status = reap_piece(hub, dead, piece, ret_left);
-    if (piece->count == 0) /* whatever the engine says */
+    if (piece->count == 0) /* whatever count the engine gives */
         *ret_left = 0;
     return status;
 }

@@ -1,7 +1,7 @@
 /*
  * The subscriptions of a machine that is dead: the announcer of the child whose link has noticed it
  * removes them from the engine and announces their ends, both in one step. So each end is announced
- * once, however many machines do it, and also if one of them dies meanwhile.
+ * once, however many machines do it, and even if one of them dies meanwhile.
  */
 #ifndef MRC_HUB_PRESENCE_REAP_H
 #define MRC_HUB_PRESENCE_REAP_H

@@ -13,7 +13,7 @@ unit_tests += \
 	tests/unit/hub/presence/test_reap
 tests_unit_hub_presence_test_announce_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mrc_hub_publish_group
 tests_unit_hub_presence_test_no_memory_LDFLAGS = $(LINK_FAILING_CALLS)
-# Its processes die at this call.
+# The test's processes die at this call.
 tests_unit_hub_presence_test_presence_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mrc_hub_publish_group
 # The engine that it plays.
 tests_unit_hub_presence_test_reap_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mrc_query_take_dead \

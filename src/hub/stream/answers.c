@@ -19,11 +19,14 @@
 #include "store/base/clock.h"
 #include "store/shm/inquiry.h"
 
-/* One turn looks at streams for about so long. */
+/* One turn looks at streams for about this long. */
 #define SLICE_US    ((int64_t)1000)
 #define SLICE_LOOKS 64 /* streams between two looks at the clock */
 
-/* No more matchers of a stream follow when its JSON has so many bytes, and no claim has more. */
+/*
+ * No more matchers of a stream are added when its JSON has this many bytes; a longer claim is left
+ * out.
+ */
 #define MATCHERS_JSON_MAX (MRC_LISTING_JSON_MAX / 2)
 #define CLAIM_JSON_MAX    (MRC_LISTING_JSON_MAX / 4)
 

@@ -46,7 +46,7 @@ bool mrc_answers_work(struct mrc_answers *answers);
 /* Call it before STREAM leaves the list of the loop. */
 void mrc_answers_forget(struct mrc_answers *answers, const struct mrc_stream *stream);
 
-/* The loop ends: answers an open question with what there is. */
+/* The loop ends: answers an open question with what was found so far. */
 void mrc_answers_stop(struct mrc_answers *answers);
 
 #endif

@@ -20,8 +20,8 @@
 struct mrc_carrier;
 struct mrc_piece;
 
-/* The most bytes of one write: httpd's core filter never blocks on so few; and as one chunk of
- * HTTP/1.1, they fill two records of TLS. */
+/* The most bytes of one write: httpd's core filter never blocks on so few, and as one chunk of
+ * HTTP/1.1 they fill two records of TLS. */
 #define MRC_CARRIER_WRITE_BYTES ((size_t)(32 * 1024 - 32))
 
 /* The most pieces of one write. */
@@ -76,13 +76,13 @@ struct mrc_carrier_ops {
     /*
      * The stream has ended: sends the client the end of the response, although the carrier may not
      * be closed yet. Called once at most, never while it is PENDING, and not if the client is gone;
-     * after it only may_close() and close(). NULL: close() does it.
+     * only may_close() and close() follow. NULL: close() sends the end.
      */
     void (*finish)(struct mrc_carrier *carrier);
 
     /*
      * The client has sent something, or the stream begins. GONE: the client is gone; otherwise
-     * READY, also while the carrier is PENDING. NULL: the descriptor is not watched for reading.
+     * READY, even while the carrier is PENDING. NULL: the descriptor is not watched for reading.
      */
     enum mrc_carrier_state (*read)(struct mrc_carrier *carrier);
 };

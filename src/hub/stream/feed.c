@@ -35,7 +35,7 @@ struct delivery {
     struct mrc_update update;
     struct mrc_topics topics;      /* of a private update, for the grants of tokens */
     struct mrc_event *event;       /* made for the first stream that gets it */
-    unsigned received;             /* the number of streams that have got it */
+    unsigned received;             /* the number of streams that have received it */
     int64_t *left_us;              /* see mrc_index_go_on() */
     const struct mrc_token *asked; /* of a private update: the last token that was checked */
     bool is_granted;               /* whether that token grants the update */

@@ -39,7 +39,7 @@ struct mrc_handles {
 
 /* ---- buckets ----------------------------------------------------------------------------------*/
 
-/* What TOKEN is found by in INDEX; { NULL, 0 }: it is not in that index. */
+/* The name under which INDEX has TOKEN; { NULL, 0 }: it is not in that index. */
 static struct mrc_bytes name_of(const struct mrc_token *token, enum index index)
 {
     const char *text;
@@ -98,7 +98,7 @@ static bool allocate(struct group **bucket[INDEXES], size_t buckets)
     return has_all;
 }
 
-/* Doubles the buckets. Without the memory for it, they only get fuller. */
+/* Doubles the number of buckets. Without memory, they only get fuller. */
 static void grow(struct mrc_handles *handles)
 {
     struct mrc_handles old = *handles;

@@ -1,7 +1,7 @@
 /* clang-format off */
 /*
- * The handles of the streams of one hub in one loop: by them an order (hub/control/order.h) finds its
- * streams without a look at all others.
+ * The handles of the streams of one hub in one loop: through them, an order (hub/control/order.h)
+ * finds its streams without looking at all others.
  *
  *     by hash --+
  *     by jti  --+--> group of one token --> handle --> handle --> handle
@@ -41,7 +41,7 @@ apr_status_t mrc_handles_add(struct mrc_handles *handles, struct mrc_stream *str
 uint32_t mrc_handle_get_since_s(const struct mrc_handle *handle);
 uint32_t mrc_handle_get_serial(const struct mrc_handle *handle);
 
-/* Takes the handle of STREAM away, if it has one. */
+/* Removes the handle of STREAM, if it has one. */
 void mrc_handles_remove(struct mrc_handles *handles, struct mrc_stream *stream);
 
 typedef void mrc_handles_fn(void *ctx, struct mrc_stream *stream);

@@ -33,7 +33,7 @@
 #include "store/ring/ring.h"
 
 #define EPOLL_EVENTS     512
-#define REPLAYS_PER_TURN 100 /* streams of "replaying" that write beside those of "ready" */
+#define REPLAYS_PER_TURN 100 /* streams of "replaying" that write besides those of "ready" */
 #define CLOSES_PER_TURN  500
 #define CLOSE_WAIT_MS    100 /* between two checks whether a carrier may be closed */
 #define STOP_US          ((int64_t)2000 * 1000) /* a loop that stops waits this long for carriers */
@@ -41,8 +41,8 @@
 #define RETRY_SPREAD_MS  2500
 #define FAREWELLS        16 /* different reconnection times */
 
-/* What the streams of "ready" write in one turn, and those of one hub before the next hub has its
- * turn. A write costs as much as the bytes that it has, and these. */
+/* What the streams of "ready" may write in one turn, and those of one hub before the next hub has
+ * its turn. A write costs its bytes and WRITE_COST. */
 #define WRITE_COST       8192
 #define COST_PER_TURN    ((int64_t)500 * WRITE_COST)
 #define COST_PER_QUANTUM ((int64_t)50 * WRITE_COST)
@@ -138,7 +138,7 @@ static void set_timer(struct mrc_loop *loop, struct mrc_stream *stream)
 }
 
 /*
- * Takes a stream in ENDING out of the feed, clears its timer and gives its seat in the hub back,
+ * Takes a stream in ENDING out of the feed, clears its timer and gives back its seat in the hub,
  * because its carrier may be closed only later. If the stream is in a list of ready streams, this
  * is called again when it is taken from that list.
  */
@@ -241,7 +241,7 @@ static void collect_readings(struct mrc_loop *loop)
  * the current one. */
 static void fetch_ahead(const struct mrc_list *list)
 {
-    const struct mrc_link *link = list->first;
+    const struct mrc_list_link *link = list->first;
 
     if (link)
         mrc_stream_fetch_carrier((const struct mrc_stream *)link);
@@ -251,7 +251,7 @@ static void fetch_ahead(const struct mrc_list *list)
         mrc_stream_fetch((const struct mrc_stream *)link);
 }
 
-/* Lets STREAM work, which was taken from a list of ready streams. */
+/* Makes STREAM, which was taken from a list of ready streams, work. */
 static void work_one(struct mrc_loop *loop, struct mrc_stream *stream, int64_t now_us)
 {
     stream->is_ready = false;
@@ -261,7 +261,7 @@ static void work_one(struct mrc_loop *loop, struct mrc_stream *stream, int64_t n
         work(loop, stream, now_us);
 }
 
-/* The bytes that STREAM has written, which had QUEUED bytes to write, and has got no more. */
+/* The bytes that STREAM has written, which had QUEUED bytes in its queue and got no more. */
 static int64_t written(const struct mrc_stream *stream, size_t queued)
 {
     size_t left = stream->queued_bytes - stream->offset;
@@ -361,7 +361,7 @@ static enum mrc_end find_reason(int fd, uint32_t events)
                : MRC_END_CLIENT;
 }
 
-/* Lets the carrier read what the client sends. False: the client is gone. */
+/* Makes the carrier read what the client sends. False: the client is gone. */
 static bool read_input(struct mrc_stream *stream)
 {
     struct mrc_carrier *carrier = stream->carrier;
@@ -437,7 +437,7 @@ static struct loop_hub *add_hub(struct mrc_loop *loop, struct mrc_hub *hub)
     return added;
 }
 
-/* Lets STREAM replay with the pages of its hub, which it shares. False: out of memory. */
+/* Makes STREAM replay with the pages of its hub, which it shares. False: out of memory. */
 static bool share_pages(struct mrc_loop *loop, struct mrc_stream *stream)
 {
     struct loop_hub *hub = hub_of(loop, stream);
@@ -488,7 +488,7 @@ static void obey(void *ctx, struct mrc_stream *stream)
         end(task->loop, stream, mrc_order_end(task->order));
 }
 
-/* An order that the handles do not lead to is rare, so it may take a look at each stream. */
+/* An order that the handles do not cover is rare, so it may look at each stream. */
 static void carry_out(void *ctx, const struct mrc_order *order)
 {
     struct task *task = ctx;

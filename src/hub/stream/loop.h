@@ -1,7 +1,7 @@
 /* clang-format off */
 /*
- * The loop of one dispatcher thread (dispatcher.h), over the streams that were posted to it. A stream
- * stays with its loop until it ends. Its way through the lists of the loop:
+ * The loop of one dispatcher thread (dispatcher.h), over the streams that were posted to it. A
+ * stream stays with its loop until it ends. Its way through the lists of the loop:
  *
  *                              page is read
  *                        +-----------------------+
@@ -99,8 +99,7 @@ void mrc_loop_close(struct mrc_loop *loop);
  * that are left. */
 void mrc_loop_run(struct mrc_loop *loop, apr_thread_t *thread);
 
-/* ---- For sessions, in the loop's thread
- * ---------------------------------------------------------*/
+/* ---- For sessions, in the loop's thread -------------------------------------------------------*/
 
 /* Adopts STREAM at once. Its carrier has no descriptor of its own (-1): it is part of a session,
  * which reports what happens to it with the functions below. */

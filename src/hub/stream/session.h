@@ -1,17 +1,17 @@
 /* clang-format off */
 /*
- * Sessions of a dispatcher loop: connections that carry several streams and other messages (HTTP/2).
- * A session watches its own descriptor; the carriers of its streams have none. The layer of httpd has the
- * implementation (httpd/http2).
+ * Sessions of a dispatcher loop: connections that carry several streams and other messages
+ * (HTTP/2). A session watches its own descriptor; the carriers of its streams have none. The layer
+ * of httpd has the implementation (httpd/http2).
  *
  *     any thread                        the loop's thread
  *       |
  *       +- mrc_sessions_post_call() -->+ the call runs
  *                                      |   mrc_session_begin()
- *                                      | on_events(), on_time(): the session reads, and notes its work
+ *                                      | on_events(), on_time(): the session reads and notes work
  *                                      | streams write into the session, which notes its work
- *                                      | work(), once at the end of the turn: all that is due goes out
- *                                      |   in few writes
+ *                                      | work(), once at the end of the turn: all that is due goes
+ *                                      |   out in few writes
  *                                      |   mrc_session_end()
  *                                      | close(), again until it returns true: the session is freed
  *                                      v
@@ -61,23 +61,23 @@ struct mrc_session {
     const struct mrc_session_ops *ops;
     int fd; /* of its connection */
 
-    /* Only for this unit. */
+    /* The rest belongs to sessions.c. */
     struct mrc_sessions *sessions;
     struct mrc_source source;
     struct mrc_timer timer;
-    struct mrc_link link; /* among those that work, and later among those that have ended */
+    struct mrc_list_link link; /* among those that work, and later among those that have ended */
     struct mrc_session *prev, *next;
     bool has_work, has_ended;
 };
 
-/* A function that another thread lets the loop call. It is embedded in the object that it is about,
+/* A function that the loop calls for another thread. It is embedded in the object that it is about,
  * which must live until then. */
 struct mrc_call {
-    struct mrc_link link;
+    struct mrc_list_link link;
     void (*run)(struct mrc_call *call);
 };
 
-/* Any thread. False: the loop has ended, and will not run CALL. */
+/* Makes the loop run CALL. Any thread. False: the loop has ended, and will not run it. */
 bool mrc_sessions_post_call(struct mrc_sessions *sessions, struct mrc_call *call);
 
 /* The functions below are for the thread of the loop. */
@@ -104,7 +104,9 @@ void mrc_session_set_time(struct mrc_session *session, int64_t due_us);
 /* Sets it to DUE_US, unless it is set to an earlier time. */
 void mrc_session_bring_forward(struct mrc_session *session, int64_t due_us);
 
-/* Lets work() be called at the end of this turn, or of the next one if the session works now. */
+/*
+ * Makes the loop call work() at the end of this turn, or of the next one if the session works now.
+ */
 void mrc_session_note_work(struct mrc_session *session);
 
 /* Ends SESSION: of its ops, only close() is called from now on, first at the end of this turn. */

@@ -7,14 +7,14 @@
 
 #include "hub/stream/session.h"
 
-static struct mrc_session *of_link(struct mrc_link *link)
+static struct mrc_session *of_link(struct mrc_list_link *link)
 {
     return (struct mrc_session *)((char *)link - offsetof(struct mrc_session, link));
 }
 
 static struct mrc_session *take(struct mrc_list *list)
 {
-    struct mrc_link *link = mrc_list_take(list);
+    struct mrc_list_link *link = mrc_list_take(list);
 
     return link ? of_link(link) : NULL;
 }
@@ -138,7 +138,7 @@ void mrc_sessions_run_calls(struct mrc_sessions *sessions, bool last)
 {
     struct mrc_list calls =
         last ? mrc_mailbox_close(&sessions->calls) : mrc_mailbox_take(&sessions->calls);
-    struct mrc_link *link;
+    struct mrc_list_link *link;
 
     while ((link = mrc_list_take(&calls))) {
         struct mrc_call *call = (struct mrc_call *)link;

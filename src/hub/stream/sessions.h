@@ -44,7 +44,7 @@ void mrc_sessions_run_calls(struct mrc_sessions *sessions, bool last);
 /* Calls on_time() of the sessions whose time has come. */
 void mrc_sessions_expire(struct mrc_sessions *sessions, int64_t now_us);
 
-/* Lets all sessions work that have noted work. */
+/* Calls work() of all sessions that have noted work. */
 void mrc_sessions_work(struct mrc_sessions *sessions);
 
 /* Whether a session has noted work. */
@@ -63,7 +63,7 @@ void mrc_sessions_drain(struct mrc_sessions *sessions, bool graceful);
 /* Ends all sessions, and frees those that can be freed: the loop stops. */
 void mrc_sessions_stop(struct mrc_sessions *sessions);
 
-/* Frees what the sessions have shared. They may be freed later. */
+/* Frees what the sessions share. The sessions themselves may be freed later. */
 void mrc_sessions_free(struct mrc_sessions *sessions);
 
 #endif

@@ -25,7 +25,7 @@
 
 /* The share of one hub. Zeroed: it has no stream. */
 struct mrc_share {
-    struct mrc_link link; /* in the turns while STREAMS is not empty */
+    struct mrc_list_link link; /* in the turns while STREAMS is not empty */
     struct mrc_list streams;
     int64_t left; /* of the quantum */
 };
@@ -38,7 +38,7 @@ struct mrc_shares {
 
 /* Adds a stream to SHARE. */
 static inline void mrc_shares_add(struct mrc_shares *shares, struct mrc_share *share,
-                                  struct mrc_link *stream)
+                                  struct mrc_list_link *stream)
 {
     if (!share->streams.first) {
         share->left = shares->quantum;
@@ -55,9 +55,10 @@ static inline struct mrc_share *mrc_shares_get(const struct mrc_shares *shares)
 
 /* Takes the next stream of SHARE, whose turn it is. The stream may be added again before
  * mrc_shares_spend(). */
-static inline struct mrc_link *mrc_shares_take(struct mrc_shares *shares, struct mrc_share *share)
+static inline struct mrc_list_link *mrc_shares_take(struct mrc_shares *shares,
+                                                    struct mrc_share *share)
 {
-    struct mrc_link *stream = mrc_list_take(&share->streams);
+    struct mrc_list_link *stream = mrc_list_take(&share->streams);
 
     if (!share->streams.first)
         mrc_list_take(&shares->turns);

@@ -22,7 +22,10 @@
 
 #define MS_US ((int64_t)1000)
 
-/* The kernel says when something was acknowledged in steps of its clock, which are shorter. */
+/*
+ * The kernel says when something was acknowledged, to within a step of its clock, which is shorter
+ * than this.
+ */
 #define CLOCK_STEP_US ((int64_t)10 * 1000)
 
 /* An event with a position has fewer bytes. */
@@ -186,7 +189,7 @@ static void pop(struct mrc_stream *stream)
 
 /* ---- writing ----------------------------------------------------------------------------------*/
 
-/* Fills the pieces of one write from the queue, which is not empty, as far as they fit. */
+/* Fills the pieces of one write from the queue, which is not empty, as far as there is room. */
 static size_t cut_pieces(struct mrc_stream *stream,
                          struct mrc_piece pieces[MRC_CARRIER_WRITE_PIECES])
 {
@@ -379,7 +382,7 @@ enum mrc_stream_work mrc_stream_work(struct mrc_stream *stream, int64_t now_us)
     for (int turn = 0; turn < WRITES_PER_TURN; turn++) {
         if (stream->state == MRC_STREAM_ENDING)
             return MRC_STREAM_ENDED;
-        if (stream->pending) { /* until the client accepts more */
+        if (stream->pending) { /* nothing to do until the client accepts more */
             mrc_subscriber_give_back(stream->subscriber);
             return MRC_STREAM_IDLE;
         }

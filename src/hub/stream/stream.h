@@ -1,6 +1,7 @@
 /* clang-format off */
 /*
- * A stream of a dispatcher loop: a subscriber, the carrier to its client, and the queue between them.
+ * A stream of a dispatcher loop: a subscriber, the carrier to its client, and the queue between
+ * them.
  *
  *     posted             all that it missed is written
  *     ------> REPLAY -----------------------------------> LIVE
@@ -57,14 +58,14 @@ enum mrc_stream_work {
 
 #define MRC_STREAM_INLINE_EVENTS 2
 
-/* An ended stream waits this long for its client to accept bytes. Less than a loop that stops waits
+/* An ended stream waits this long for its client to accept bytes: less than a stopping loop waits
  * for its carriers. */
 #define MRC_STREAM_LINGER_US ((int64_t)1000 * 1000)
 
 /* There are as many streams as subscribers, and most of them are idle, so a stream is small
  * (tests/unit/hub/stream/test_footprint.c). */
 struct mrc_stream {
-    struct mrc_link link;              /* in one list of the loop */
+    struct mrc_list_link link;         /* in one list of the loop */
     struct mrc_subscriber *subscriber; /* NULL after mrc_stream_leave() */
     struct mrc_carrier *carrier;
 
@@ -82,7 +83,7 @@ struct mrc_stream {
 
     int64_t since_us; /* while pending: when the client last accepted bytes; otherwise: when the
                          carrier last got bytes */
-    int64_t ends_us;  /* when the stream ends at the latest; in ENDING: when it stops to linger; 0:
+    int64_t ends_us;  /* when the stream ends at the latest; in ENDING: when it stops lingering; 0:
                          it has not lingered yet */
 
     /* Only for the loop and the feed. */
@@ -105,8 +106,11 @@ struct mrc_stream {
     uint8_t lane;              /* of the feed, while it listens */
 };
 
-/* When to begin to watch again whether a client acknowledges something, which has acknowledged
- * nothing for SILENCE_US and has bytes to acknowledge at NOW_US. */
+/*
+ * Since when to watch a client that has acknowledged nothing for SILENCE_US and has bytes to
+ * acknowledge at NOW_US: NOW_US, or when a heartbeat after its last acknowledgement was due, if
+ * that is earlier.
+ */
 int64_t mrc_stream_watch_us(const struct mrc_hub_limits *limits, int64_t silence_us,
                             int64_t now_us);
 
@@ -120,7 +124,7 @@ void mrc_stream_fetch_parts(const struct mrc_stream *stream);
 void mrc_stream_fetch_carrier(const struct mrc_stream *stream);
 
 /*
- * Makes a stream in REPLAY, which takes SUBSCRIBER and CARRIER over. All times here are of
+ * Makes a stream in REPLAY, which takes over SUBSCRIBER and CARRIER. All times here are of
  * store/base/clock.h. NULL: out of memory; the caller still owns both.
  */
 struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct mrc_carrier *carrier,
@@ -137,11 +141,12 @@ bool mrc_stream_push(struct mrc_stream *stream, struct mrc_event *event);
 
 /*
  * Moves a stream in LIVE back to REPLAY, because the ring has overwritten records that it has not
- * got, from number NEXT on. False: the history does not have them either, and the stream has ended.
+ * received, from number NEXT on. False: the history does not have them either, and the stream has
+ * ended.
  */
 bool mrc_stream_fall_back(struct mrc_stream *stream, uint64_t next);
 
-/* Writes a part of what the client has not got yet. */
+/* Writes a part of what the client has not received yet. */
 enum mrc_stream_work mrc_stream_work(struct mrc_stream *stream, int64_t now_us);
 
 /* Sends the bytes that the carrier holds, because its descriptor is writable. False: the stream has

@@ -40,7 +40,7 @@ static apr_status_t find_known(struct mrc_history *history, struct mrc_bytes cur
                : mrc_history_find(history, cursor, now_us, ret_place);
 }
 
-/* The same; a cursor that this machine does not know may be of an update on another. */
+/* The same; a cursor that this machine does not know may be that of an update on another one. */
 static apr_status_t find_id(struct mrc_history *history, struct mrc_bytes cursor, int64_t now_us,
                             struct mrc_place *ret_place)
 {

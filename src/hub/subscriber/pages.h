@@ -1,6 +1,6 @@
 /*
- * Pages: runs of consecutive published records, for the streams that replay them. After a restart
- * many streams come back at the same time and need the same records, so these are read, decoded and
+ * Pages: runs of consecutive records, for the streams that replay them. After a restart many
+ * streams come back at the same time and need the same records, so these are read, decoded and
  * encoded once for all streams.
  *
  *     history or ring --read once--> page of records --> many replays, each filters the records
@@ -81,7 +81,8 @@ apr_status_t mrc_pages_find(struct mrc_pages *pages, struct mrc_place *place,
 /* Whether reading PAGE has succeeded or failed by now. */
 bool mrc_page_is_there(const struct mrc_page *page);
 
-/* The status of reading PAGE, which is there. APR_SUCCESS: RET_AT gets the index of PLACE's record.
+/*
+ * The status of reading PAGE, which is there. APR_SUCCESS: RET_AT gets the index of PLACE's record.
  */
 apr_status_t mrc_pages_await(struct mrc_pages *pages, struct mrc_page *page,
                              const struct mrc_place *place, size_t *ret_at);
@@ -93,6 +94,7 @@ apr_status_t mrc_pages_await(struct mrc_pages *pages, struct mrc_page *page,
  */
 void mrc_pages_give_up(struct mrc_pages *pages, struct mrc_page *page);
 
+/* The number of records of PAGE, and record AT, both valid once the page is there. */
 size_t mrc_page_count(const struct mrc_page *page);
 struct mrc_pages_record *mrc_page_get(struct mrc_page *page, size_t at);
 

@@ -22,7 +22,7 @@ enum state { ASKED, DONE, ABANDONED };
 #define JOIN_US ((int64_t)3000 * 1000)
 
 struct mrc_reading {
-    struct mrc_link link;
+    struct mrc_list_link link;
     struct mrc_reader *reader;
     const struct mrc_history *history;
     struct mrc_place place;
@@ -51,8 +51,7 @@ static void hold(struct mrc_reading *reading)
     atomic_fetch_add(&reading->reader->held_bytes, reading->held_bytes);
 }
 
-/* Stops counting them: the slice goes to the caller, or is freed. The thread may wait for room.
- */
+/* Stops counting them: the slice goes to the caller, or is freed. The thread may wait for room. */
 static void release(const struct mrc_reading *reading)
 {
     struct mrc_reader *reader = reading->reader;

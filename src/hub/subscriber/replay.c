@@ -24,7 +24,7 @@ struct mrc_replay {
     struct mrc_pages *own;      /* NULL: not needed yet */
     struct mrc_page *awaited;   /* the page that is being read for it; NULL: none */
     uint64_t matching;          /* the number of the record that was matched last */
-    size_t tried;               /* where mrc_filter_match() goes on with that record */
+    size_t tried;               /* where mrc_filter_match() continues with that record */
     uint64_t gap;               /* the value of mrc_hub_get_gap() when it was created */
     mrc_replay_check_fn *check; /* NULL: none */
     void *check_ctx;
@@ -197,8 +197,7 @@ static apr_status_t look_at_limits(struct take *take)
     return mrc_clock_us() < take->until_us ? APR_SUCCESS : APR_INCOMPLETE;
 }
 
-/* Chooses among the records of PAGE from the first of CHOICE on, and moves the place behind them.
- */
+/* Chooses among the records of PAGE from the first of CHOICE on, and moves the place past them. */
 static apr_status_t look_at_page(struct take *take, struct mrc_page *page,
                                  struct mrc_pages_choice *choice)
 {
@@ -218,7 +217,8 @@ static apr_status_t look_at_page(struct take *take, struct mrc_page *page,
     return status;
 }
 
-/* Gives the records of PAGE that the subscriber gets, from FIRST on. APR_INCOMPLETE: there are
+/*
+ * Gives the records of PAGE that the subscriber gets, from FIRST on. APR_INCOMPLETE: there are
  * more.
  */
 static apr_status_t give_page(struct take *take, struct mrc_page *page, size_t first)
@@ -238,7 +238,7 @@ static apr_status_t give_page(struct take *take, struct mrc_page *page, size_t f
     return given == APR_SUCCESS ? status : given;
 }
 
-/* A page that was just read may have records from behind a gap, or from after a loss. */
+/* A page that was just read may have records from after a gap or a loss. */
 static bool may_go_on(const struct mrc_replay *replay)
 {
     return mrc_hub_get_gap(replay->hub) == replay->gap &&

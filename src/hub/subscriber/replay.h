@@ -45,10 +45,10 @@ void mrc_replay_read_with(struct mrc_replay *replay, struct mrc_pages *pages);
 typedef bool mrc_replay_check_fn(void *ctx);
 void mrc_replay_set_check(struct mrc_replay *replay, mrc_replay_check_fn *check, void *ctx);
 
-/* That position. */
+/* The position LIVE_FROM of mrc_replay_create(). */
 uint64_t mrc_replay_get_live_from(const struct mrc_replay *replay);
 
-/* Sets the id of the event before its beginning (cursor.h). It takes ID over. */
+/* Sets the id of the event before its beginning (cursor.h). The replay takes over ID. */
 void mrc_replay_set_last_event_id(struct mrc_replay *replay, char *id);
 
 /* Returns that id; { NULL, 0 }: none was set. */

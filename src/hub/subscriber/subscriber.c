@@ -32,7 +32,7 @@ struct mrc_subscriber {
     struct mrc_hub_seat seat;
     unsigned char random[16]; /* of its name */
     struct mrc_token *token;
-    struct mrc_place place;        /* of the first record that it has not got */
+    struct mrc_place place;        /* of the first record that it has not received */
     struct mrc_replay *replay;     /* NULL: it rests */
     struct mrc_pages *pages;       /* for its replays; NULL: they have their own */
     struct mrc_presence *presence; /* NULL: not announced */
@@ -147,7 +147,7 @@ static struct mrc_subscriber *create(struct mrc_hub *hub, struct mrc_subscriptio
     return subscriber;
 }
 
-/* Takes SUBSCRIBER, which has a seat and listens, out of its hub. */
+/* Removes SUBSCRIBER, which has a seat and listens, from its hub. */
 static void leave(struct mrc_subscriber *subscriber, enum mrc_end end)
 {
     mrc_hub_unlisten(subscriber->hub, subscriber->matchers, subscriber->matchers_count);
@@ -358,7 +358,7 @@ bool mrc_subscriber_outlives_losses(struct mrc_subscriber *subscriber)
         return false;
     if (losses == subscriber->losses)
         return true;
-    /* It may have been before that when it resumed. Then it ends for nothing. */
+    /* It may have been before that when it resumed; then it ends without need. */
     if (subscriber->has_resumed && subscriber->place.next > seq + 1)
         return false;
     subscriber->losses = losses;

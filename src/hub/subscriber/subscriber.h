@@ -1,7 +1,7 @@
 /* clang-format off */
 /*
- * One subscriber: what it listens to, what it may read, and where it stands in the order of the
- * hub's updates.
+ * One subscriber: what it listens to, what it may read, and where it is in the order of the hub's
+ * updates.
  *
  *     open                has read all that it missed
  *     -----> REPLAY ------------------------------------> LIVE
@@ -50,7 +50,7 @@ struct mrc_update;
 struct mrc_subscription {
     struct mrc_matcher **matchers; /* from mrc_patterns_get(), in an array from malloc() */
     size_t matchers_count;
-    struct mrc_token *token;      /* NULL: anonymous; the subscriber takes the reference over */
+    struct mrc_token *token;      /* NULL: anonymous; the subscriber takes over the reference */
     struct mrc_hub_client client; /* the client that the seat is counted for */
     bool has_cursor;
     struct mrc_bytes cursor;      /* the client's last event id; may be empty */
@@ -63,7 +63,7 @@ struct mrc_subscription {
 void mrc_subscription_clear(struct mrc_hub *hub, struct mrc_subscription *subscription);
 
 /*
- * Opens a subscriber, and takes the matchers and the token of SUBSCRIPTION over, even on failure.
+ * Opens a subscriber, which takes over the matchers and the token of SUBSCRIPTION, even on failure.
  * The subscriber misses no update from now on, because the hub knows its matchers before it takes
  * its position. APR_ENOMEM, and the statuses of mrc_seats_take().
  */
@@ -81,8 +81,8 @@ apr_status_t mrc_subscriber_announce(struct mrc_subscriber *subscriber);
 void mrc_subscriber_close(struct mrc_subscriber *subscriber, enum mrc_end end);
 
 /*
- * The id that mrc_subscriber_last_event_id() would return for a subscriber with CURSOR, as a string
- * for free(), without opening one. APR_ENOMEM, and errors of the history.
+ * The id that mrc_subscriber_last_event_id() would return for a subscriber with CURSOR, without
+ * opening one. The caller free()s it. APR_ENOMEM, and errors of the history.
  */
 apr_status_t mrc_subscriber_peek(struct mrc_hub *hub, struct mrc_bytes cursor, int64_t now_us,
                                  char **ret_id);
@@ -184,8 +184,8 @@ bool mrc_subscriber_is_reading(const struct mrc_subscriber *subscriber);
 void mrc_subscriber_give_back(struct mrc_subscriber *subscriber);
 
 /*
- * Whether it need not end because of what the engine has lost (mrc_hub_get_losses()), or of what
- * this machine has missed since it began (mrc_hub_get_gap()). Ask before it gets a record that was
+ * False: it must end, because of what the engine has lost (mrc_hub_get_losses()), or what this
+ * machine has missed since it began (mrc_hub_get_gap()). Call this before it gets a record that was
  * read after that was found.
  */
 bool mrc_subscriber_outlives_losses(struct mrc_subscriber *subscriber);

@@ -11,7 +11,9 @@
 #include "store/engine/registry.h"
 #include "store/regions/roster.h"
 
-/* The longest time between two beats: so old is what a machine knows about the others' subscribers.
+/*
+ * The longest time between two beats: what a machine knows about the others' subscribers is no
+ * older.
  */
 #define BEAT_MAX_US ((int64_t)3 * 1000 * 1000)
 
@@ -55,7 +57,7 @@ static void compare_old(struct mrc_member *member, uint64_t old_number, int64_t 
     mrc_link_set_position(member->link, position);
 }
 
-/* Other machines have taken this one for dead: its subscriptions begin anew for them. */
+/* Other machines have declared this one dead: for them, its subscriptions begin again. */
 static void come_back(struct mrc_member *member, int64_t now_us)
 {
     struct mrc_roster *roster = mrc_hub_roster(member->hub);
@@ -107,7 +109,7 @@ bool mrc_beat_take(struct mrc_member *member, const struct redisReply *reply, in
         return error->reason == MRC_ENGINE_FULL;
     }
     look_at_machines(member, now_us);
-    /* First: a leader that dies in between is followed by one that learns it again. */
+    /* This comes first: if the leader dies in between, the next one learns it again. */
     if (beat.is_removed)
         come_back(member, now_us);
     mrc_link_set_beaten(member->link, !beat.is_removed);

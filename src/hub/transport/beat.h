@@ -21,6 +21,10 @@ void mrc_beat_begin(struct mrc_member *member, int64_t now_us);
 
 /* Adds a beat to REDIS if one is due. True: its reply will come. */
 bool mrc_beat_send(struct mrc_member *member, struct mrc_redis *redis, int64_t now_us);
+/*
+ * Takes the reply to a beat, or to a removal. False: the connection is of no further use; ERROR
+ * says why.
+ */
 bool mrc_beat_take(struct mrc_member *member, const struct redisReply *reply, int64_t now_us,
                    struct mrc_engine_error *error);
 

@@ -22,16 +22,19 @@
 #include "store/base/clock.h"
 #include "store/base/status.h"
 #include "store/engine/lookup.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/regions/staging.h"
 #include "store/ring/ring.h"
 #include "store/shm/notify.h"
 
 #define MS ((int64_t)1000)
 
-/* A link that does not lead tries to, this often: another child follows a dead leader so soon. */
+/*
+ * A link that does not lead tries to lead this often, so a dead leader is replaced within this
+ * time.
+ */
 #define LEAD_US       (200 * MS)
-#define LEAD_DRAIN_US (1000 * MS) /* a child that ends gives the others a start */
+#define LEAD_DRAIN_US (1000 * MS) /* a child that ends gives the others a head start */
 #define LEAD_TRIES    5           /* see may_lead() */
 
 /* The pauses between two attempts to connect. */
@@ -40,7 +43,7 @@
 #define RETRY_AUTH_US  (5000 * MS)
 #define RETRY_BUSY_US  (200 * MS)
 #define RETRY_FULL_US  (200 * MS)
-#define RETRY_OTHER_US (10000 * MS) /* a hub that belongs to somebody else */
+#define RETRY_OTHER_US (10000 * MS) /* a hub whose name belongs to another one */
 #define RETRY_STUCK_US (1000 * MS)  /* one for which there is no room */
 
 #define BLOCK_MS          1000
@@ -53,7 +56,7 @@
 /* The Sentinel is asked for the primary this often. */
 #define SENTINEL_US (1000 * MS)
 
-/* What epoll watches beside the sides of the connection. */
+/* What epoll watches besides the sides of the connection. */
 enum { WATCHED_WAKE = MRC_REDIS_SIDES, WATCHED_BELL };
 
 /* What the next reply on W answers. */
@@ -326,7 +329,7 @@ static bool wants_to_join(const struct mrc_member *member, int64_t now_us)
     return member->state == MRC_MEMBER_LED && now_us >= member->join_at_us;
 }
 
-/* Whether a hub waits to join, or to put back what others have not: then nothing is sent on W until
+/* Whether a hub waits to join, or to put back what others did not: then nothing is sent on W until
  * all replies have come. */
 static bool has_to_join(const struct mrc_link_thread *link, int64_t now_us)
 {
@@ -348,7 +351,9 @@ static void put_off(struct mrc_member *member, const struct mrc_engine_error *er
     member->has_reported_refusal = true;
 }
 
-/* Begins to read what other machines ask. Questions from before have no asker any more. */
+/*
+ * Begins to read what other machines ask. Nobody waits for answers to earlier questions any more.
+ */
 static bool begin_asks(const struct mrc_link_thread *link, struct mrc_member *member,
                        struct mrc_engine_error *error)
 {
@@ -597,7 +602,7 @@ struct reading {
     int64_t now_us;
 };
 
-/* MEMBER has no room for its next entry: it joins again later, and the other hubs go on. */
+/* MEMBER has no room for its next entry: it joins again later, and the other hubs continue. */
 static void set_aside(struct mrc_link_thread *link, struct mrc_member *member,
                       const struct mrc_engine_error *error, int64_t now_us)
 {
@@ -686,7 +691,7 @@ static bool has_sentinel(const struct mrc_link_thread *link)
 }
 
 /* A Sentinel that fails is no reason to leave the primary. After the next failure of the primary,
- * the others are asked. */
+ * the other Sentinels are asked. */
 static void drop_sentinel(struct mrc_link_thread *link)
 {
     mrc_redis_drop_sentinel(link->redis);
@@ -800,7 +805,7 @@ static void refuse_staged(struct mrc_link_thread *link)
     }
 }
 
-/* Says whether the thread sleeps. False: there is something to do. */
+/* Notes whether the thread sleeps. False: there is something to do. */
 static bool set_napping(struct mrc_link_thread *link, bool is_napping)
 {
     bool may_sleep = true;

@@ -29,8 +29,8 @@ struct mrc_notify;
 #define MRC_LINK_HUBS_MAX 32
 
 /* Starts the thread for COUNT hubs of one engine. RESPONDER answers the questions of other
- * machines; NULL: nobody does. The struct lives in POOL; the arguments outlive it. APR_INCOMPLETE:
- * it has failed, and a thread has not ended, so POOL must stay. */
+ * machines; NULL: they are not answered. The struct lives in POOL; the arguments outlive it.
+ * APR_INCOMPLETE: it has failed, and a thread has not ended, so POOL must stay. */
 apr_status_t mrc_link_thread_start(apr_pool_t *pool, struct mrc_hub *const *hubs, size_t count,
                                    const struct mrc_notify *notify, mrc_link_report_fn *report,
                                    void *report_ctx, const struct mrc_responder *responder,

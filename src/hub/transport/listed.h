@@ -18,11 +18,13 @@ struct mrc_roster_entry;
 /* Appends ENTRY to BUF. */
 void mrc_listed_add(struct mrc_buf *buf, const struct mrc_roster_entry *entry);
 
-/* Appends what all members with a matcher begin with; with SUBSCRIBER, those of this one. */
+/*
+ * Appends what all members with a matcher begin with; if SUBSCRIBER is not empty, only its members.
+ */
 void mrc_listed_add_prefix(struct mrc_buf *buf, enum mrc_matcher_type type, struct mrc_bytes match,
                            struct mrc_bytes subscriber);
 
-/* Reads MEMBER into ENTRY, which owns a copy of its bytes. MRC_EINVAL: it is no such member;
+/* Reads MEMBER into ENTRY, which owns a copy of its bytes. MRC_EINVAL: it is not such a member;
  * MRC_ENOMEM. */
 enum mrc_err mrc_listed_parse(struct mrc_bytes member, struct mrc_roster_entry *entry);
 

@@ -25,7 +25,7 @@ static struct mrc_machine *find(struct mrc_machines *machines, struct mrc_bytes 
     return NULL;
 }
 
-/* A place for a machine that is new; NULL: there is none. */
+/* A place for a new machine; NULL: there is none. */
 static struct mrc_machine *add(struct mrc_machines *machines)
 {
     if (!machines->machines)

@@ -3,11 +3,11 @@
  * A machine whose value has not changed for a lease, by this machine's own clock, counts as dead;
  * no clocks are compared.
  *
- *     name     NAME.WRITER     the writer is another one when the machine has started anew
+ *     name     NAME.WRITER     the writer is another one after a restart of the machine
  *     value    beats, writer, number of its last entry, subscribers, version
  *
- * Half a lease is enough for a machine with this machine's own NAME: it is what this machine was
- * before it started anew.
+ * Half a lease is enough for a machine with this machine's own NAME: it is this machine before a
+ * restart.
  *
  * One thread.
  */
@@ -56,10 +56,10 @@ uint64_t mrc_machines_subscribers(const struct mrc_machines *machines, int64_t l
 const struct mrc_machine *mrc_machines_find_dead(const struct mrc_machines *machines,
                                                  int64_t lease_us, int64_t now_us);
 
-/* The machine has been without the engine itself: nobody counts as dead for its absence. */
+/* This machine itself was without the engine: no machine counts as dead because of that time. */
 void mrc_machines_forgive(struct mrc_machines *machines, int64_t now_us);
 
-/* It has no machines again. */
+/* Frees its memory; it has no machines again. */
 void mrc_machines_free(struct mrc_machines *machines);
 
 #endif

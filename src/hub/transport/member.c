@@ -20,7 +20,7 @@
 #include "store/engine/entry.h"
 #include "store/engine/registry.h"
 #include "store/history/history.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/regions/roster.h"
 #include "store/ring/ring.h"
 
@@ -32,7 +32,7 @@
 
 #define KEY_BYTES 32
 
-/* The log keeps so much for machines that are behind, however short the history is. */
+/* The log keeps at least this much for machines that lag behind, however short the history is. */
 #define LOG_COUNT_LEAST 1000
 #define LOG_BYTES_LEAST ((uint64_t)1024 * 1024)
 
@@ -85,7 +85,7 @@ static bool note_record(void *ctx, const struct mrc_ring_record *record,
     struct adopting *adopting = ctx;
     const struct mrc_member *member = adopting->member;
 
-    if (record->view.seq > member->position.since_seq &&
+    if (!record->view.is_control && record->view.seq > member->position.since_seq &&
         !mrc_link_is_dead(member->link, record->view.seq)) {
         adopting->last.number = origin->number;
         adopting->last.token_writer = origin->writer;
@@ -119,6 +119,16 @@ static void drop_state(struct mrc_member *member)
     member->seen = NULL;
 }
 
+/* Notes the last entry that was taken, which may not be in the ring: it lifted a revocation, or was
+ * passed over. */
+static bool note_last(const struct mrc_member *member)
+{
+    const struct mrc_link_position *position = &member->position;
+
+    return !position->token_writer ||
+           mrc_seen_note(member->seen, position->token_writer, position->token_counter);
+}
+
 /* Takes over what an earlier leader left in the segment. False: out of memory. */
 static bool adopt(struct mrc_member *member)
 {
@@ -128,7 +138,8 @@ static bool adopt(struct mrc_member *member)
     member->seen = mrc_seen_create();
     member->outbox = mrc_outbox_create(mrc_hub_segment_staging(mrc_hub_segment(member->hub)),
                                        member->link, member->spec->replicas > 0);
-    if (!member->seen || !member->outbox || !mrc_walk(member->ring, 0, note_record, &adopting))
+    if (!member->seen || !member->outbox || !note_last(member) ||
+        !mrc_walk_all(member->ring, note_record, &adopting))
         return false;
     advance_to(member, &adopting.last);
     mrc_unsettled_begin(&member->unsettled, member->link, member->ring);
@@ -339,7 +350,7 @@ static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
     member->position.token_writer = last ? last->writer : 0;
     member->position.token_counter = last ? last->counter : 0;
     member->position.token_time_us = last ? last->time_us : 0;
-    /* Whoever dies here is followed by a leader that finds the same. */
+    /* If this leader dies here, the next one finds the same. */
     mrc_link_note_fork(member->link, fork_seq, last ? last->number : 0);
     mrc_unsettled_lose(&member->unsettled, fork_seq);
     wake_all(member); /* some streams may have to end */
@@ -389,7 +400,7 @@ static uint64_t fork_of(const struct mrc_member *member, enum mrc_redis_verdict 
 /*
  * Puts back what the engine has lost after the place that putting->last says. An engine that knows
  * no counter of this machine may have forgotten it, because the machine was away for a month: then
- * nothing is lost but what is after a fork.
+ * only what is after a fork is lost.
  */
 static bool put_all_back(struct putting_back *putting)
 {
@@ -574,7 +585,7 @@ static bool enter_again(struct mrc_member *member, struct mrc_redis *redis,
     return mrc_registry_end(redis, error) && enter_all(member, redis, roster, error);
 }
 
-/* The connection may end before that is done, or this leader. */
+/* Notes what is to be done, because the connection or this leader may end before that. */
 static void note_debts(struct mrc_member *member, enum mrc_redis_verdict verdict)
 {
     unsigned debt = verdict == MRC_REDIS_SAME  ? 0
@@ -641,7 +652,7 @@ static void skip(struct mrc_member *member, const struct mrc_entry *entry, const
     member->has_reported_skip = true;
 }
 
-/* The machine has no room for an entry, or not now: it stays the next one. */
+/* The machine has no room for an entry, or none now: it stays the next one. */
 static bool get_stuck(struct mrc_member *member, apr_status_t status, const char *what,
                       struct mrc_engine_error *error)
 {
@@ -650,6 +661,12 @@ static bool get_stuck(struct mrc_member *member, apr_status_t status, const char
     mrc_status_set(&error->text, status, "%s: %s", what,
                    mrc_status_text(status) ? mrc_status_text(status) : "the lock is held");
     return false;
+}
+
+static struct mrc_update_origin origin_of(const struct mrc_entry *entry)
+{
+    return (struct mrc_update_origin){entry->number, entry->head.token.writer,
+                                      entry->head.token.counter};
 }
 
 /* Appends RECORD, which ENTRY holds, to the ring. An entry that the ring cannot take is passed
@@ -671,7 +688,7 @@ static bool append(struct mrc_member *member, const struct mrc_entry *entry,
            get_stuck(member, status, "an update cannot be stored in the shared memory", error);
 }
 
-/* Decodes ENTRY into RECORD, without its origin. MRC_ENOMEM; others: it is no update of this
+/* Decodes ENTRY into RECORD, without its origin. MRC_ENOMEM; others: it is not an update of this
  * program. */
 static enum mrc_err read_update(const struct mrc_entry *entry, struct mrc_record *ret_record)
 {
@@ -692,11 +709,23 @@ static enum mrc_err read_update(const struct mrc_entry *entry, struct mrc_record
     return MRC_OK;
 }
 
+static const char cannot_order[] = "an order cannot be given to the children";
+
+/* An earlier leader has appended an order, and may not have woken any child. */
+static bool take_order_again(struct mrc_member *member, struct mrc_engine_error *error)
+{
+    apr_status_t status = mrc_relay_take_again(member->hub);
+
+    wake_all(member);
+    return status == APR_SUCCESS || get_stuck(member, status, cannot_order, error);
+}
+
 /* Carries out an order of an operator. */
 static bool take_order(struct mrc_member *member, const struct mrc_entry *entry,
                        struct mrc_bytes order, struct mrc_engine_error *error)
 {
-    apr_status_t status = mrc_relay_take(member->hub, order, entry->head.token.time_us);
+    const struct mrc_update_origin origin = origin_of(entry);
+    apr_status_t status = mrc_relay_take(member->hub, order, &origin, entry->head.token.time_us);
 
     wake_all(member);
     if (status == APR_EINVAL || status == MRC_STATUS_TOO_LARGE) {
@@ -706,7 +735,7 @@ static bool take_order(struct mrc_member *member, const struct mrc_entry *entry,
     if (status == APR_ENOSPC)
         mrc_member_report(member, MRC_LINK_EVENT_REVOCATIONS, NULL, 0, 0);
     return status == APR_SUCCESS || status == APR_ENOSPC ||
-           get_stuck(member, status, "an order cannot be given to the children", error);
+           get_stuck(member, status, cannot_order, error);
 }
 
 /* Whether ENTRY is an order, which is then in RET_ORDER. */
@@ -723,8 +752,7 @@ static bool is_order(const struct mrc_entry *entry, struct mrc_bytes *ret_order)
 static bool take_update(struct mrc_member *member, const struct mrc_entry *entry,
                         struct mrc_engine_error *error)
 {
-    const struct mrc_update_origin origin = {entry->number, entry->head.token.writer,
-                                             entry->head.token.counter};
+    const struct mrc_update_origin origin = origin_of(entry);
     struct mrc_record record;
     struct mrc_buf buf;
     enum mrc_err err = read_update(entry, &record);
@@ -780,6 +808,8 @@ bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, i
                                       : take_update(member, entry, error)))
             return false;
         mrc_seen_note(member->seen, token->writer, token->counter);
+    } else if (is_order(entry, &order) && !take_order_again(member, error)) {
+        return false;
     }
     if (member->is_stuck)
         get_going(member);

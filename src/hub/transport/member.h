@@ -80,7 +80,7 @@ struct mrc_member {
     unsigned old_beats;    /* until a reset is compared with what other machines had read */
 };
 
-/* Makes it; POOL and the arguments outlive it. */
+/* Initializes MEMBER; POOL and the arguments outlive it. */
 void mrc_member_init(apr_pool_t *pool, struct mrc_member *member, struct mrc_hub *hub,
                      mrc_link_report_fn *report, void *report_ctx);
 
@@ -104,7 +104,7 @@ bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, i
 /* After the entries of one reply: wakes the children, answers requests. */
 void mrc_member_announce(struct mrc_member *member, int64_t now_us);
 
-/* Entries are missing: ends the streams that would pass over them, and empties the history. */
+/* Entries are missing: ends the streams that would skip them, and empties the history. */
 void mrc_member_tell_gap(struct mrc_member *member, uint64_t missed);
 
 /* Fills in the bounds of the history. */

@@ -196,7 +196,7 @@ bool mrc_outbox_adopt(struct mrc_outbox *outbox, uint64_t seen)
         if (updates[i].record.seq == 0 || last_of(&updates[i]) > seen) {
             add(outbox, &updates[i]);
         } else {
-            /* Which replicas have it, the leader before this one may not have known either. */
+            /* The leader before this one may not have known, either, which replicas have it. */
             updates[i].status = outbox->has_replicas ? MRC_STATUS_UNCONFIRMED : APR_SUCCESS;
             mrc_staging_finish(outbox->staging, &updates[i]);
         }
@@ -228,7 +228,7 @@ static bool settle(struct mrc_outbox *outbox, struct parcel *parcel, void *ctx)
     parcel->number = settling->newest;
     if (settling->will_come && (!outbox->has_replicas || parcel->slot < 0))
         return false;
-    /* Which replicas have it cannot be asked any more. */
+    /* It is too late to ask which replicas have it. */
     answer(outbox, parcel, outbox->has_replicas ? MRC_STATUS_UNCONFIRMED : APR_SUCCESS);
     return true;
 }
@@ -320,8 +320,8 @@ static bool have_one_fork(const struct parcel *a, const struct parcel *b)
     return a->is_again == b->is_again && a->fork == b->fork;
 }
 
-/* The number of parcels from FIRST on that fly together: without a gap between their counters, and
- * with one fork. */
+/* The number of parcels from FIRST on that can be sent together: without a gap between their
+ * counters, and with one fork. */
 static size_t measure(const struct mrc_outbox *outbox, size_t first, size_t *ret_entries)
 {
     size_t entries = 0, bytes = 0, n = 0;
@@ -491,7 +491,7 @@ void mrc_outbox_reached(struct mrc_outbox *outbox, uint64_t number, int64_t now_
 }
 
 /* What was to be put back is found again when the hub is joined. What was sent over an earlier
- * connection may still lie in a socket of the engine, which then takes it. */
+ * connection may still be in a socket of the engine, which then stores it. */
 static bool is_unsent(struct mrc_outbox *outbox, struct parcel *parcel, void *ctx)
 {
     if (parcel->slot < 0)

@@ -1,13 +1,13 @@
 /*
  * The outbox of one hub: what publishers of this machine have staged, on its way to the engine.
  *
- *     STAGED --take--> waits --send--> flies --confirm--> is stored --arrive--> DONE
- *                                        |
- *                                        +--the connection ends--> the engine has it, or it waits
+ *     STAGED --take--> waits --send--> in flight --confirm--> stored --arrive--> DONE
+ *                                          |
+ *                                          +--the connection ends--> the engine has it, or it waits
  *
  * A package gets its counters before it is sent, and keeps them: if it is sent again, the engine
- * takes it once. One batch flies at a time. The publisher is answered when its last update has
- * arrived in the ring (and, with replicas=, when they are confirmed).
+ * stores it once. One batch is in flight at a time. The publisher is answered when its last update
+ * has arrived in the ring (and, with replicas=, when they are confirmed).
  *
  * One thread, the leader of the hub's link.
  */
@@ -46,15 +46,15 @@ void mrc_outbox_settle(struct mrc_outbox *outbox, uint64_t last, uint64_t newest
  * other machines may have had it. */
 void mrc_outbox_doubt(struct mrc_outbox *outbox, uint64_t fork);
 
-/* Puts an update back that the engine has lost after the entry FORK; its publisher was answered
+/* Puts back an update that the engine has lost after the entry FORK; its publisher was answered
  * long ago. It is sent before all with higher counters. False: out of memory. */
 bool mrc_outbox_put_back(struct mrc_outbox *outbox, uint64_t counter, uint64_t stored_bytes,
                          struct mrc_bytes id, struct mrc_bytes record, uint64_t fork);
 
-/* Whether some of that is not stored yet. */
+/* Whether some of the updates that were put back are not stored yet. */
 bool mrc_outbox_restores(const struct mrc_outbox *outbox);
 
-/* Adds a batch to REDIS, unless one flies already, or there is nothing to send. PUBLISH has the
+/* Adds a batch to REDIS, unless one is in flight, or there is nothing to send. PUBLISH has the
  * generation and the bounds. True: its reply will come. */
 bool mrc_outbox_send(struct mrc_outbox *outbox, struct mrc_redis *redis,
                      const struct mrc_redis_keys *keys, struct mrc_redis_publish *publish,
@@ -64,7 +64,7 @@ bool mrc_outbox_send(struct mrc_outbox *outbox, struct mrc_redis *redis,
  * appended no entry. */
 void mrc_outbox_stored(struct mrc_outbox *outbox, uint64_t newest);
 
-/* With replicas: enough of them have the batch, or not; also after a batch that was refused.
+/* With replicas: enough of them have the batch, or not; even after a batch that was refused.
  * Otherwise not called. */
 void mrc_outbox_confirmed(struct mrc_outbox *outbox, bool is_enough, int64_t now_us);
 
@@ -83,7 +83,7 @@ void mrc_outbox_lost(struct mrc_outbox *outbox);
 /* There is no connection: refuses everything that is staged. */
 void mrc_outbox_refuse_staged(struct mrc_outbox *outbox);
 
-/* Whether there is something to send, and no batch flies. */
+/* Whether there is something to send, and no batch is in flight. */
 bool mrc_outbox_has_work(const struct mrc_outbox *outbox);
 
 /* Whether nothing is on its way. */

@@ -19,7 +19,7 @@
 #include "store/engine/registry.h"
 #include "store/regions/link.h"
 
-/* A connection that is not used for so long is closed. */
+/* A connection that is not used for this long is closed. */
 #define REST_US ((int64_t)60 * 1000 * 1000)
 
 /* NOLINTBEGIN(misc-redundant-expression): the same number in two rooms */
@@ -104,8 +104,8 @@ static bool is_up(const struct mrc_query *query)
     return mrc_hub_transport_is_up(query->hub);
 }
 
-/* In a process that was forked off the child, which has one thread: the connection is the child's,
- * one of whose threads may have held the lock. */
+/* In a process that was forked off the child, and has one thread: the connection is the child's,
+ * and a thread of the child may have held the lock. */
 static void leave_to_parent(struct mrc_query_line *line)
 {
     if (line->pid == getpid())
@@ -319,7 +319,7 @@ static bool ask_reap(struct mrc_query *query, void *ctx, struct mrc_engine_error
     reap.generation = position.generation;
     reap.writer = query->writer;
     reap.counter = query->counter + 1;
-    query->counter += reaping->count; /* also if the answer is lost: no number is used twice */
+    query->counter += reaping->count; /* even if the answer is lost: no number is used twice */
     return mrc_registry_reap(query->line->redis, &query->keys, &reap, &reaping->left, error);
 }
 

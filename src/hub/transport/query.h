@@ -38,7 +38,7 @@ void mrc_query_line_rest(struct mrc_query_line *line);
 /* For HUB, which mrc_hub_get_query() then returns. */
 void mrc_query_create(apr_pool_t *pool, struct mrc_query_line *line, struct mrc_hub *hub);
 
-/* Notes that MACHINE is dead, with the VALUE that it reported last. The link. */
+/* Notes that MACHINE is dead, with the VALUE that it reported last. Only the link. */
 void mrc_query_post_dead(struct mrc_query *query, const char *machine, const char *value);
 
 /* ---- lists ------------------------------------------------------------------------------------*/
@@ -68,7 +68,7 @@ apr_status_t mrc_query_subscriptions(struct mrc_query *query, const char *machin
 const char *mrc_query_own_name(const struct mrc_query *query);
 
 /* Puts QUESTION to the machine TO; "*": to all others. NONCE, at most MRC_QUERY_NONCE_MAX
- * hexadecimal digits, is what the answers are found by. */
+ * hexadecimal digits, identifies the answers. */
 apr_status_t mrc_query_ask(struct mrc_query *query, const char *to, const char *nonce,
                            struct mrc_bytes question);
 
@@ -76,7 +76,7 @@ apr_status_t mrc_query_ask(struct mrc_query *query, const char *to, const char *
 apr_status_t mrc_query_answer(struct mrc_query *query, const char *nonce, struct mrc_bytes answer);
 
 /* Appends the answer of MACHINE to RET_ANSWER, which stays empty while there is none, and removes
- * it from the engine. It may be longer than MRC_QUERY_ANSWER_MAX, and is of no use then. */
+ * it from the engine. If it is longer than MRC_QUERY_ANSWER_MAX, it is of no use. */
 apr_status_t mrc_query_get_answer(struct mrc_query *query, const char *machine, const char *nonce,
                                   struct mrc_buf *ret_answer);
 
@@ -99,7 +99,7 @@ bool mrc_query_take_dead(struct mrc_query *query, struct mrc_query_dead *ret_dea
 /*
  * Removes COUNT subscriptions, MEMBERS, of the machine DEAD. ENDS are the events that they have
  * ended, which are published if they were still listed; a record without a payload stands for none.
- * RET_LEFT: the number of subscriptions that are left; 0 also if another machine has removed it, or
+ * RET_LEFT: the number of subscriptions that are left; 0 even if another machine has removed it, or
  * it lives after all.
  */
 apr_status_t mrc_query_reap(struct mrc_query *query, const struct mrc_query_dead *dead,

@@ -9,6 +9,7 @@
 #include "core/protocol/update.h"
 #include "hub/control/order.h"
 #include "hub/hub/hub.h"
+#include "hub/lineage/walk.h"
 #include "store/base/status.h"
 #include "store/engine/registry.h"
 #include "store/regions/link.h"
@@ -18,15 +19,12 @@
 /* The wait for the lock of the ring: its owner works for microseconds, unless it is stopped. */
 #define RING_WAIT_US ((int64_t)5 * 1000 * 1000)
 
-/* An order that an earlier leader has appended is among so many of the newest. */
-#define ORDERS_BACK 64
-
 /* No engine has more revocations: a list holds fewer (regions/revocations.h). */
 #define ENTRIES_MAX 100000
 
 /* ---- orders -----------------------------------------------------------------------------------*/
 
-/* Reads the revocation in BYTES, an order. False: it is none. */
+/* Reads the revocation in BYTES, an order. False: it is not one. */
 static bool parse_revocation(struct mrc_bytes bytes, enum mrc_order_kind kind,
                              struct mrc_revocation *ret_entry)
 {
@@ -56,50 +54,26 @@ static apr_status_t note_revocation(const struct mrc_hub *hub, struct mrc_bytes 
     return status == APR_NOTFOUND ? APR_SUCCESS : status;
 }
 
-/*
- * Looks for the order BYTES of TIME_US in the ring; APR_NOTFOUND. A leader that has appended it may
- * have died before it could note that, and streams have begun since that the order does not
- * concern. Equal orders of the same microsecond are one.
- */
-static apr_status_t find_order(struct mrc_ring *ring, struct mrc_bytes bytes, int64_t time_us)
+apr_status_t mrc_relay_take(struct mrc_hub *hub, struct mrc_bytes bytes,
+                            const struct mrc_update_origin *origin, int64_t time_us)
 {
-    struct mrc_ring_record record = {.buf = NULL};
-    /* That leader may even have died before the mark of the order was there. */
-    apr_status_t status = mrc_ring_settle(ring, apr_time_now(), RING_WAIT_US);
-    uint64_t mark = mrc_ring_control(ring);
-    bool has_it = false;
-
-    if (status)
-        return status;
-    for (int i = 0; mark && i < ORDERS_BACK && !has_it && !status; i++) {
-        uint64_t pos = mark - 1;
-
-        status = mrc_ring_read(ring, &pos, &record);
-        has_it =
-            !status && record.view.time_us == time_us && mrc_bytes_eq(record.view.payload, bytes);
-        if (!status && !has_it)
-            status = mrc_ring_control_before(ring, mark, &mark);
-    }
-    mrc_ring_record_free(&record);
-    if (has_it || status == APR_ENOMEM)
-        return status;
-    return APR_NOTFOUND; /* otherwise the ring has no more of them */
-}
-
-apr_status_t mrc_relay_take(struct mrc_hub *hub, struct mrc_bytes bytes, int64_t time_us)
-{
-    struct mrc_ring *ring = mrc_hub_ring(hub);
     struct mrc_order order;
     apr_status_t noted, status = APR_SUCCESS;
 
     if (mrc_order_decode(bytes, &order) != MRC_OK)
         return APR_EINVAL;
     noted = note_revocation(hub, bytes); /* before the streams end, so that none comes back */
+    if (noted != APR_SUCCESS && noted != APR_ENOSPC)
+        return noted; /* an order in the ring is not taken again */
     if (order.kind != MRC_ORDER_LIFT)
-        status = find_order(ring, bytes, time_us);
-    if (status == APR_NOTFOUND)
-        status = mrc_ring_append_control_as(ring, bytes, time_us, apr_time_now(), RING_WAIT_US);
+        status = mrc_ring_append_control_as(mrc_hub_ring(hub), mrc_walk_order_id(origin), bytes,
+                                            time_us, apr_time_now(), RING_WAIT_US);
     return status ? status : noted;
+}
+
+apr_status_t mrc_relay_take_again(struct mrc_hub *hub)
+{
+    return mrc_ring_settle(mrc_hub_ring(hub), apr_time_now(), RING_WAIT_US);
 }
 
 /* ---- joining ----------------------------------------------------------------------------------*/
@@ -108,6 +82,7 @@ struct taking {
     struct mrc_hub *hub;
     struct mrc_revocations *list;
     const struct mrc_redis_keys *keys;
+    unsigned debts;       /* of the link, when joining began */
     struct mrc_buf known; /* the ids in the list before; sorted */
     struct mrc_buf ids;   /* of all revocations in the engine */
     apr_status_t status;  /* of the list */
@@ -138,22 +113,34 @@ static bool is_known(const struct mrc_buf *known, const unsigned char *id)
                                  MRC_REVOCATION_ID_BYTES, compare_ids) != NULL;
 }
 
+/* Adds ENTRY to the list, and gives BYTES, its order, to the children. If this leader dies in
+ * between, the next one finds ENTRY in the list. */
+static void take_new(struct taking *taking, const struct mrc_revocation *entry,
+                     struct mrc_bytes bytes)
+{
+    struct mrc_link *link = mrc_hub_link(taking->hub);
+    uint64_t unused;
+
+    mrc_link_set_debts(link, taking->debts | MRC_LINK_OWES_ORDER);
+    taking->status = mrc_revocations_add(taking->list, entry, apr_time_now());
+    taking->ordered = mrc_ring_append_control(mrc_hub_ring(taking->hub), bytes, apr_time_now(),
+                                              RING_WAIT_US, &unused);
+    if (taking->ordered == APR_SUCCESS)
+        mrc_link_set_debts(link, taking->debts);
+    taking->has_orders = true;
+}
+
 /* The order may have been lost with the end of a log, and only the revocation was entered again. */
 static bool take(void *ctx, struct mrc_bytes bytes)
 {
     struct mrc_revocation entry;
     struct taking *taking = ctx;
-    uint64_t unused;
 
     if (!parse_revocation(bytes, MRC_ORDER_REVOKE, &entry))
         return true; /* a later version has written it */
     mrc_buf_add(&taking->ids, entry.id, sizeof(entry.id));
-    taking->status = mrc_revocations_add(taking->list, &entry, apr_time_now());
-    if (!is_known(&taking->known, entry.id)) {
-        taking->ordered = mrc_ring_append_control(mrc_hub_ring(taking->hub), bytes, apr_time_now(),
-                                                  RING_WAIT_US, &unused);
-        taking->has_orders = true;
-    }
+    if (taking->debts & MRC_LINK_OWES_ORDER || !is_known(&taking->known, entry.id))
+        take_new(taking, &entry, bytes);
     return taking->status == APR_SUCCESS && taking->ordered == APR_SUCCESS;
 }
 
@@ -232,7 +219,8 @@ bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct m
                     unsigned debts, struct mrc_relay_joined *ret_joined,
                     struct mrc_engine_error *error)
 {
-    struct taking taking = {.hub = hub, .list = mrc_hub_revocations(hub), .keys = keys};
+    struct taking taking = {
+        .hub = hub, .list = mrc_hub_revocations(hub), .keys = keys, .debts = debts};
     struct mrc_buf copy;
     bool is_good;
 
@@ -254,7 +242,7 @@ bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct m
         is_good = set_order_error(error, taking.status);
     if (is_good && taking.ordered != APR_SUCCESS)
         is_good = set_order_error(error, taking.ordered);
-    /* Without debts, what has changed stands in the log. */
+    /* Without debts, what has changed is in the log. */
     if (is_good && (debts & MRC_LINK_OWES_ENTRIES))
         is_good = enter_others(&taking, redis, mrc_buf_bytes(&copy), error);
     else if (is_good && (debts & MRC_LINK_OWES_LIST))

@@ -1,7 +1,7 @@
 /*
  * Orders that come from the engine (hub/control/order.h): what an operator has told one machine to
- * do reaches the children of all machines here, in one order with the updates. Revocations stand in
- * the engine, too, and a machine that joins takes them from there.
+ * do reaches the children of all machines here, in one order with the updates. The engine keeps
+ * revocations, too, and a machine that joins takes them from there.
  *
  * One thread, that of the link.
  */
@@ -16,22 +16,28 @@
 #include "store/engine/redis.h"
 
 struct mrc_hub;
+struct mrc_update_origin;
 
 /*
- * Carries out ORDER, which the engine has stored at TIME_US: notes its revocation, and gives it to
- * the children, unless an earlier leader has. APR_EINVAL: it is none, or of a later version.
- * APR_ENOSPC: the list of revocations is full; the streams end nevertheless. Others: as
- * mrc_ring_append_control(), and APR_ENOMEM.
+ * Carries out ORDER of ORIGIN, which the engine has stored at TIME_US: notes its revocation, and
+ * gives it to the children. APR_EINVAL: it is not an order, or of a later version. APR_ENOSPC: the
+ * list of revocations is full; the streams end nevertheless. Others: as mrc_ring_append_control().
  */
-apr_status_t mrc_relay_take(struct mrc_hub *hub, struct mrc_bytes order, int64_t time_us);
+apr_status_t mrc_relay_take(struct mrc_hub *hub, struct mrc_bytes order,
+                            const struct mrc_update_origin *origin, int64_t time_us);
+
+/* Makes the orders that are already in the ring visible to the children, because a leader may have
+ * died before that. Errors are those of mrc_ring_settle(). */
+apr_status_t mrc_relay_take_again(struct mrc_hub *hub);
 
 struct mrc_relay_joined {
     bool is_full;    /* the list of revocations is full, and lacks some */
     bool has_orders; /* the children have been given orders */
 };
 
-/* The hub joins: takes the standing revocations, ends the streams of those that are new here, and
- * enters those that the engine has lost, according to DEBTS (enum mrc_link_debt). */
+/* Takes the revocations of the engine when the hub joins, ends the streams of those that are new
+ * here, and enters those that the engine has lost. DEBTS are those of the link (enum
+ * mrc_link_debt). */
 bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                     unsigned debts, struct mrc_relay_joined *ret_joined,
                     struct mrc_engine_error *error);

@@ -22,7 +22,7 @@ enum mrc_link_event {
     MRC_LINK_EVENT_FULL,     /* the engine accepts no updates; TEXT: why */
     MRC_LINK_EVENT_TAKES,    /* the engine accepts updates again */
     MRC_LINK_EVENT_DIED,     /* a machine has died and is removed; TEXT: its name */
-    MRC_LINK_EVENT_REAPED,   /* other machines have taken this one for dead */
+    MRC_LINK_EVENT_REAPED,   /* other machines have declared this one dead */
     MRC_LINK_EVENT_STUCK,    /* this machine has no room for the next update; TEXT: why */
     MRC_LINK_EVENT_REVOCATIONS, /* the list of revocations is full: some tokens are not refused */
     MRC_LINK_EVENT_SKIPPED      /* an entry was passed over, number A; TEXT: why */

@@ -40,7 +40,7 @@ struct mrc_respond {
 
 /* ---- the queue --------------------------------------------------------------------------------*/
 
-/* A nonce becomes part of a key, and comes from anybody who can write to the engine. */
+/* A nonce becomes part of a key, and anybody who can write to the engine may have chosen it. */
 static bool is_nonce(struct mrc_bytes nonce)
 {
     for (size_t i = 0; i < nonce.len; i++) {

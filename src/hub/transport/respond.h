@@ -1,6 +1,6 @@
 /*
  * Answers what the operators of other machines ask about this one. The link that leads a hub reads
- * the questions; a thread beside it answers them, because an answer waits for the other children of
+ * the questions; a separate thread answers them, because an answer waits for the other children of
  * the machine.
  */
 #ifndef MRC_HUB_TRANSPORT_RESPOND_H
@@ -23,7 +23,7 @@ struct mrc_respond;
 typedef bool mrc_respond_fn(void *ctx, struct mrc_hub *hub, struct mrc_bytes question,
                             struct mrc_buf *ret_answer);
 
-/* Who answers. */
+/* The function that answers. */
 struct mrc_responder {
     mrc_respond_fn *fn;
     void *ctx;
@@ -33,7 +33,9 @@ struct mrc_responder {
 apr_status_t mrc_respond_start(apr_pool_t *pool, const struct mrc_responder *responder,
                                struct mrc_respond **ret_respond);
 
-/* Leaves ASK about HUB to the thread; one too many is dropped. The thread of the link. */
+/*
+ * Leaves ASK about HUB to the thread; if too many wait, it is dropped. Only the thread of the link.
+ */
 void mrc_respond_post(struct mrc_respond *respond, struct mrc_hub *hub, const struct mrc_ask *ask);
 
 /* Makes the thread end. Any thread, and a signal handler. Accepts NULL. */

@@ -33,7 +33,7 @@ struct restoring {
     struct writer *writers; /* WRITERS_MAX */
     size_t count;
     uint64_t fork;  /* number of the last entry before what the engine has lost */
-    bool is_broken; /* the engine has not taken a command */
+    bool is_broken; /* the engine has refused a command */
 
     /* Entries of one writer with adjacent counters, which are sent together. */
     struct mrc_buf blobs;
@@ -105,7 +105,7 @@ static bool ask_counters(struct restoring *restoring)
 
 /* ---- putting back -----------------------------------------------------------------------------*/
 
-/* Sends what is gathered. False: the engine has not taken it. */
+/* Sends what is gathered. False: the engine has refused it. */
 static bool send_batch(struct restoring *restoring)
 {
     struct mrc_redis_publish publish = {

@@ -1,9 +1,9 @@
 /*
- * Puts back what the engine has lost and nobody else puts back. After a loss, each machine puts its
- * own updates back when it joins (member.h); but one that has died together with the engine, or has
- * started anew, does not. So every machine looks again after a lease, and puts back what it has in
- * its ring and the engine still lacks, with the writers and counters of old. Several machines may
- * do so at the same time: the engine takes each update once.
+ * Puts back what the engine has lost and no other machine puts back. After a loss, each machine
+ * puts its own updates back when it joins (member.h); but one that has died together with the
+ * engine, or has been restarted, does not. So every machine looks again after a lease, and puts
+ * back what it has in its ring and the engine still lacks, with the original writers and counters.
+ * Several machines may do so at the same time: the engine stores each update once.
  *
  * One thread, that of the link.
  */
@@ -20,7 +20,10 @@ struct mrc_redis;
 /* The hub has joined: decides when to look, if the engine has lost something. */
 void mrc_restore_begin(struct mrc_member *member, int64_t now_us);
 
-/* Whether it is time to look. Then no reply may be due on W, and mrc_restore() is to be called. */
+/*
+ * Whether it is time to look: then the caller waits until no reply is due on W, and calls
+ * mrc_restore().
+ */
 bool mrc_restore_is_due(const struct mrc_member *member, int64_t now_us);
 
 /* Looks, and puts back. False: the connection has failed. */

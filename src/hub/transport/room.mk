@@ -21,7 +21,8 @@ libmrchub_la_SOURCES += $(LINK_SOURCES)
 unit_tests += \
 	tests/unit/hub/transport/test_member \
 	tests/unit/hub/transport/test_no_memory \
-	tests/unit/hub/transport/test_outbox
+	tests/unit/hub/transport/test_outbox \
+	tests/unit/hub/transport/test_relay
 else
 libmrchub_la_SOURCES += $(NO_LINK_SOURCES)
 endif
@@ -32,4 +33,4 @@ unit_tests += \
 	tests/unit/hub/transport/test_machines
 tests_unit_hub_transport_test_no_memory_LDFLAGS = $(LINK_FAILING_CALLS) -Wl,--wrap=mrc_thread_join
 
-EXTRA_DIST += %D%/README.md
+EXTRA_DIST += %D%/README.md tests/unit/hub/transport/dying.h

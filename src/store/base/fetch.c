@@ -71,8 +71,10 @@ static void keep_from_programs(int fd)
         closedir(fds);
 }
 
-/* A pool of transfers. curl_multi_init() takes the two lowest free descriptors for a pair that
- * wakes it, so they are known beforehand. Only this thread may open descriptors meanwhile. */
+/*
+ * A pool of transfers. curl_multi_init() uses the two lowest free descriptors for the pair that
+ * wakes it, so they are known beforehand. Only this thread may open descriptors meanwhile.
+ */
 static CURLM *open_multi(void)
 {
     int pair[2];
@@ -90,8 +92,9 @@ static CURLM *open_multi(void)
     return multi;
 }
 
-/* Goes on with all transfers. While curl looks up a name, it has a pair for each lookup, which it
- * reports only below FD_SETSIZE. A program that inherits one of the others can end its wait early.
+/*
+ * Advances all transfers. While curl looks up a name, it has a pair for each lookup, and reports
+ * only pairs below FD_SETSIZE. A program that inherits one of the others can end curl's wait early.
  */
 static void perform(CURLM *multi)
 {
@@ -164,8 +167,8 @@ static size_t take_body(char *data, size_t size, size_t count, void *ctx)
 }
 
 /*
- * Ends a transfer of which more has arrived than a document may have. A document that grows when it
- * is decoded is ended by take_body(); one that shrinks would never be.
+ * Ends a transfer that has received more than a document may have. take_body() ends one that grows
+ * when it is decoded, but would never end one that shrinks.
  */
 static int check_progress(void *ctx, curl_off_t expected, curl_off_t arrived, curl_off_t to_upload,
                           curl_off_t uploaded)
@@ -204,8 +207,7 @@ static void set_options(const struct mrc_fetcher *fetcher, struct transfer *tran
     }
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fetcher->headers);
-    /* All encodings that libcurl knows. It decodes each of them, also where a server was not asked.
-     */
+    /* All encodings that libcurl knows. It decodes any of them, even one that was not asked for. */
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
     curl_easy_setopt(easy, CURLOPT_USERAGENT, PACKAGE_NAME "/" PACKAGE_VERSION);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);

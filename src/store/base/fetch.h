@@ -1,9 +1,9 @@
 /*
  * Fetches small documents over https, several at a time, without blocking.
  *
- * Only https, also in redirects; certificates are verified. Content encodings (gzip and others) are
- * decoded. A document that exceeds the bounds below in length, encoded or decoded, in time or in
- * redirects is an error. Only the body of a response with status 200 is used.
+ * Only https is used, even in redirects; certificates are verified. Content encodings (gzip and
+ * others) are decoded. A document that exceeds the bounds below in length, encoded or decoded, in
+ * time or in redirects is an error. Only the body of a response with status 200 is used.
  *
  * A fetcher belongs to one thread.
  */

@@ -2,8 +2,10 @@
 
 #include <pthread.h>
 
-/* The C library calls the handlers at each fork() of the process, so the lock belongs to the
- * process too. The handlers leave with the module when httpd unloads it. */
+/*
+ * The C library calls the handlers at each fork() of the process, so the lock belongs to the
+ * process too. The C library removes the handlers when httpd unloads the module.
+ */
 static pthread_mutex_t fork_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 

@@ -10,6 +10,7 @@
 #ifndef MRC_STORE_BASE_FORK_H
 #define MRC_STORE_BASE_FORK_H
 
+/* fork() waits between these two calls. */
 void mrc_fork_hold(void);
 void mrc_fork_release(void);
 

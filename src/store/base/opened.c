@@ -31,7 +31,7 @@ void mrc_opened_share(apr_pool_t *pool, apr_pool_t *parent)
     apr_pool_userdata_setn(mrc_opened_in(parent), POOL_KEY, NULL, pool);
 }
 
-/* Under the mutex: the open file that was used the longest ago; one that is used after AFTER. */
+/* Under the mutex: the least recently used of the open files that were used after AFTER. */
 static struct mrc_opened_file *find_oldest(const struct mrc_opened *opened, uint64_t after)
 {
     struct mrc_opened_file *oldest = NULL;
@@ -45,7 +45,7 @@ static struct mrc_opened_file *find_oldest(const struct mrc_opened *opened, uint
     return oldest;
 }
 
-/* Under the mutex. Files in use stay open, if need be beyond the limit. */
+/* Under the mutex. Files in use stay open, even beyond the limit. */
 static void close_others(struct mrc_opened *opened, const struct mrc_opened_file *file)
 {
     uint64_t after = 0;

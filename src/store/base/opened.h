@@ -1,7 +1,7 @@
 /*
  * The large files that a process has open: histories on disk. Each takes several descriptors, and a
  * server may have thousands of them, so at most MRC_OPENED_MAX are open at a time: opening one more
- * closes the one that was used the longest ago. Its owner opens it again for its next transaction.
+ * closes the least recently used one. Its owner opens it again for its next transaction.
  *
  * Any thread.
  */
@@ -22,25 +22,28 @@ struct mrc_opened;
 struct mrc_opened_file {
     bool (*try_close)(void *owner); /* false: it is in use. Does not wait */
     void *owner;
-    /* The rest is for opened.c. */
+    /* The rest belongs to opened.c. */
     struct mrc_opened_file *next;
     bool is_open;
     _Atomic uint64_t used;
 };
 
-/* Those that are opened in POOL. */
+/* The files of POOL, which share one limit. */
 struct mrc_opened *mrc_opened_in(apr_pool_t *pool);
 
-/* From now on, those that are opened in POOL are among those of PARENT, which lasts longer. */
+/* From now on, the files of POOL are among those of PARENT, which lasts longer. */
 void mrc_opened_share(apr_pool_t *pool, apr_pool_t *parent);
 
-/* FILE was opened: closes others beyond the limit. The caller may hold a lock of FILE. */
+/*
+ * Notes that FILE was opened, and closes others beyond the limit. The caller may hold a lock of
+ * FILE.
+ */
 void mrc_opened_enter(struct mrc_opened *opened, struct mrc_opened_file *file);
 
-/* FILE is being used. */
+/* Notes that FILE is being used. */
 void mrc_opened_use(struct mrc_opened *opened, struct mrc_opened_file *file);
 
-/* FILE is closed for good. */
+/* Notes that FILE is closed for good. */
 void mrc_opened_leave(struct mrc_opened *opened, struct mrc_opened_file *file);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * A record: one published update, as the store sees it. It holds views and owns nothing.
  *
- * Records lie in four places. Each place has its own layout, one function that writes a record
- * there and one that reads it:
+ * Records are stored in four places. Each place has its own layout, one function that writes a
+ * record there and one that reads it:
  *
  *     the ring       words in shared memory                    ring/codec.h
  *     staging        a slot in shared memory                   regions/staging.c
@@ -37,8 +37,10 @@ struct mrc_record_subject {
     uint64_t word[3];
 };
 
-/* A revocation: opaque DATA that counts until UNTIL_US (time of day). It is no record, but kept
- * beside them. */
+/*
+ * A revocation: opaque DATA that is in force until UNTIL_US (time of day). It is not a record, but
+ * is kept separately.
+ */
 #define MRC_REVOCATION_ID_BYTES 16
 struct mrc_revocation {
     unsigned char id[MRC_REVOCATION_ID_BYTES];
@@ -59,8 +61,8 @@ struct mrc_record {
     struct mrc_record_subject subject;
     struct mrc_bytes operation; /* with a transport: what the engine does in the same step
                                  * (engine/entry.h); empty: nothing */
-    bool is_control; /* an order to the children, and not an update: it has no id, and only rings
-                      * have such records (ring.h) */
+    bool is_control; /* an order to the children, not an update: only rings have such records
+                      * (ring.h) */
 };
 
 #endif

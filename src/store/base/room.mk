@@ -11,5 +11,7 @@ libmrcstore_la_SOURCES += \
 	%D%/status.c %D%/status.h
 
 unit_tests += tests/unit/store/base/test_lock tests/unit/store/base/test_sparse
+tests_unit_store_base_test_lock_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pthread_mutex_timedlock \
+	-Wl,--wrap=pthread_mutex_clocklock
 
 EXTRA_DIST += %D%/README.md

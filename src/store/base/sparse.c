@@ -18,7 +18,7 @@
 struct mrc_sparse {
     char *base;
     uint64_t total_bytes;
-    uint64_t page_bytes; /* our own copies */
+    uint64_t page_bytes; /* this process's own copies */
     uint64_t groups;
     struct mrc_sparse_layout *layout;
     char *group_base;
@@ -149,8 +149,8 @@ bool mrc_sparse_is_possible(void *page)
 }
 
 /*
- * Allocates the BYTES from FROM, which are whole pages, and counts them. A process that dies in
- * here leaves the budget at most this much too small, until the server stops.
+ * Allocates the BYTES at FROM, which are whole pages, and counts them. A process that dies here
+ * leaves the budget too small by at most this much, until the server stops.
  */
 static apr_status_t allocate(const struct mrc_sparse *pages, char *from, uint64_t bytes)
 {
@@ -165,7 +165,7 @@ static apr_status_t allocate(const struct mrc_sparse *pages, char *from, uint64_
     return err == EINVAL ? APR_ENOTIMPL : MRC_STATUS_NO_ROOM;
 }
 
-/* Counts pages that were allocated: COUNT of them, of which another thread had NEWER already. */
+/* Counts COUNT pages that were allocated, NEWER of which another thread has allocated meanwhile. */
 static void settle(const struct mrc_sparse *pages, uint64_t count, uint64_t newer)
 {
     atomic_fetch_add(&pages->layout->taken, (count - newer) * pages->page_bytes);
@@ -231,8 +231,10 @@ apr_status_t mrc_sparse_take(struct mrc_sparse *pages, const void *from, uint64_
 
 /* ---- Giving back ------------------------------------------------------------------------------*/
 
-/* Frees the pages from FIRST to END - 1, all allocated and of one group. Returns their bytes; 0:
- * the file system cannot do that. A process that dies in here leaves the budget too small. */
+/*
+ * Frees the pages from FIRST to END - 1, all allocated and of one group. Returns their bytes; 0:
+ * the file system cannot free them. A process that dies here leaves the budget too small.
+ */
 static uint64_t give_run(struct mrc_sparse *pages, uint64_t first, uint64_t end)
 {
     _Atomic uint64_t *words = group_at(pages, first / MRC_SPARSE_GROUP_BITS);

@@ -26,8 +26,11 @@
 #include "apr_pools.h"
 #include "store/base/sparse_layout.h"
 
-/* The room that pages leave to others in their file system: httpd ends when it has no room for its
- * own small files there, such as that of its process id. In a small file system, a part of it. */
+/*
+ * The room that the pages leave to others in their file system: httpd ends when it has no room
+ * there for its own small files, such as its pid file. In a small file system, it is the part
+ * 1/MRC_SPARSE_RESERVE_PART of all room.
+ */
 #define MRC_SPARSE_RESERVE_BYTES ((uint64_t)1 << 20)
 #define MRC_SPARSE_RESERVE_PART  16
 
@@ -35,7 +38,7 @@
 struct mrc_sparse_budget {
     _Atomic uint64_t *taken;       /* bytes; in memory that all processes share */
     const _Atomic uint64_t *limit; /* bytes; 0: no limit */
-    int fd;                        /* a file in the same file system; -1: nothing is known of it */
+    int fd;                        /* a file in the same file system; -1: its room is unknown */
 };
 
 struct mrc_sparse;
@@ -44,8 +47,8 @@ struct mrc_sparse;
 uint64_t mrc_sparse_bytes(uint64_t total_bytes);
 
 /*
- * Begins a zeroed segment at BASE, of TOTAL_BYTES; nothing of it has been touched. Its layout is at
- * OFFSET, and its groups are at GROUPS_OFFSET behind it. Allocates the first FIRST_BYTES of the
+ * Begins a zeroed segment of TOTAL_BYTES at BASE, which nobody has touched. Its layout is at
+ * OFFSET, and its groups are after it, at GROUPS_OFFSET. Allocates the first FIRST_BYTES of the
  * segment, at least to the end of the first group, in one step. APR_ENOTIMPL: the kernel cannot
  * allocate pages in this way. MRC_STATUS_NO_ROOM.
  */
@@ -54,9 +57,7 @@ apr_status_t mrc_sparse_create(apr_pool_t *pool, void *base, uint64_t total_byte
                                const struct mrc_sparse_budget *budget,
                                struct mrc_sparse **ret_pages);
 
-/* The same segment in a process that has inherited its mapping, but was not there when it was
- * begun.
- */
+/* The segment that another process has begun in a mapping that this process has inherited. */
 struct mrc_sparse *mrc_sparse_attach(apr_pool_t *pool, void *base, uint64_t total_bytes,
                                      uint64_t offset, uint64_t groups_offset,
                                      const struct mrc_sparse_budget *budget);
@@ -71,22 +72,24 @@ bool mrc_sparse_is_possible(void *page);
 /* Whether all of the BYTES at FROM are allocated. */
 bool mrc_sparse_have(const struct mrc_sparse *pages, const void *from, uint64_t bytes);
 
-/* Allocates those of the BYTES at FROM that are not allocated yet; new ones are zeros.
- * MRC_STATUS_NO_ROOM: some of them are not, because the file system is full, or the budget used up.
+/*
+ * Allocates those of the BYTES at FROM that are not allocated yet; new ones are zeros.
+ * MRC_STATUS_NO_ROOM: some are not allocated, because the file system is full or the budget is used
+ * up.
  */
 apr_status_t mrc_sparse_take(struct mrc_sparse *pages, const void *from, uint64_t bytes);
 
 /*
- * Frees the whole pages among the BYTES at FROM. Meanwhile nobody reads, writes or takes them;
- * later they can be taken again, and are zeros. Returns the bytes that were freed: 0 also where the
- * file system cannot do that.
+ * Frees the whole pages among the BYTES at FROM. Nobody may read, write or take them meanwhile;
+ * later they can be taken again, and are zeros. Returns the bytes that were freed; 0 if the file
+ * system cannot free them.
  */
 uint64_t mrc_sparse_give_back(struct mrc_sparse *pages, const void *from, uint64_t bytes);
 
 /* The bytes that the segment has taken; 0 for NULL. */
 uint64_t mrc_sparse_taken(const struct mrc_sparse *pages);
 
-/* Takes the segment's bytes out of the budget, when its file is removed. Accepts NULL. */
+/* Removes the segment's bytes from the budget, when its file is removed. Accepts NULL. */
 void mrc_sparse_release(struct mrc_sparse *pages);
 
 #endif

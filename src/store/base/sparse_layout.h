@@ -2,9 +2,9 @@
  * The bytes that say which pages of a segment are allocated.
  *
  *     0                        +----------------------------------------------+
- *                              | struct mrc_sparse_layout (2048 bytes)         |
- *     MRC_SPARSE_GROUP_BYTES    | u64 word [512]   bits of group 0             |  at multiples of
- *     2 MRC_SPARSE_GROUP_BYTES  | u64 word [512]   bits of group 1             |  4096 bytes from
+ *                              | struct mrc_sparse_layout (2048 bytes)        |
+ *     MRC_SPARSE_GROUP_BYTES   | u64 word [512]   bits of group 0             |  at multiples of
+ *     2 MRC_SPARSE_GROUP_BYTES | u64 word [512]   bits of group 1             |  4096 bytes from
  *                              | …                                            |  the first group
  *
  * A page has one bit: it is set after the page was allocated. A group is the bits of 32,768 pages.

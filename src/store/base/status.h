@@ -1,5 +1,5 @@
 /*
- * Status codes of the store beside APR's own.
+ * Status codes of the store in addition to APR's own.
  *
  * They are in the range that APR leaves to its users. APR_SUCCESS, APR_EOF, APR_NOTFOUND,
  * APR_TIMEUP, APR_ENOMEM and the errors of the operating system keep their meaning.
@@ -26,7 +26,9 @@
 /* The engine of the hub cannot be reached, or accepts no updates now. Nothing was stored. */
 #define MRC_STATUS_UNREACHABLE (APR_OS_START_USERERR + 7305)
 
-/* The engine has not confirmed in time that it stores the update: it may be stored, or not. */
+/*
+ * The engine has not confirmed in time that it has stored the update, which may be stored or not.
+ */
 #define MRC_STATUS_UNCONFIRMED (APR_OS_START_USERERR + 7306)
 
 /* There is no room for more shared memory: the file system of the runtime directory is full, or the

@@ -185,8 +185,10 @@ bool mrc_documents_write(const struct mrc_documents *documents, size_t i, struct
 
     if (content.len > MRC_DOCUMENT_MAX_BYTES)
         return false;
-    /* All with release order: a reader that still copies the version before the last and sees a
-     * word of this one must find that the generation has changed. */
+    /*
+     * All stores have release order: a reader that is still copying the version before the last and
+     * sees a word of this one must find that the generation has changed.
+     */
     for (size_t at = 0; at < content.len; at += sizeof(uint64_t)) {
         size_t rest = content.len - at;
         uint64_t word = 0;

@@ -36,11 +36,13 @@ struct mrc_document_spec {
 apr_status_t mrc_documents_create(apr_pool_t *pool, const struct mrc_document_spec *specs, size_t n,
                                   struct mrc_error *error, struct mrc_documents **ret_documents);
 
-/* Copies the version of a document in FROM to the document of the same name in TO, if that has
- * none. Needs no memory, without which a JWK Set would be away until it is fetched again. */
+/*
+ * Copies the version of each document in FROM to the document of the same name in TO, if that one
+ * has none. Allocates nothing: a failure would leave a JWK Set missing until it is fetched again.
+ */
 void mrc_documents_carry(const struct mrc_documents *from, struct mrc_documents *to);
 
-/* Unmaps, in this process. Accepts NULL. */
+/* Unmaps them in this process. Accepts NULL. */
 void mrc_documents_close(struct mrc_documents *documents);
 
 size_t mrc_documents_count(const struct mrc_documents *documents);

@@ -17,7 +17,7 @@
  *     write the other copy, then its length, then generation + 1 (release)
  *     read generation (acquire), the current copy, generation again: it must be the same
  *
- * So a writer that dies half-way leaves nothing visible. There is one writer at a time, the leader:
+ * So a writer that dies halfway leaves nothing visible. There is one writer at a time, the leader:
  * the holder of the lock. A page that was never written takes no memory.
  */
 #ifndef MRC_STORE_DOCUMENTS_LAYOUT_H

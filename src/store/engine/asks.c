@@ -10,7 +10,7 @@
 #include "store/engine/reply.h"
 #include "store/engine/wire.h"
 
-/* An answer that nobody takes is gone after so long. */
+/* An answer that nobody takes expires after this time. */
 #define ANSWER_MS 5000
 
 /* ---- questions --------------------------------------------------------------------------------*/
@@ -42,7 +42,7 @@ bool mrc_asks_begin(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
     return true;
 }
 
-/* Waits for a reply that says nothing. */
+/* Waits for a reply whose content does not matter. */
 static bool wait_for_end(struct mrc_redis *redis, struct mrc_engine_error *error)
 {
     struct redisReply *reply = mrc_redis_wait_on(redis, MRC_REDIS_W, error);

@@ -4,8 +4,8 @@
  *     T:q                 a stream of the newest questions, which each machine reads with its log
  *     T:a:NONCE.MACHINE   one answer, which expires
  *
- * So both take a bounded space in the engine, also if a machine dies meanwhile. The functions wait
- * for their answers on W, and return false if the connection has failed.
+ * Both take bounded space in the engine, even if a machine dies meanwhile. The functions wait for
+ * their replies on W, and return false if the connection has failed.
  */
 #ifndef MRC_STORE_ENGINE_ASKS_H
 #define MRC_STORE_ENGINE_ASKS_H
@@ -21,27 +21,31 @@
 struct mrc_redis;
 struct mrc_redis_keys;
 
-/* Copies the id of the newest question to RET_ID, or that before the first one. RET_CAN_READ is
+/*
+ * Copies the id of the newest question to RET_ID, or the id before the first one. RET_CAN_READ is
  * false if the engine does not say, because the key has another type or the user may not read it.
  */
 bool mrc_asks_begin(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                     char ret_id[MRC_ASKS_ID_BYTES], bool *ret_can_read,
                     struct mrc_engine_error *error);
 
+/* Puts ASK into the stream, where it replaces the oldest question if there are MRC_ASKS_MAX. */
 bool mrc_asks_put(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                   const struct mrc_ask *ask, struct mrc_engine_error *error);
 
-/* The answer of MACHINE to the question NONCE. */
+/* Stores the ANSWER of MACHINE to the question NONCE. */
 bool mrc_asks_answer(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                      const char *machine, const char *nonce, struct mrc_bytes answer,
                      struct mrc_engine_error *error);
 
-/* Appends that answer to RET_ANSWER: nothing if there is none yet, and more than
- * MRC_ASKS_ANSWER_MAX bytes if it is too long. */
+/*
+ * Appends the answer of MACHINE to RET_ANSWER: nothing if there is none yet, and more than
+ * MRC_ASKS_ANSWER_MAX bytes if it is too long.
+ */
 bool mrc_asks_get(struct mrc_redis *redis, const struct mrc_redis_keys *keys, const char *machine,
                   const char *nonce, struct mrc_buf *ret_answer, struct mrc_engine_error *error);
 
-/* Removes it. */
+/* Removes that answer. */
 bool mrc_asks_drop(struct mrc_redis *redis, const struct mrc_redis_keys *keys, const char *machine,
                    const char *nonce, struct mrc_engine_error *error);
 

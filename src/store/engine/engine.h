@@ -15,7 +15,7 @@
  *                        in the order of their bytes
  *     T:r       zset     the standing revocations; the score is the time when they end
  *
- * The NAME of a machine has its writer at the end, so a machine that starts anew is another one.
+ * The NAME of a machine ends with its writer, so a machine that starts again is another one.
  */
 #ifndef MRC_STORE_ENGINE_ENGINE_H
 #define MRC_STORE_ENGINE_ENGINE_H
@@ -52,10 +52,9 @@ struct mrc_engine_spec {
     const char *ca_file;   /* NULL: the authorities that the system trusts */
     const char *cert_file; /* NULL: no client certificate */
     const char *key_file;
-    int64_t timeout_us; /* for one answer */
-    bool is_cluster;    /* the hosts are nodes of a cluster */
-    const char
-        *sentinel; /* the hosts are Sentinels, and know the primary by this name; NULL: not */
+    int64_t timeout_us;   /* for one answer */
+    bool is_cluster;      /* the hosts are nodes of a cluster */
+    const char *sentinel; /* the primary's name at the hosts, which are Sentinels; or NULL */
     const char *sentinel_user;
     struct mrc_engine_secret sentinel_password;
 };

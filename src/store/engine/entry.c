@@ -72,7 +72,7 @@ bool mrc_entry_parse_id(struct mrc_bytes text, uint64_t *ret_number, uint32_t *r
         !take_number(&text, 10, UINT64_MAX, &generation) || text.len > 0)
         return false;
     *ret_number = number;
-    /* No generation is 0, so an entry of another program is one of another generation. */
+    /* No generation is 0, so an entry of another program seems to be of another generation. */
     *ret_generation = generation > UINT32_MAX ? 0 : (uint32_t)generation;
     return true;
 }
@@ -147,7 +147,7 @@ void mrc_entry_add_package(struct mrc_buf *buf, const struct mrc_record *records
 
 void mrc_entry_mark_again(char *package)
 {
-    package[3 * U32] |= MRC_ENTRY_AGAIN; /* behind the count and two lengths */
+    package[3 * U32] |= MRC_ENTRY_AGAIN; /* after the count and two lengths */
 }
 
 static bool take_u32(struct mrc_bytes *rest, uint32_t *ret_value)

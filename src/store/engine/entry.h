@@ -50,7 +50,7 @@
 struct mrc_entry_token {
     uint64_t writer; /* 0: none */
     uint64_t counter;
-    int64_t time_us; /* of the engine: an update that is put back has another one than before */
+    int64_t time_us; /* of the engine: an update that is put back gets another one */
 };
 
 /* Field h. */
@@ -88,7 +88,7 @@ void mrc_entry_writer_text(uint64_t writer, char ret_text[MRC_ENTRY_WRITER_BYTES
 void mrc_entry_add_blob(struct mrc_buf *buf, unsigned flags, struct mrc_bytes id,
                         struct mrc_bytes record);
 
-/* Views into BLOB. False: it is too short, or its id has no sense. */
+/* Views into BLOB. False: it is too short, or its id makes no sense. */
 bool mrc_entry_parse_blob(struct mrc_bytes blob, unsigned *ret_flags, struct mrc_bytes *ret_id,
                           struct mrc_bytes *ret_record);
 

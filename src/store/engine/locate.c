@@ -8,7 +8,7 @@
 
 #define SLOTS 16384
 
-/* A Sentinel that is not there must not delay the next one for long. */
+/* A Sentinel that does not answer must not delay the next one for long. */
 #define SENTINEL_US ((int64_t)300 * 1000)
 
 /* The most bytes of one answer: a cluster has at most 1000 nodes. */

@@ -28,7 +28,7 @@ bool mrc_locate(struct mrc_lookups *lookups, const struct mrc_engine_spec *spec,
                 const struct mrc_tls *tls, const char *key, struct mrc_locate *ret_located,
                 struct mrc_engine_error *error);
 
-/* Adds the question for the primary to WIRE, a Sentinel's, and reads its answer. */
+/* Adds the question for the primary to WIRE, the connection to a Sentinel; parses its answer. */
 void mrc_locate_ask_sentinel(struct mrc_wire *wire, const struct mrc_engine_spec *spec);
 bool mrc_locate_of_sentinel(const struct redisReply *reply, struct mrc_locate *ret_located,
                             struct mrc_engine_error *error);

@@ -26,7 +26,9 @@ static struct addrinfo *fail(struct mrc_engine_error *error, enum mrc_engine_rea
     return NULL;
 }
 
-/* Looks HOST up without a time limit; at once with AI_NUMERICHOST in FLAGS. Returns an EAI_ code.
+/*
+ * Looks up HOST without a time limit, or at once with AI_NUMERICHOST in FLAGS. Returns an EAI_
+ * code.
  */
 static int look_up(const struct mrc_engine_host *host, int flags, struct addrinfo **ret_addresses)
 {

@@ -1,7 +1,7 @@
 /*
- * Looks up the addresses of hosts, with a time limit. A name server that does not answer holds a
- * lookup up for longer than that. Such a lookup goes on in a thread of the C library, and the next
- * one for the same host takes its result.
+ * Looks up the addresses of hosts, with a time limit. A name server that does not answer may hold
+ * up a lookup for longer than that. Such a lookup continues in a thread of the C library, and the
+ * next lookup of the same host uses its result.
  *
  * Without getaddrinfo_a(), as with musl, there is no limit but that of the resolver. One thread at
  * a time.

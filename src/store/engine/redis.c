@@ -86,7 +86,7 @@ static bool check_role(struct mrc_redis *redis, enum mrc_redis_side side,
                                              "the server is a replica and not the primary");
 }
 
-/* Copies the value of the line NAME: of INFO to OUT. */
+/* Copies the value of the line `NAME:` of INFO to OUT. */
 static void copy_line(struct mrc_bytes info, const char *name, char *out, size_t out_bytes)
 {
     size_t name_len = strlen(name), n = 0;
@@ -424,7 +424,8 @@ bool mrc_redis_join(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
         return false;
     is_good = mrc_redis_join_reply(reply, args->bounds, ret_join);
     mrc_wire_free_reply(reply);
-    return is_good || mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to join is odd");
+    return is_good ||
+           mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to join is malformed");
 }
 
 bool mrc_redis_token_at(struct mrc_redis *redis, const struct mrc_redis_keys *keys, uint64_t number,
@@ -493,7 +494,8 @@ bool mrc_redis_publish_reply(const struct redisReply *reply, uint64_t *ret_newes
         return false;
     if (!mrc_reply_number(mrc_reply_at(reply, 0), &newest) ||
         !mrc_reply_number(mrc_reply_at(reply, 1), &last))
-        return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to publish is odd");
+        return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL,
+                                   "the answer to publish is malformed");
     *ret_newest = newest;
     *ret_last = last;
     return true;
@@ -552,7 +554,7 @@ bool mrc_redis_wait_reply(const struct redisReply *reply, uint64_t *ret_replicas
     if (!mrc_reply_is_good(reply, error))
         return false;
     return mrc_reply_number(reply, ret_replicas) ||
-           mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to WAIT is odd");
+           mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to WAIT is malformed");
 }
 
 /* ---- living -----------------------------------------------------------------------------------*/
@@ -612,7 +614,7 @@ bool mrc_redis_beat_reply(const struct redisReply *reply, struct mrc_redis_beat 
         !mrc_reply_number(mrc_reply_at(reply, 1), &beat.old_number) ||
         !mrc_reply_number(mrc_reply_at(reply, 2), &is_removed) || !machines ||
         machines->type != REDIS_REPLY_ARRAY)
-        return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to beat is odd");
+        return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to beat is malformed");
     beat.is_removed = is_removed != 0;
     beat.machines = machines->elements / 2;
     for (size_t i = 0; each && i < beat.machines; i++)
@@ -675,7 +677,8 @@ static bool each_of_asks(const struct redisReply *stream, mrc_redis_ask_fn *each
         struct mrc_ask ask;
 
         if (!mrc_reply_is_stream_id(id))
-            return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to XREAD is odd");
+            return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL,
+                                       "the answer to XREAD is malformed");
         each(ctx, key, id, mrc_reply_ask(one, &ask) ? &ask : NULL);
     }
     return true;
@@ -692,7 +695,8 @@ static bool each_of_log(const struct redisReply *log, mrc_redis_entry_fn *each, 
         struct mrc_entry entry;
 
         if (!mrc_reply_entry(one, &entry))
-            return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to XREAD is odd");
+            return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL,
+                                       "the answer to XREAD is malformed");
         if (!each(ctx, key, &entry, error))
             return false;
     }
@@ -709,7 +713,7 @@ bool mrc_redis_read_reply(const struct redisReply *reply, mrc_redis_entry_fn *ea
     if (reply->type == REDIS_REPLY_NIL)
         return true; /* nothing new */
     if (reply->type != REDIS_REPLY_ARRAY)
-        return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to XREAD is odd");
+        return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to XREAD is malformed");
     for (size_t i = 0; (log = mrc_reply_at(reply, i)); i++) {
         bool is_good = is_asks(mrc_reply_text(mrc_reply_at(log, 0)))
                            ? each_of_asks(log, each_ask, ctx, error)

@@ -1,5 +1,5 @@
 /*
- * What a machine does at a Redis server, in two connections, or three:
+ * What a machine does at a Redis server, over two or three connections:
  *
  *     W    joins hubs, publishes, reports that the machine lives
  *     R    waits for new entries
@@ -35,8 +35,8 @@ struct mrc_redis_keys {
     const char *subscriptions; /* of this machine */
     const char *revocations;
     const char *asks;    /* questions of operators to other machines (asks.h) */
-    const char *answers; /* of the answers to them, whose names follow */
-    const char *prefix;  /* of the subscriptions of any machine, whose name follows */
+    const char *answers; /* of the answers to them; their names follow */
+    const char *prefix;  /* of the subscriptions of any machine; its name follows */
 };
 
 /* The keys of the hub NAME for MACHINE; they live in POOL. */
@@ -53,10 +53,12 @@ struct mrc_redis *mrc_redis_open(struct mrc_lookups *lookups, const struct mrc_e
 /* Accepts NULL. */
 void mrc_redis_close(struct mrc_redis *redis);
 
+/* What the server says about itself; lives as long as the connection. */
 const struct mrc_redis_about *mrc_redis_get_about(const struct mrc_redis *redis);
 
 /* -1: there is no connection of this SIDE. */
 int mrc_redis_fd(const struct mrc_redis *redis, enum mrc_redis_side side);
+/* These three: as mrc_wire_has_more(), mrc_wire_flush() and mrc_wire_receive(), for SIDE. */
 bool mrc_redis_has_more(const struct mrc_redis *redis, enum mrc_redis_side side);
 bool mrc_redis_flush(struct mrc_redis *redis, enum mrc_redis_side side,
                      struct mrc_engine_error *error);
@@ -68,7 +70,10 @@ bool mrc_redis_take(struct mrc_redis *redis, enum mrc_redis_side side,
                     struct redisReply **ret_reply, struct mrc_engine_error *error);
 void mrc_redis_free_reply(struct redisReply *reply);
 
-/* Asks the Sentinel for the primary, on S. False: it names another one, or the reply is odd. */
+/*
+ * Asks the Sentinel for the primary, on S. False: it names another one, or the reply makes no
+ * sense.
+ */
 void mrc_redis_sentinel_add(struct mrc_redis *redis);
 bool mrc_redis_sentinel_reply(const struct mrc_redis *redis, const struct redisReply *reply,
                               struct mrc_engine_error *error);
@@ -114,11 +119,12 @@ struct mrc_redis_join {
     bool has_other_bounds; /* the last machine to join had others */
 };
 
+/* Joins the hub, and compares the machine's last entry with the log. */
 bool mrc_redis_join(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                     const struct mrc_redis_join_args *args, struct mrc_redis_join *ret_join,
                     struct mrc_engine_error *error);
 
-/* Reads the answer to that. False: it makes no sense. */
+/* Parses the answer to that. False: it makes no sense. */
 bool mrc_redis_join_reply(const struct redisReply *reply, const char *bounds,
                           struct mrc_redis_join *ret_join);
 
@@ -140,7 +146,7 @@ struct mrc_redis_publish {
     uint64_t fork;
 };
 
-/* Begins the command; mrc_redis_entry_add() adds exactly its number of entries. */
+/* Begins the command, to which mrc_redis_entry_add() adds exactly PUBLISH->entries entries. */
 void mrc_redis_publish_add(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                            const struct mrc_redis_publish *publish);
 
@@ -174,8 +180,10 @@ void mrc_redis_head_add(struct mrc_redis *redis, const struct mrc_redis_keys *ke
 bool mrc_redis_head_reply(const struct redisReply *reply, uint32_t *ret_generation,
                           uint64_t *ret_newest, struct mrc_engine_error *error);
 
-/* Reports that MACHINE lives. OLD: the generation before the last reset; 0: none. IS_KNOWN: it has
- * had an answer to a beat, so the engine lists it unless others have removed it. */
+/*
+ * Reports that MACHINE lives. OLD: the generation before the last reset; 0: none. IS_KNOWN: a beat
+ * was answered before, so the engine lists the machine unless others have removed it.
+ */
 void mrc_redis_beat_add(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                         uint32_t generation, const char *machine, const char *value, uint32_t old,
                         bool is_known);
@@ -183,7 +191,7 @@ void mrc_redis_beat_add(struct mrc_redis *redis, const struct mrc_redis_keys *ke
 struct mrc_redis_beat {
     uint64_t newest;
     uint64_t old_number; /* how far any machine had read the old generation */
-    bool is_removed;     /* others have taken the machine for dead; the beat has not changed that */
+    bool is_removed; /* others have declared the machine dead, and the beat has not changed that */
     size_t machines;
 };
 
@@ -196,9 +204,9 @@ bool mrc_redis_beat_reply(const struct redisReply *reply, struct mrc_redis_beat 
 
 /*
  * Begins a command that waits at most BLOCK_MS for entries of any of COUNT_STREAMS streams, which
- * are logs of hubs and questions to this machine, and gets at most COUNT of each. Then
- * mrc_redis_read_key_add() follows for each of them, and then in the same order
- * mrc_redis_read_after_add() for a log, and mrc_redis_read_after_id_add() for questions.
+ * are logs of hubs and questions to this machine, and gets at most COUNT of each. The caller then
+ * calls mrc_redis_read_key_add() for each of them, and after that, in the same order,
+ * mrc_redis_read_after_add() for a log and mrc_redis_read_after_id_add() for questions.
  */
 void mrc_redis_read_add(struct mrc_redis *redis, unsigned block_ms, unsigned count,
                         size_t count_streams);

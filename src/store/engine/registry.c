@@ -6,7 +6,7 @@
 #include "store/engine/reply.h"
 #include "store/engine/wire.h"
 
-/* Waits for the answer, which is an array. NULL: it is none, or the connection has failed. */
+/* Waits for the answer. NULL: it is not an array, or the connection has failed. */
 static struct redisReply *wait_for_array(struct mrc_redis *redis, struct mrc_engine_error *error)
 {
     struct redisReply *reply = mrc_redis_wait_on(redis, MRC_REDIS_W, error);
@@ -14,7 +14,7 @@ static struct redisReply *wait_for_array(struct mrc_redis *redis, struct mrc_eng
     if (!reply || reply->type == REDIS_REPLY_ARRAY)
         return reply;
     mrc_wire_free_reply(reply);
-    mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to a list is odd");
+    mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to a list is malformed");
     return NULL;
 }
 
@@ -76,7 +76,7 @@ bool mrc_registry_reap_reply(const struct redisReply *reply, int64_t *ret_left,
     if (!mrc_reply_is_good(reply, error))
         return false;
     if (reply->type != REDIS_REPLY_INTEGER)
-        return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to reap is odd");
+        return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to reap is malformed");
     *ret_left = reply->integer;
     return true;
 }
@@ -114,8 +114,10 @@ static bool take_members(struct mrc_redis *redis, mrc_registry_fn *each, void *c
     return true;
 }
 
-/* Adds a bound of ZRANGEBYLEX: MARK, then BYTES. IS_END: the first text behind all that begin with
- * BYTES, which are not empty. */
+/*
+ * Adds a bound of ZRANGEBYLEX: MARK, then BYTES. IS_END: the first text after all that begin with
+ * BYTES, which are not empty.
+ */
 static void add_bound(struct mrc_wire *wire, char mark, struct mrc_bytes bytes, bool is_end)
 {
     char next = is_end ? (char)(bytes.ptr[bytes.len - 1] + 1) : '\0';

@@ -1,5 +1,5 @@
 /*
- * What the engine keeps of a hub beside its log: the machines that take part, the active
+ * What the engine keeps of a hub besides its log: the machines that take part, the active
  * subscriptions of each, and the standing revocations (engine.h).
  *
  * All functions use the connection W, and wait for the answer; no other reply may be due on W. They
@@ -36,7 +36,7 @@ struct mrc_registry_end {
 struct mrc_registry_reap {
     uint32_t generation;
     const char *machine; /* the dead one */
-    const char *value;   /* that it reported last */
+    const char *value;   /* what it reported last */
     uint64_t writer;     /* of the entries: nobody else uses it */
     uint64_t counter;    /* of the first one */
     const struct mrc_registry_end *ends;
@@ -49,7 +49,7 @@ bool mrc_registry_reap(struct mrc_redis *redis, const struct mrc_redis_keys *key
                        const struct mrc_registry_reap *reap, int64_t *ret_left,
                        struct mrc_engine_error *error);
 
-/* The same in two steps, as mrc_redis_beat_add() and mrc_redis_beat_reply() do it. */
+/* The same in two steps, like mrc_redis_beat_add() and mrc_redis_beat_reply(). */
 void mrc_registry_reap_add(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                            const struct mrc_registry_reap *reap);
 bool mrc_registry_reap_reply(const struct redisReply *reply, int64_t *ret_left,
@@ -57,7 +57,7 @@ bool mrc_registry_reap_reply(const struct redisReply *reply, int64_t *ret_left,
 
 /* ---- sets -------------------------------------------------------------------------------------*/
 
-/* Returns false to stop, which is no failure. */
+/* Returns false to stop, which is not a failure. */
 typedef bool mrc_registry_fn(void *ctx, struct mrc_bytes member);
 
 /*
@@ -69,8 +69,10 @@ bool mrc_registry_subscriptions(struct mrc_redis *redis, const struct mrc_redis_
                                 struct mrc_bytes after, mrc_registry_fn *each, void *ctx,
                                 size_t *ret_count, struct mrc_engine_error *error);
 
-/* Calls EACH for at most MRC_REGISTRY_PIECE revocations that end after NOW_US, from the one number
- * FIRST on. */
+/*
+ * Calls EACH for at most MRC_REGISTRY_PIECE revocations that end after NOW_US, from number FIRST
+ * on.
+ */
 bool mrc_registry_revocations(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                               int64_t now_us, size_t first, mrc_registry_fn *each, void *ctx,
                               size_t *ret_count, struct mrc_engine_error *error);

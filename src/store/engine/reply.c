@@ -153,7 +153,10 @@ bool mrc_reply_is_good(const struct redisReply *reply, struct mrc_engine_error *
         if (mrc_bytes_eq_str(first, words[i].word))
             reason = words[i].reason;
     }
-    /* A password in the URL alone: the server has no users, and says so without a code. */
+    /*
+     * The reply to a password without a user, if the server has no password: it has no code of its
+     * own.
+     */
     if (reason == MRC_ENGINE_PROTOCOL && text.len > 8 && !memcmp(text.ptr, "ERR AUTH", 8))
         reason = MRC_ENGINE_AUTH;
     while (text.len > 0 && text.ptr[text.len - 1] == '.')

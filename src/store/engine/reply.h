@@ -15,7 +15,7 @@
 
 struct redisReply;
 
-/* Element I of an array; NULL: REPLY is no array (or NULL), or it has no such element. */
+/* Element I of an array; NULL: REPLY is not an array (or is NULL), or has no such element. */
 const struct redisReply *mrc_reply_at(const struct redisReply *reply, size_t i);
 
 /* The text of a string or a status; empty for anything else, and for NULL. */
@@ -24,14 +24,14 @@ struct mrc_bytes mrc_reply_text(const struct redisReply *reply);
 /* A number that is not negative, as an integer or as text. */
 bool mrc_reply_number(const struct redisReply *reply, uint64_t *ret_number);
 
-/* An entry of a stream. False: REPLY is none. */
+/* An entry of a stream. False: REPLY is not one. */
 bool mrc_reply_entry(const struct redisReply *reply, struct mrc_entry *ret_entry);
 
 /* Whether TEXT looks like the id of an entry of a stream, and is short enough for
  * MRC_ASKS_ID_BYTES. */
 bool mrc_reply_is_stream_id(struct mrc_bytes text);
 
-/* A question in a stream of them (asks.h). False: REPLY is none. */
+/* A question in a stream of questions (asks.h). False: REPLY is not one. */
 bool mrc_reply_ask(const struct redisReply *reply, struct mrc_ask *ret_ask);
 
 /* False if REPLY is an error, which ERROR then describes. */

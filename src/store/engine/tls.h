@@ -26,7 +26,7 @@ struct mrc_tls_stream *mrc_tls_open(const struct mrc_tls *tls, int fd, const cha
 /* Frees it; FD stays open. Accepts NULL. */
 void mrc_tls_close(struct mrc_tls_stream *stream);
 
-/* The result of the functions below: above 0 bytes, or one of these. */
+/* The result of the functions below: a number of bytes above 0, or one of these. */
 enum { MRC_TLS_FAILED = -1, MRC_TLS_WANTS_READ = -2, MRC_TLS_WANTS_WRITE = -3, MRC_TLS_END = 0 };
 
 /* 1: the handshake is complete. */

@@ -23,10 +23,10 @@
 
 #define READ_BYTES 65536
 
-/* The buffer of commands. The largest publication fits many times. */
+/* The buffer of commands has room for the largest publication many times. */
 #define OUT_MAX_BYTES ((size_t)2 << 30)
 
-/* The kernel then gives a connection up whose peer has vanished. */
+/* After this time, the kernel gives up a connection whose peer has vanished. */
 #define USER_TIMEOUT_MS 5000
 
 struct mrc_wire {
@@ -71,7 +71,7 @@ static void set_options(int fd)
     const int on = 1;
     const unsigned timeout_ms = USER_TIMEOUT_MS;
 
-    /* A connection over a local socket of a test has none of these options. */
+    /* The local socket of a test has none of these options. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));

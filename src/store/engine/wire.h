@@ -23,8 +23,8 @@ struct mrc_wire;
 struct redisReply;
 
 /*
- * Connects to HOST within TIMEOUT_US. LOOKUPS has lookups that have not ended. TLS: how to speak
- * TLS, which must outlive the wire; NULL: not at all. NULL, with the reason in ERROR.
+ * Connects to HOST within TIMEOUT_US. LOOKUPS has lookups that have not ended. TLS must outlive the
+ * wire; NULL: without TLS. Returns NULL, with the reason in ERROR, on failure.
  */
 struct mrc_wire *mrc_wire_connect(struct mrc_lookups *lookups, const struct mrc_engine_host *host,
                                   const struct mrc_tls *tls, int64_t timeout_us,
@@ -38,8 +38,10 @@ void mrc_wire_set_reply_max(struct mrc_wire *wire, uint64_t bytes);
 
 int mrc_wire_fd(const struct mrc_wire *wire);
 
-/* Begins a command of COUNT arguments, which the calls below add, one each. Running out of memory
- * shows at the next flush. */
+/*
+ * Begins a command of COUNT arguments, which the calls below add, one each. If memory runs out, the
+ * next flush fails.
+ */
 void mrc_wire_begin(struct mrc_wire *wire, size_t count);
 void mrc_wire_add(struct mrc_wire *wire, struct mrc_bytes arg);
 
@@ -48,7 +50,7 @@ void mrc_wire_add_parts(struct mrc_wire *wire, const struct mrc_bytes *parts, si
 void mrc_wire_add_text(struct mrc_wire *wire, const char *text);
 void mrc_wire_add_number(struct mrc_wire *wire, uint64_t number);
 
-/* Sends what was added, as far as the socket takes it. False: the wire has failed. */
+/* Sends as much of what was added as the socket accepts. False: the wire has failed. */
 bool mrc_wire_flush(struct mrc_wire *wire, struct mrc_engine_error *error);
 
 /* Whether there is more to send: then flush again when the socket is writable. */
@@ -67,7 +69,8 @@ bool mrc_wire_take(struct mrc_wire *wire, struct redisReply **ret_reply,
 /* Accepts NULL. */
 void mrc_wire_free_reply(struct redisReply *reply);
 
-/* Sends what was added and waits at most TIMEOUT_US for the next reply. NULL: the wire has failed.
+/*
+ * Sends what was added and waits at most TIMEOUT_US for the next reply. NULL: the wire has failed.
  */
 struct redisReply *mrc_wire_wait(struct mrc_wire *wire, int64_t timeout_us,
                                  struct mrc_engine_error *error);

@@ -1,5 +1,5 @@
 /*
- * Directories of histories whose hub has got another key: the history moves to the directory of the
+ * Directories of histories whose hub has another key now: the history moves to the directory of the
  * new key, or is kept under another name.
  *
  * In the main process, before mrc_history_dirs_reconcile().
@@ -18,7 +18,9 @@
 /* Whether there is a directory NAME, with or without a history. */
 bool mrc_history_adopt_exists(const char *name);
 
-/* The index of the directory among the N NAMES whose history is the newest; N: none has one. */
+/*
+ * The index of the directory among the N NAMES whose history is the newest; N: none has a history.
+ */
 size_t mrc_history_adopt_newest(const char *const *names, size_t n);
 
 /*
@@ -27,7 +29,7 @@ size_t mrc_history_adopt_newest(const char *const *names, size_t n);
  */
 apr_status_t mrc_history_adopt_move(const char *former, const char *name, struct mrc_error *error);
 
-/* Renames the directory FORMER so that no hub takes it, to the path RET_KEPT in POOL. */
+/* Renames the directory FORMER so that no hub uses it, to the path RET_KEPT in POOL. */
 apr_status_t mrc_history_adopt_keep(apr_pool_t *pool, const char *former, struct mrc_error *error,
                                     const char **ret_kept);
 

@@ -9,7 +9,7 @@
 #include "store/base/record.h"
 #include "store/history/place.h"
 #include "store/history/slice.h"
-#include "store/regions/hub_layout.h"
+#include "store/hub/layout.h"
 #include "store/regions/interests.h"
 
 struct mrc_history;
@@ -49,13 +49,13 @@ struct mrc_history_ops {
                          struct mrc_place *ret_place, int64_t *ret_before_us);
     apr_status_t (*read)(const struct mrc_history *history, const struct mrc_place *place,
                          size_t max_bytes, struct mrc_history_slice *slice); /* NULL: not durable */
+    /* These two: NULL if not durable. */
     apr_status_t (*read_left)(const struct mrc_history *history, struct mrc_history_left *at,
                               size_t max_bytes, struct mrc_history_slice *slice);
-    void (*end_left)(const struct mrc_history *history, bool is_done); /* this and the one before:
-                                                                          NULL if not durable */
+    void (*end_left)(const struct mrc_history *history, bool is_done);
     apr_status_t (*count)(struct mrc_history *history, int64_t now_us, uint64_t *ret_records,
                           uint64_t *ret_bytes);
-    /* These three: NULL: positions are numbers and times, under the key below. */
+    /* These three: NULL if positions are numbers and times, under the key below. */
     bool (*make_position)(const struct mrc_history *history, uint64_t number, int64_t now_us,
                           uint64_t *ret_first, int64_t *ret_second);
     apr_status_t (*seek_position)(struct mrc_history *history, uint64_t first, int64_t second,
@@ -63,8 +63,8 @@ struct mrc_history_ops {
     bool (*get_position_key)(const struct mrc_history *history, unsigned char *key);
     apr_status_t (*catch_up)(struct mrc_history *history,
                              int64_t wait_us);                           /* NULL: nothing to do */
-    bool (*may_come)(const struct mrc_history *history, int64_t now_us); /* NULL: it never may */
-    void (*close)(struct mrc_history *history);                          /* the same */
+    bool (*may_come)(const struct mrc_history *history, int64_t now_us); /* NULL: none may */
+    void (*close)(struct mrc_history *history);                          /* NULL: nothing to do */
 };
 
 /* The first member of every back end's own struct. Constant after opening. */
@@ -75,12 +75,12 @@ struct mrc_history {
     struct mrc_ring *ring; /* the segment's */
     uint64_t offset;       /* number in the history = number in the ring + this */
     unsigned char position_key[MRC_HUB_POSITION_KEY_BYTES];
-    mrc_tags_describe_fn
-        *describe; /* NULL: no tags are known, so every record concerns every child */
+    mrc_tags_describe_fn *describe; /* NULL: every record concerns every child */
     void *describe_ctx;
 };
 
-/* The functions of the history in memory, for other back ends whose ring holds the whole history.
+/*
+ * The functions of the history in memory, for other back ends whose ring holds the whole history.
  */
 apr_status_t mrc_history_memory_oldest(struct mrc_history *history, int64_t now_us,
                                        struct mrc_place *ret_place);

@@ -16,7 +16,7 @@ static MDB_val key_of(const struct mrc_record_subject *subject)
     return (MDB_val){.mv_size = sizeof(*subject), .mv_data = (void *)(uintptr_t)subject};
 }
 
-/* The value of the first word of ROW, which may lie at any address. */
+/* The value of the first word of ROW, which may be at any address. */
 static uint64_t check_of(const struct mrc_history_txn *txn,
                          const struct mrc_record_subject *subject, const char *row, size_t size)
 {

@@ -4,9 +4,9 @@
 
 #include "store/base/status.h"
 #include "store/history/backend.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 
-/* The most bytes that a record takes in a ring beside its id and payload. */
+/* The most bytes that a record takes in a ring in addition to its id and payload. */
 #define RECORD_OVERHEAD_BYTES 128
 
 /* ---- From the file to the ring ----------------------------------------------------------------*/

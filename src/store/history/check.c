@@ -2,8 +2,7 @@
 
 #include <errno.h>
 
-#include "apr_time.h"
-
+#include "store/base/clock.h"
 #include "store/base/status.h"
 #include "store/history/env.h"
 #include "store/history/files.h"
@@ -31,7 +30,7 @@ static bool is_complete(const struct mrc_history_txn *txn, uint64_t count)
            ids.ms_entries == count;
 }
 
-static apr_status_t check_rows(const struct mrc_history_txn *txn, apr_time_t until,
+static apr_status_t check_rows(const struct mrc_history_txn *txn, int64_t until_us,
                                struct mrc_error *error)
 {
     struct mrc_history_row first, last, row;
@@ -56,16 +55,16 @@ static apr_status_t check_rows(const struct mrc_history_txn *txn, apr_time_t unt
         if (!is_found(txn, &row))
             return mrc_status_set(error, MRC_STATUS_CORRUPT, "record %llu is not in the index",
                                   (unsigned long long)number);
-        if (number % ROWS_PER_CLOCK == 0 && apr_time_now() > until)
+        if (number % ROWS_PER_CLOCK == 0 && mrc_clock_us() > until_us)
             break;
     }
     return APR_SUCCESS;
 }
 
-static apr_status_t check_pages(const struct mrc_history_txn *txn, apr_time_t until,
+static apr_status_t check_pages(const struct mrc_history_txn *txn, int64_t until_us,
                                 struct mrc_error *error)
 {
-    int rc = mrc_lmdb_pages_check(txn->txn, until);
+    int rc = mrc_lmdb_pages_check(txn->txn, until_us);
 
     if (rc == MDB_CORRUPTED)
         return mrc_status_set(error, MRC_STATUS_CORRUPT, "its pages are damaged");
@@ -76,15 +75,15 @@ static apr_status_t check_pages(const struct mrc_history_txn *txn, apr_time_t un
 
 static apr_status_t check_file(struct mrc_history_env *env, struct mrc_error *error)
 {
-    apr_time_t until = apr_time_now() + MRC_HISTORY_CHECK_US;
+    int64_t until_us = mrc_clock_us() + MRC_HISTORY_CHECK_US;
     struct mrc_history_txn txn;
     apr_status_t status = mrc_history_env_begin(env, false, &txn);
 
     if (status)
         return mrc_status_set(error, status, "it cannot be read");
-    status = check_pages(&txn, until - MRC_HISTORY_CHECK_US / 2, error);
+    status = check_pages(&txn, until_us - MRC_HISTORY_CHECK_US / 2, error);
     if (!status)
-        status = check_rows(&txn, until, error);
+        status = check_rows(&txn, until_us, error);
     mrc_history_env_abort(&txn);
     return status;
 }

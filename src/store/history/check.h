@@ -15,9 +15,8 @@
 
 /*
  * Reads the history in the directory DIR; POOL is scratch. A damaged file may crash the calling
- * process.
- * APR_SUCCESS: the history is undamaged, or there is none. MRC_STATUS_CORRUPT: it is damaged, ERROR
- * has the reason. Others: it cannot be read.
+ * process. APR_SUCCESS: the history is undamaged, or there is none. MRC_STATUS_CORRUPT: it is
+ * damaged, and ERROR has the reason. Others: it cannot be read.
  */
 apr_status_t mrc_history_check(apr_pool_t *pool, const char *dir, struct mrc_error *error);
 

@@ -8,7 +8,7 @@
 #include "store/history/begun.h"
 #include "store/history/bind.h"
 #include "store/history/table.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/ring/ring.h"
 
 /* One commit removes as many old records as it adds, and this many more. */
@@ -28,8 +28,10 @@ static bool is_ahead(const struct mrc_history_txn *txn, uint64_t number)
     return mrc_history_table_last(txn, &last) == APR_SUCCESS && number > last.record.seq;
 }
 
-/* RET_HORIZON gets the number up to which everything belongs to servers before this one, or, if
- * they all have been dealt with, 0. */
+/*
+ * RET_HORIZON gets the number up to which everything belongs to servers before this one; 0: all of
+ * it has been dealt with.
+ */
 static apr_status_t bind_in(struct mrc_history_lmdb *history, const struct mrc_history_txn *txn,
                             uint64_t *ret_horizon)
 {
@@ -81,9 +83,9 @@ apr_status_t mrc_history_commit_bind(struct mrc_history_lmdb *history)
 /* ---- Leading ----------------------------------------------------------------------------------*/
 
 /*
- * The updates of one commit: those that publishers have staged, then the leader's own. The own ones
- * come last because a dead leader leaves them in the file alone, where the newest records are
- * always found.
+ * The updates of one commit: those that publishers have staged, then the leader's own. Its own come
+ * last, because a dead leader leaves them in the file only, where the newest records are always
+ * found.
  */
 struct batch {
     struct mrc_staged staged[MRC_STAGING_SLOTS];
@@ -127,8 +129,10 @@ static apr_status_t note_mark(const struct mrc_history_txn *txn, const struct mr
     }
 }
 
-/* Writes UPDATE with the number after *LAST. One that says again that its subject has ended keeps
- * the number 0, and is not written: two children may have adopted the same end. */
+/*
+ * Writes UPDATE with the number after *LAST. An update that repeats that its subject has ended
+ * keeps the number 0 and is not written: two children may have adopted the same end.
+ */
 static apr_status_t write_update(const struct mrc_history_lmdb *history,
                                  const struct mrc_history_txn *txn, struct mrc_staged *update,
                                  uint64_t *last)
@@ -242,13 +246,14 @@ static void finish_batch(const struct mrc_history_lmdb *history, struct batch *b
 
 /*
  * Repairs what a dead leader left: its committed updates are published, the others are staged
- * again. It takes a transaction that could write, because LMDB then repairs the remains of its own
- * writer; a transaction that only reads might not see the last commit.
+ * again. It uses a write transaction, because LMDB then repairs what its own dead writer left; a
+ * read transaction might not see the last commit.
  */
 static apr_status_t recover(const struct mrc_history_lmdb *history)
 {
     struct mrc_history_txn txn;
-    apr_status_t status = mrc_history_env_sync(history->env); /* before publishers learn it */
+    apr_status_t status =
+        mrc_history_env_sync(history->env); /* before publishers learn the result */
     uint64_t last;
 
     if (!status)

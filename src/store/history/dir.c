@@ -249,7 +249,7 @@ static void expect_crash(void)
         signal(faults[i], SIG_DFL);
 }
 
-/* Memory that runs out says nothing about the file, so this must not look like a crash. */
+/* Running out of memory says nothing about the file, so it must not look like a crash. */
 static int end_without_memory(int status)
 {
     _exit(UNUSABLE);

@@ -60,15 +60,15 @@ struct mrc_history_dirs *mrc_history_dirs_create(apr_pool_t *process_pool);
 /*
  * Makes the server hold the N directories NAMES (of mrc_history_dir_name()) and no others. Creates,
  * locks and checks those that it does not hold yet. Sets a damaged history aside and calls WARN. On
- * failure ERROR has the first problem and the fix; the other directories are held all the same, and
- * RET_HELD has for each of NAMES whether it is.
+ * failure ERROR has the first problem and the fix; the other directories are held nevertheless, and
+ * RET_HELD says for each of NAMES whether it is.
  */
 apr_status_t mrc_history_dirs_reconcile(struct mrc_history_dirs *dirs, const char *const *names,
                                         size_t n, const struct mrc_history_owner *owner,
                                         mrc_history_warn_fn *warn, void *warn_ctx,
                                         struct mrc_error *error, bool *ret_held);
 
-/* Releases all of them, in this process. Accepts NULL. */
+/* Releases all of them in this process. Accepts NULL. */
 void mrc_history_dirs_close(struct mrc_history_dirs *dirs);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * The history of a hub with a transport. A publisher stages its updates as one package; the link of
- * one child of this machine sends them to the engine, and appends to the ring what comes back from
- * there, of this machine and of the others. The rest is as with the history in memory.
+ * one child of this machine sends them to the engine, and appends to the ring what comes back, from
+ * this machine and from the others. Everything else is like the history in memory.
  */
 #include <string.h>
 
@@ -16,17 +16,19 @@
 #include "store/engine/entry.h"
 #include "store/history/backend.h"
 #include "store/history/history.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/regions/link.h"
 #include "store/regions/staging.h"
 #include "store/ring/ring.h"
 #include "store/shm/notify.h"
 
-/* A publisher that waits looks by itself after this time. */
+/* A waiting publisher looks for its result after this time, even if it is not woken. */
 #define LOOK_US ((int64_t)100 * 1000)
 
-/* The most records of one package, if they need not stay together: the engine serves nobody else
- * while it takes a package. */
+/*
+ * The most records of one package, unless they have to stay together: the engine serves nobody else
+ * while it stores a package.
+ */
 #define PACKAGE_RECORDS_MAX 64
 
 /* The most records that the search for a position reads. */
@@ -35,8 +37,10 @@
 /* The same, in a part of the ring where several records have one number. */
 #define SEEK_READS 4096
 
-/* When the engine is back, the other machines put back what it has lost within this time: the
- * longest pause between two attempts to connect, and some more. */
+/*
+ * When the engine is back, the other machines put back what it has lost within this time: the
+ * longest pause between two attempts to connect, with some margin.
+ */
 #define RETURN_US ((int64_t)3000 * 1000)
 
 /* The pause of a publisher that finds no free slot. */
@@ -215,15 +219,17 @@ static apr_status_t append_control(struct mrc_history *base, struct mrc_bytes pa
     return append_batch(base, &order, 1, now_us);
 }
 
-/* ---- positions --------------------------------------------------------------------------------
- *
+/* ---- positions --------------------------------------------------------------------------------*/
+
+/*
  * The numbers of the ring differ between machines, so a position names the record before it by its
  * origin: its number in the log of the engine, and a hash of writer and counter, because after a
  * loss the engine gives numbers again.
  *
  * In a window (mrc_link_unsettle()), what a client has had before this record depends on the
- * machine, so the hash covers the machine too. On that one the position is exact, so that a client
- * gets on, even if it takes many streams to read the window. The others do not know it.
+ * machine, so the hash covers the machine too. On that machine the position is exact, so that a
+ * client makes progress, even if it needs many streams to read the window. The others do not know
+ * it.
  */
 
 static int hex_value(char c)
@@ -247,7 +253,7 @@ static bool get_position_key(const struct mrc_history *base, unsigned char *key)
     return true;
 }
 
-/* Whose order of the updates a position goes by. */
+/* Whose order of the updates a position refers to. */
 enum order { ORDER_OF_ALL, ORDER_OF_MACHINE };
 
 /* The origin of RECORD, as two words. False: it has none. */
@@ -273,7 +279,7 @@ static bool origin_of(const struct mrc_history *base, const struct mrc_ring_reco
     return true;
 }
 
-/* Reads the record SEQ of the history. RET_PLACE: behind it. */
+/* Reads the record SEQ of the history. RET_PLACE: after it. */
 static bool read_record(const struct mrc_history *base, uint64_t seq, int64_t now_us,
                         struct mrc_ring_record *record, struct mrc_place *ret_place)
 {
@@ -296,7 +302,7 @@ static bool make_position(const struct mrc_history *base, uint64_t number, int64
     enum order order;
     bool has_one;
 
-    /* Most streams are behind the newest record. */
+    /* Most streams are just after the newest record. */
     has_one =
         (mrc_ring_newest(base->ring, &record) == APR_SUCCESS && record.view.seq + 1 == number) ||
         read_record(base, number - 1, now_us, &record, &unused);
@@ -309,8 +315,9 @@ static bool make_position(const struct mrc_history *base, uint64_t number, int64
 }
 
 /*
- * PLACE is behind a record that a client has had last, on any machine: goes back to where all
- * machines have had the same. APR_NOTFOUND: the history does not reach so far.
+ * PLACE is after the last record that a client has received, from any machine: moves it back to
+ * where all machines have had the same records before it. APR_NOTFOUND: the history does not reach
+ * that far.
  */
 static apr_status_t go_back(struct mrc_history *base, int64_t now_us, struct mrc_place *place)
 {
@@ -335,8 +342,10 @@ static apr_status_t find(struct mrc_history *base, struct mrc_bytes id, int64_t 
     return status;
 }
 
-/* Whether RECORD is the one of a position, and by whose order. RET_NUMBER gets its number; 0: it
- * has none. */
+/*
+ * Whether RECORD is the one that a position names, and in whose order. RET_NUMBER gets its number;
+ * 0: it has none.
+ */
 static bool is_of(struct mrc_history *base, const struct mrc_ring_record *record, uint64_t first,
                   int64_t second, uint64_t *ret_number, enum order *ret_order)
 {
@@ -356,8 +365,10 @@ static bool is_of(struct mrc_history *base, const struct mrc_ring_record *record
     return false;
 }
 
-/* Looks for the record of a position behind PLACE, and moves PLACE behind it. After a loss, there
- * are other records with its number before it. */
+/*
+ * Looks for the record of a position after PLACE, and moves PLACE past it. After a loss, other
+ * records with its number come before it.
+ */
 static apr_status_t seek_on(struct mrc_history *base, uint64_t first, int64_t second,
                             struct mrc_ring_record *record, struct mrc_place *place,
                             enum order *ret_order)
@@ -376,7 +387,7 @@ static apr_status_t seek_on(struct mrc_history *base, uint64_t first, int64_t se
 
 /*
  * The numbers of the ring and of the log grow alike, except where the log has entries that are not
- * in the ring. So a guess is near, and each record that was read makes a better one.
+ * in the ring. So a guess is close, and each record that is read gives a better one.
  */
 static apr_status_t seek_record(struct mrc_history *base, uint64_t first, int64_t second,
                                 int64_t now_us, struct mrc_ring_record *record,
@@ -399,7 +410,7 @@ static apr_status_t seek_record(struct mrc_history *base, uint64_t first, int64_
             return seek_on(base, first, second, record, place, ret_order);
         if (number == 0 || (number > first && number - first >= seq))
             break;
-        seq = seq + first - number; /* also if that is less */
+        seq = seq + first - number; /* even if that is less */
         if (seq < oldest)
             seq = oldest;
         if (seq > stats.last_seq)
@@ -438,7 +449,7 @@ static apr_status_t catch_up(struct mrc_history *base, int64_t wait_us)
     return mrc_link_wait(history->link, ticket, wait_us);
 }
 
-/* The other machines lose and find the engine at about the same time. */
+/* The other machines lose the engine, and find it again, at about the same time. */
 static bool may_come(const struct mrc_history *base, int64_t now_us)
 {
     struct mrc_link_status status;

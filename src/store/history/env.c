@@ -32,7 +32,7 @@
 /* Not one of LMDB's codes: the file is not open. */
 #define NOT_OPEN (-1)
 
-/* The most that the lock file takes. */
+/* The most bytes of the lock file. */
 #define LOCK_BYTES (READERS_MAX * 64 + 8192)
 
 struct mrc_history_env {
@@ -43,7 +43,7 @@ struct mrc_history_env {
     struct mrc_history_dbs dbs;
     unsigned number; /* N of the file */
     char path[PATH_BYTES];
-    char next_path[PATH_BYTES]; /* with N + 1: if this file exists, it replaces ours */
+    char next_path[PATH_BYTES]; /* with N + 1: if this file exists, it replaces the open one */
     struct mrc_opened *opened;
     struct mrc_opened_file file; /* among those */
 };
@@ -389,7 +389,7 @@ static int open_newest(struct mrc_history_env *env)
         err = mrc_history_files_find(env->dir, &newest);
         if (!err && newest <= env->number)
             break;
-        if (!rc) { /* replaced meanwhile, or that is not known */
+        if (!rc) { /* replaced meanwhile, or it is not known whether */
             mdb_env_close(env->env);
             env->env = NULL;
             rc = err ? err : EAGAIN;
@@ -456,7 +456,7 @@ const char *mrc_history_env_path(const struct mrc_history_env *env)
 
 /* ---- Transactions -----------------------------------------------------------------------------*/
 
-/* Opens the newest file, after ours was replaced or LMDB cannot use it any more. */
+/* Opens the newest file, after the open one was replaced or LMDB cannot use it any more. */
 static int reopen(struct mrc_history_env *env)
 {
     int rc;
@@ -503,7 +503,7 @@ static int repair(struct mrc_history_env *env, int rc)
     case NOT_OPEN:
         return open_again(env);
     case MDB_PANIC:
-    case MDB_VERSION_MISMATCH: /* of begin_here(): the file was replaced */
+    case MDB_VERSION_MISMATCH: /* from begin_here(): the file was replaced */
         return reopen(env);
     case MDB_READERS_FULL:
         mrc_history_env_check_readers(env);

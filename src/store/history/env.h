@@ -7,9 +7,9 @@
  * N grows when `mercure-history compact` replaces the file by a smaller copy. Every process notices
  * the new file before its next transaction, and opens it instead.
  *
- * A process opens an environment after its fork, and only once; it closes the file while it needs
- * others more (base/opened.h). Transactions are short. Any thread may have one, but not two at a
- * time. While this process makes the memory map larger, none of its other threads has a
+ * A process opens an environment after its fork, and only once; it may close the file while it
+ * needs other files more (base/opened.h). Transactions are short. Any thread may have one, but not
+ * two at a time. While this process makes the memory map larger, none of its other threads has a
  * transaction; other processes adopt the larger map by themselves.
  */
 #ifndef MRC_STORE_HISTORY_ENV_H
@@ -23,7 +23,7 @@
 #include "apr_pools.h"
 
 #include "core/base/err.h"
-#include "store/regions/hub_layout.h"
+#include "store/hub/layout.h"
 
 struct mrc_history_env;
 
@@ -83,8 +83,10 @@ apr_status_t mrc_history_env_begin(struct mrc_history_env *env, bool writes,
 apr_status_t mrc_history_env_commit(struct mrc_history_txn *txn);
 void mrc_history_env_abort(struct mrc_history_txn *txn);
 
-/* Makes the map larger, after a transaction found it full and was aborted. APR_ENOSPC: the map has
- * its largest size. */
+/*
+ * Makes the map larger after a transaction found it full and was aborted. APR_ENOSPC: the map has
+ * its largest size.
+ */
 apr_status_t mrc_history_env_grow(struct mrc_history_env *env);
 
 /* Waits until all commits are on the disk. */
@@ -100,6 +102,6 @@ apr_status_t mrc_history_env_compact(struct mrc_history_env *env, struct mrc_err
 apr_status_t mrc_history_env_status(int rc);
 
 /* The map is too small: see mrc_history_env_grow(). */
-#define MRC_STATUS_MAP_FULL (APR_OS_START_USERERR + 7306)
+#define MRC_STATUS_MAP_FULL (APR_OS_START_USERERR + 7308)
 
 #endif

@@ -12,7 +12,7 @@
 /* RET_NEWEST: the N of the newest file in DIR; 0: there is no file. Returns 0 or an errno. */
 int mrc_history_files_find(const char *dir, unsigned *ret_newest);
 
-/* The same; also 0 if DIR cannot be read. */
+/* The same; 0 if DIR cannot be read. */
 unsigned mrc_history_files_newest(const char *dir);
 
 /* Writes the path of file number N in DIR, followed by MORE. False: the path is too long. */

@@ -4,7 +4,7 @@
 
 #include "store/base/status.h"
 #include "store/history/backend.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/ring/ring.h"
 
 /* The clocks of several machines, or one clock over time, may differ by this much. */
@@ -76,7 +76,7 @@ apr_status_t mrc_history_mirror(struct mrc_history *history, const struct mrc_re
     struct mrc_ring_stats stats;
     apr_status_t status;
 
-    mrc_ring_stats(history->ring, &stats); /* nobody else appends to this ring */
+    mrc_ring_stats(history->ring, &stats); /* only this thread appends to this ring */
     numbered.seq = stats.last_seq + 1;
     status = mrc_ring_append_as(history->ring, &numbered, now_us, MRC_HISTORY_WAIT_US);
     if (!status)

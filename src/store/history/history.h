@@ -5,8 +5,8 @@
  *     lmdb       a file, which survives the server                          history/lmdb.c
  *     engine     the ring, with what all machines of the hub publish        history/engine.c
  *
- * With either back end, subscribers get updates from the ring alone, all in the same order: a
- * record is stored in the history first, and then in the ring. A reader has a place (place.h).
+ * With each back end, subscribers get updates from the ring alone, all in the same order: a record
+ * is stored in the history first, and then in the ring. A reader has a place (place.h).
  *
  * A struct mrc_history is one process's view; any thread may use it.
  */
@@ -43,15 +43,16 @@ enum mrc_history_sync {
 /* Whether this build has the durable back end. */
 bool mrc_history_has_lmdb(void);
 
-/* The history in memory: the ring of SEGMENT. The struct lives in POOL; the arguments outlive it.
+/*
+ * The history in memory: the ring of SEGMENT. The struct lives in POOL; the arguments outlive it.
  */
 struct mrc_history *mrc_history_open_memory(apr_pool_t *pool, struct mrc_hub_segment *segment,
                                             const struct mrc_notify *notify);
 
 /*
  * The history in the directory DIR (dir.h) of the hub whose memory is SEGMENT; the caller is the
- * child that owns SLOT. Afterwards the ring has the newest records in DIR.
- * The struct lives in POOL; the other arguments outlive it. On failure ERROR has the reason.
+ * child that owns SLOT. Afterwards the ring has the newest records in DIR. The struct lives in
+ * POOL; the other arguments outlive it. On failure ERROR has the reason.
  */
 apr_status_t mrc_history_open_lmdb(apr_pool_t *pool, struct mrc_hub_segment *segment,
                                    const struct mrc_notify *notify, unsigned slot, const char *dir,
@@ -87,6 +88,7 @@ void mrc_history_set_describe(struct mrc_history *history, mrc_tags_describe_fn 
  * Appends a record to history and ring, and wakes the children that it concerns. STORED_BYTES is
  * its size for the bound of the history; NOW_US the time of day. May wait for a lock and for the
  * disk, so a dispatcher's thread must not call it.
+ *
  * APR_SUCCESS: the record is stored, as safely as the back end can. MRC_STATUS_SUPERSEDED,
  * MRC_STATUS_TOO_LARGE, MRC_STATUS_UNREACHABLE: it is not stored. APR_TIMEUP,
  * MRC_STATUS_UNCONFIRMED: it is not stored, or the result is unknown. Others, such as APR_ENOSPC:
@@ -98,8 +100,8 @@ apr_status_t mrc_history_append(struct mrc_history *history, struct mrc_bytes id
 /*
  * Appends COUNT (at least one) records that belong together: all or none, in this order, with
  * nothing between them. RECORDS have id, payload and stored_bytes. The errors are those of
- * mrc_history_append(), MRC_STATUS_TOO_LARGE also if the ring cannot take all of them at once, and
- * APR_ENOMEM.
+ * mrc_history_append(), MRC_STATUS_TOO_LARGE even if only the ring cannot take all of them at once,
+ * and APR_ENOMEM.
  */
 apr_status_t mrc_history_append_batch(struct mrc_history *history, const struct mrc_record *records,
                                       size_t count, int64_t now_us);
@@ -108,7 +110,7 @@ apr_status_t mrc_history_append_batch(struct mrc_history *history, const struct 
  * Appends COUNT records in this order and wakes the children once. A durable history takes all of
  * them in one commit. RECORDS have id, payload, stored_bytes, mark and subject; their seq and
  * time_us are ignored. RET_DONE gets the number of records that were stored, counted from the
- * first, also on failure. A durable history drops a record with MRC_RECORD_ENDS if it has one with
+ * first, even on failure. A durable history drops a record with MRC_RECORD_ENDS if it has one with
  * the same id, and counts it as stored. The errors are those of mrc_history_append(), and
  * APR_ENOMEM.
  */
@@ -122,8 +124,10 @@ apr_status_t mrc_history_append_group(struct mrc_history *history, const struct 
  */
 apr_status_t mrc_history_catch_up(struct mrc_history *history, int64_t wait_us);
 
-/* Whether other machines may be putting back now what the engine has lost, so an update that this
- * machine does not know may still come. */
+/*
+ * Whether other machines may be putting back what the engine has lost, so that an update that this
+ * machine does not know may still come.
+ */
 bool mrc_history_may_come(const struct mrc_history *history, int64_t now_us);
 
 /* For the link: appends RECORD, which came from the engine, to the ring, with its own time, and
@@ -146,7 +150,7 @@ apr_status_t mrc_history_append_control(struct mrc_history *history, struct mrc_
 /* ---- Revocations ------------------------------------------------------------------------------*/
 
 /*
- * Keeps the revocation ENTRY, or removes the one with this ID, on the disk. May wait for it. A
+ * Keeps the revocation ENTRY on the disk, or removes the one with this ID. May wait for the disk. A
  * history that is not durable does nothing. Errors are those of mrc_history_append().
  */
 apr_status_t mrc_history_revoke(const struct mrc_history *history,
@@ -168,8 +172,8 @@ apr_status_t mrc_history_revoked(const struct mrc_history *history, mrc_revocati
 void mrc_history_head(const struct mrc_history *history, struct mrc_place *ret_place);
 
 /*
- * That place and the newest RECORD, as of the same moment; new subscribers get its id.
- * APR_NOTFOUND: nothing was published yet; RET_PLACE is set nevertheless.
+ * That place and the newest RECORD at the same moment; new subscribers get its id. APR_NOTFOUND:
+ * nothing was published yet; RET_PLACE is set nevertheless.
  */
 apr_status_t mrc_history_newest(const struct mrc_history *history, struct mrc_ring_record *record,
                                 struct mrc_place *ret_place);
@@ -180,8 +184,9 @@ apr_status_t mrc_history_oldest(struct mrc_history *history, int64_t now_us,
 
 /*
  * The place after the record with this ID; after the earliest if several have it. If other machines
- * may have records after that one which this machine has before it, an earlier place: behind what
- * all have before it. APR_NOTFOUND: the history never had the id, or no longer has it.
+ * may have records after it that this machine has before it, the place is earlier: after the
+ * records that all machines have before it. APR_NOTFOUND: the history never had the id, or no
+ * longer has it.
  */
 apr_status_t mrc_history_find(struct mrc_history *history, struct mrc_bytes id, int64_t now_us,
                               struct mrc_place *ret_place);
@@ -198,7 +203,7 @@ apr_status_t mrc_history_seek(struct mrc_history *history, uint64_t number, int6
  * The two words of a position (core/protocol/position.h) at the place of the record NUMBER, for
  * mrc_history_seek_position(). With a transport they mean the same on all machines; otherwise they
  * are NUMBER and NOW_US. False: there is no such position, because the history does not have the
- * record before.
+ * record before NUMBER.
  */
 bool mrc_history_make_position(const struct mrc_history *history, uint64_t number, int64_t now_us,
                                uint64_t *ret_first, int64_t *ret_second);
@@ -212,9 +217,9 @@ apr_status_t mrc_history_seek_position(struct mrc_history *history, uint64_t fir
 bool mrc_history_is_empty(const struct mrc_history *history, int64_t now_us);
 
 /*
- * Copies the key for positions in this history to KEY, which has MRC_HUB_POSITION_KEY_BYTES. It is
- * made together with the history, and kept with it: in memory in the segment of the hub, otherwise
- * in the file or in the engine. All processes of all machines have the same key. False: the machine
+ * Copies the key for positions in this history, MRC_HUB_POSITION_KEY_BYTES, to KEY. It is made
+ * together with the history, and kept with it: in memory in the segment of the hub, otherwise in
+ * the file or in the engine. All processes of all machines have the same key. False: the machine
  * has not joined the others yet.
  */
 bool mrc_history_get_position_key(const struct mrc_history *history, unsigned char *key);
@@ -253,25 +258,27 @@ apr_status_t mrc_history_count(struct mrc_history *history, int64_t now_us, uint
 
 /* The position of a reader. Starts as {0}. */
 struct mrc_history_left {
-    bool is_behind; /* behind LAST */
+    bool is_behind; /* after LAST; otherwise at the beginning */
     struct mrc_record_subject last;
 };
 
 /*
  * Reads records that say that a subject begins (MRC_RECORD_BEGINS) into SLICE, if they were
- * appended under a server before this one, and no record says that the subject has ended. At most
- * about MAX_BYTES; moves *AT behind them. SLICE gets number, payload and subject of each. The
- * caller frees SLICE in any case.
+ * appended under a server before this one, and no record says that the subject has ended. Reads
+ * about MAX_BYTES at most, and moves *AT past them. SLICE gets number, payload and subject of each.
+ * The caller frees SLICE in any case.
  *
  * APR_SUCCESS: there may be more. APR_EOF: there are no more, and SLICE has the last ones; or
  * another child reads them. APR_ENOMEM, errors of the system. A history that is not durable has
- * none. Only one thread of a child.
+ * none. Only one thread of a child may call it.
  */
 apr_status_t mrc_history_read_left(const struct mrc_history *history, struct mrc_history_left *at,
                                    size_t max_bytes, struct mrc_history_slice *slice);
 
-/* Ends the reading. IS_DONE: this child has read all of them, and no child needs to read them
- * again; otherwise the next one that tries does. */
+/*
+ * Ends the reading. IS_DONE: this child has read all of them, and no child needs to read them
+ * again; otherwise the next child that tries reads them again.
+ */
 void mrc_history_end_left(const struct mrc_history *history, bool is_done);
 
 #endif

@@ -15,11 +15,14 @@
 #include "store/history/history.h"
 #include "store/history/revoked.h"
 #include "store/history/table.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/regions/staging.h"
 #include "store/ring/ring.h"
 
-/* A publisher that waits for its leader looks by itself after this time. */
+/*
+ * A publisher that waits for its leader looks for the result after this time, even if it is not
+ * woken.
+ */
 #define LOOK_US ((int64_t)100 * 1000)
 
 /* After this time it leaves its update to the leader that has taken it. */
@@ -192,7 +195,7 @@ static apr_status_t find(struct mrc_history *history, struct mrc_bytes id, int64
     return find_place(history, &id, now_us, ret_place);
 }
 
-/* What the bounds exclude is not reached any more, as in oldest(). */
+/* Records that the bounds exclude cannot be reached any more, as in oldest(). */
 static apr_status_t seek_row(const struct mrc_history_txn *txn,
                              const struct mrc_ring_bounds *bounds, uint64_t number, int64_t now_us,
                              int64_t *ret_before_us)

@@ -1,6 +1,6 @@
 #include "store/history/backend.h"
 #include "store/history/history.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/ring/ring.h"
 
 /* Wakes the children that the COUNT RECORDS concern; the ring already has them. */

@@ -7,7 +7,7 @@ static MDB_val key_of(const unsigned char id[MRC_REVOCATION_ID_BYTES])
     return (MDB_val){.mv_size = MRC_REVOCATION_ID_BYTES, .mv_data = (void *)(uintptr_t)id};
 }
 
-/* Reads a row. False: it is none of ours. */
+/* Reads a row. False: it is not a revocation. */
 static bool read_row(const MDB_val *key, const MDB_val *value, struct mrc_revocation *ret_entry)
 {
     if (key->mv_size != sizeof(ret_entry->id) || value->mv_size < sizeof(ret_entry->until_us))

@@ -40,7 +40,7 @@ unit_tests += \
 	tests/unit/store/history/test_lmdb \
 	tests/unit/store/history/test_no_memory
 endif
-# Its leaders die at these calls.
+# The test's leaders die at these calls.
 tests_unit_store_history_test_commit_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mdb_txn_commit \
 	-Wl,--wrap=mrc_ring_append_as -Wl,--wrap=mrc_staging_finish
 tests_unit_store_history_test_no_memory_LDFLAGS = $(LINK_FAILING_CALLS) -Wl,--wrap=apr_palloc

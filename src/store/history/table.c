@@ -5,7 +5,7 @@
 #include "core/base/siphash.h"
 #include "store/base/status.h"
 
-/* Kept beyond the bounds for running replays, beside a quarter of the bounds. */
+/* Kept beyond the bounds for running replays, in addition to a quarter of the bounds. */
 #define LOOSE_COUNT  64
 #define LOOSE_BYTES  65536
 #define LOOSE_AGE_US 10000000
@@ -26,7 +26,7 @@ static MDB_val val_of_number(const uint64_t *number)
     return (MDB_val){.mv_size = sizeof(*number), .mv_data = (void *)(uintptr_t)number};
 }
 
-/* The value of the first word of a record. RECORD may lie at any address. */
+/* The value of the first word of a record. RECORD may be at any address. */
 static uint64_t check_of(const struct mrc_history_dbs *dbs, uint64_t number, const char *record,
                          size_t size)
 {
@@ -263,7 +263,7 @@ apr_status_t mrc_history_table_oldest(const struct mrc_history_txn *txn,
 
 /* ---- Finding ----------------------------------------------------------------------------------*/
 
-/* CURSOR stands at the hash of ID: compares the records that have this hash, the earliest first. */
+/* CURSOR is at the hash of ID: compares the records that have this hash, the earliest first. */
 static apr_status_t find_among(const struct mrc_history_txn *txn, MDB_cursor *cursor,
                                struct mrc_bytes id, uint64_t oldest, uint64_t *ret_number)
 {

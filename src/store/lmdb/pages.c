@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "apr_time.h"
+#include "store/base/clock.h"
 
 /* ---- the format of LMDB 0.9 -------------------------------------------------------------------*/
 
@@ -22,7 +22,7 @@
 #define PAGE_LONG    0x04 /* the first page of a long value */
 #define PAGE_DIRTY   0x10
 #define PAGE_FIXED   0x20 /* a leaf of keys of one length, without nodes */
-#define PAGE_SUB     0x40 /* a page inside of a node */
+#define PAGE_SUB     0x40 /* a page inside a node */
 #define NODE_LONG    0x01
 #define NODE_TREE    0x02 /* its value is a struct tree */
 #define NODE_DUPS    0x04
@@ -236,7 +236,7 @@ static bool walk_page(struct walk *walk, size_t number, unsigned levels, const s
     if (levels == 0)
         return walk_leaf(walk, page, tree, is_main, found);
     found->branches++;
-    walk->is_out_of_time = walk->is_out_of_time || apr_time_now() > walk->until_us;
+    walk->is_out_of_time = walk->is_out_of_time || mrc_clock_us() > walk->until_us;
     for (size_t i = 0; i < count_of(page) && !walk->is_out_of_time; i++) {
         const struct node *node = node_of(walk, page, i);
         size_t below;

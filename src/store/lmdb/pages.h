@@ -17,10 +17,10 @@
 #include <stdint.h>
 
 /*
- * Checks the pages that TXN can reach: each is of its kind, used once, and not among the free ones.
- * Pages that are not reached until the time UNTIL_US are not checked. Only for files with at least
- * as many pages as their head says. MDB_SUCCESS; MDB_CORRUPTED; an errno: memory has run out, or
- * the file cannot be read.
+ * Checks that each page that TXN can reach is of its kind, used once, and not among the free ones.
+ * Pages that are not reached until UNTIL_US of store/base/clock.h are not checked. Only for files
+ * with at least as many pages as their head says. MDB_SUCCESS; MDB_CORRUPTED; an errno: memory has
+ * run out, or the file cannot be read.
  */
 int mrc_lmdb_pages_check(MDB_txn *txn, int64_t until_us);
 

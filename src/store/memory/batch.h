@@ -14,7 +14,10 @@ struct mrc_hub_shape;
 struct mrc_memory;
 struct mrc_memory_hub;
 
-/* The batch of the reconcile that runs now, which gets another holder. NULL: out of memory. */
+/*
+ * Returns the batch of the reconcile that is running, which gets another holder. NULL: out of
+ * memory.
+ */
 struct batch *mrc_memory_batch_join(struct mrc_memory *memory);
 
 /* Accepts NULL. */
@@ -28,9 +31,10 @@ void mrc_memory_batch_create_file(struct mrc_memory *memory,
  * as a child lives that may use it. */
 void mrc_memory_batch_add_former(struct mrc_memory *memory, const struct mrc_memory_hub *hub);
 
-/* Gives the memory of former hubs that no child uses any more back. */
+/* Gives back the memory of former hubs that no child uses any more. */
 void mrc_memory_batch_clear_formers(const struct mrc_memory *memory, struct batch *batch);
 
+/* Removes the hub file NUMBER of this server. */
 void mrc_memory_batch_remove_file(const struct mrc_memory *memory, unsigned number);
 
 #endif

@@ -23,8 +23,10 @@ struct mrc_memory_hub *mrc_memory_hub_find(const struct mrc_memory *memory, cons
 /* The segment of HUB; NULL: it is on demand and not made, so nobody has used it yet. */
 struct mrc_hub_segment *mrc_memory_hub_segment(struct mrc_memory_hub *hub);
 
-/* The segment of HUB, which is made if need be. MRC_STATUS_NO_ROOM, APR_TIMEUP;
- * MRC_STATUS_SUPERSEDED: a reload has replaced it. */
+/*
+ * The segment of HUB, which is made if it is not yet. MRC_STATUS_NO_ROOM, APR_TIMEUP;
+ * MRC_STATUS_SUPERSEDED: a reload has replaced it.
+ */
 apr_status_t mrc_memory_hub_make(struct mrc_memory_hub *hub, struct mrc_error *error,
                                  struct mrc_hub_segment **ret_segment);
 
@@ -43,7 +45,7 @@ apr_status_t mrc_memory_hub_create(struct mrc_memory *memory, const struct mrc_h
 void mrc_memory_hub_enlist(struct mrc_memory *memory, struct mrc_memory_hub *hub);
 void mrc_memory_hub_delist(struct mrc_memory *memory, struct mrc_memory_hub *hub);
 
-/* Attaches HUB, which is made. */
+/* Attaches HUB, whose segment is made. */
 struct mrc_hub_segment *mrc_memory_hub_attach(struct mrc_memory_hub *hub);
 
 /* Wakes the children that have subscribers in HUB. */

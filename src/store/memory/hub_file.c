@@ -9,7 +9,7 @@
 #include "store/memory/hub_file_layout.h"
 #include "store/shm/segment.h"
 
-/* Of a segment, at least. */
+/* The alignment of a segment, at least. */
 #define ALIGNMENT 4096
 
 /* Making a hub takes well below a millisecond. */
@@ -19,7 +19,7 @@ struct mrc_hub_file {
     struct mrc_segment segment;
     const struct mrc_hub_file_args *args; /* NULL: read-only */
     struct mrc_hub_file_entry *entries;   /* only their states are read from here */
-    uint64_t *offsets;                    /* our own copies: of COUNT segments, and of the end */
+    uint64_t *offsets; /* this process's own copies: of COUNT segments, and of the end */
     size_t count;
 };
 
@@ -54,7 +54,7 @@ static apr_status_t lay_out(apr_pool_t *pool, const struct mrc_hub_file_args *ar
 
     offsets[0] = round_up(head_bytes(count));
     for (size_t i = 0; i < count; i++) {
-        uint64_t size = mrc_hub_segment_size(shapes[i], args->nslots, error);
+        uint64_t size = mrc_hub_shape_bytes(shapes[i], args->nslots, error);
 
         if (size == 0)
             return APR_EINVAL;
@@ -178,7 +178,7 @@ static apr_status_t make_new(struct mrc_hub_file *file, size_t i, apr_pool_t *po
         clear(file, i);
         return superseded(error);
     }
-    /* Else the next one, who finds MAKING, cannot begin again either. */
+    /* Otherwise the next process, which finds MAKING, could not begin again either. */
     if (clear(file, i))
         change(file, i, MRC_HUB_FILE_MAKING, MRC_HUB_FILE_EMPTY);
     return status;

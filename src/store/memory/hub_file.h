@@ -1,10 +1,10 @@
 /*
  * A file with many hubs, each of which is made at its first use, by any process.
  *
- * A server may have thousands of sites, and most of their hubs are never asked for. They have one
- * file and one mapping together, which is as large as all of them may become, and a hub takes
- * memory when it is made. Children inherit the mapping, so a hub that one of them makes is there
- * for all others, also for those of other generations.
+ * A server may have thousands of sites, and most of their hubs are never used. They share one file
+ * and one mapping, which are as large as all of them may become, and a hub takes memory only when
+ * it is made. Children inherit the mapping, so a hub that one of them makes exists for all others,
+ * including those of other generations.
  *
  * The parent creates and closes the file, in one thread. Any thread of any process makes and
  * attaches hubs.
@@ -20,7 +20,7 @@
 #include "core/base/err.h"
 #include "store/base/lock.h"
 #include "store/base/sparse.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 
 struct mrc_hub_file;
 
@@ -45,8 +45,8 @@ enum mrc_hub_file_state {
 bool mrc_hub_file_can_have(const struct mrc_hub_shape *shape);
 
 /*
- * Creates the file NAME for the COUNT hubs of SHAPES, all of which are possible; everything lives
- * in POOL. ARGS outlives it. APR_ENOTIMPL: the kernel cannot allocate pages through a mapping.
+ * Creates the file NAME for the COUNT hubs of SHAPES, all of which it can have; everything lives in
+ * POOL. ARGS outlives it. APR_ENOTIMPL: the kernel cannot allocate pages through a mapping.
  */
 apr_status_t mrc_hub_file_create(apr_pool_t *pool, const char *name,
                                  const struct mrc_hub_file_args *args,
@@ -60,8 +60,8 @@ enum mrc_hub_file_state mrc_hub_file_state(const struct mrc_hub_file *file, size
 
 /*
  * Makes hub I, of SHAPE, unless another process has just done so, and attaches it; the struct lives
- * in POOL, for which the caller has the only thread. ERROR says why there is none:
- * MRC_STATUS_NO_ROOM, APR_TIMEUP, or MRC_STATUS_SUPERSEDED after mrc_hub_file_give_up().
+ * in POOL, which no other thread uses. ERROR says why there is none: MRC_STATUS_NO_ROOM,
+ * APR_TIMEUP, or MRC_STATUS_SUPERSEDED after mrc_hub_file_give_up().
  */
 apr_status_t mrc_hub_file_make(struct mrc_hub_file *file, size_t i, apr_pool_t *pool,
                                const struct mrc_hub_shape *shape, struct mrc_error *error,
@@ -71,8 +71,10 @@ apr_status_t mrc_hub_file_make(struct mrc_hub_file *file, size_t i, apr_pool_t *
 struct mrc_hub_segment *mrc_hub_file_attach(const struct mrc_hub_file *file, size_t i,
                                             apr_pool_t *pool, const struct mrc_hub_shape *shape);
 
-/* From now on, no process makes or attaches hub I. Returns whether it was made. Only the parent;
- * does not wait. */
+/*
+ * Prevents all processes from making or attaching hub I from now on. Returns whether it was made.
+ * Only the parent; does not wait.
+ */
 bool mrc_hub_file_give_up(struct mrc_hub_file *file, size_t i);
 
 /* The same, unless hub I is made. False: it is. */

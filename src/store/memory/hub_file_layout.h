@@ -6,7 +6,7 @@
  *     64             +-----------------------------------------------+
  *                    | struct mrc_hub_file_entry [count]  (32 each)  |
  *     head_bytes     +-----------------------------------------------+
- *                    | the segment of hub 0, at entry[0].offset      |  regions/hub_layout.h
+ *                    | the segment of hub 0, at entry[0].offset      |  hub/layout.h
  *                    | the segment of hub 1                          |
  *                    | …                                             |
  *     total_bytes    +-----------------------------------------------+
@@ -20,8 +20,9 @@
  *       |   <------   |              |       no room: EMPTY again
  *       +-------------+--------------+-----> GONE     give up (the parent)
  *
- * MAKING under the lock means that the process that made the hub has died: the next one begins
- * again. In GONE, processes that have the segment may go on using it; no other may begin to.
+ * A process that finds MAKING under the lock knows that the one that was making the hub has died,
+ * and begins again. In GONE, processes that have the segment may continue to use it; no other may
+ * begin to.
  */
 #ifndef MRC_STORE_MEMORY_HUB_FILE_LAYOUT_H
 #define MRC_STORE_MEMORY_HUB_FILE_LAYOUT_H

@@ -28,7 +28,7 @@ struct former {
 /*
  * The hubs that one reconcile has created. Their pool is below the process pool, with an allocator
  * of its own, because children attach hubs on demand in it. A pool for each of a thousand hubs
- * would double the time that they take.
+ * would double the time to create them.
  */
 struct batch {
     struct batch *next;
@@ -46,11 +46,11 @@ struct mrc_memory_hub {
     const char *key;
     _Atomic(struct mrc_hub_segment *) segment; /* NULL: on demand, and not attached here */
     struct mrc_hub_shape shape;                /* when it was created */
-    size_t place;          /* in the file of the batch, or MRC_MEMORY_OWN_FILE */
-    unsigned number;       /* of its own file */
-    bool wanted;           /* while reconciling: it is in the new configuration */
-    uint64_t passed;       /* mrc_hub_segment_reclaim() */
-    bool was_given;        /* a site has had a hub here: the search for a name goes on (naming.h) */
+    size_t place;    /* in the file of the batch, or MRC_MEMORY_OWN_FILE */
+    unsigned number; /* of its own file */
+    bool wanted;     /* while reconciling: it is in the new configuration */
+    uint64_t passed; /* mrc_hub_segment_reclaim() */
+    bool was_given;  /* a site has had a hub here: the search for a name continues (naming.h) */
     int64_t idle_since_us; /* 0: it is not idle (idle.h) */
     uint64_t idle_head;    /* of its ring at the last look */
 };

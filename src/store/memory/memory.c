@@ -17,7 +17,10 @@
 #include "store/memory/internal.h"
 #include "store/shm/segment.h"
 
-/* Another server may remove our control file just before we lock it. Then we try again. */
+/*
+ * Another server may remove the new control file just before it is locked; then another one is
+ * tried.
+ */
 #define OPEN_TRIES 10
 
 uint64_t mrc_memory_size(const struct mrc_hub_shape *const *shapes, size_t n, unsigned nslots,
@@ -27,7 +30,7 @@ uint64_t mrc_memory_size(const struct mrc_hub_shape *const *shapes, size_t n, un
     size_t i;
 
     for (i = 0; i < n; i++) {
-        uint64_t size = mrc_hub_segment_size(shapes[i], nslots, error);
+        uint64_t size = mrc_hub_shape_bytes(shapes[i], nslots, error);
 
         if (size == 0)
             return 0;
@@ -190,7 +193,7 @@ void mrc_memory_set_limit(struct mrc_memory *memory, uint64_t bytes)
     mrc_control_set_memory_limit(memory->control, bytes);
 }
 
-/* If the clock is set, the next time comes too early or at once; too late after at most as long. */
+/* If the clock is set, the next call may come early, or late by at most the same interval. */
 void mrc_memory_reclaim(struct mrc_memory *memory)
 {
     apr_time_t now = apr_time_now();

@@ -15,7 +15,7 @@
  * pool).
  *
  * A hub on demand takes no memory until the first process that needs it makes it. Then every
- * process has it, also the children of earlier generations.
+ * process has it, including the children of earlier generations.
  *
  * Only the parent calls these functions, in one thread. Children use what they have inherited,
  * through mrc_memory_hub(), _hub_at(), _control(), _notify() and _inquiry(), and the functions of
@@ -31,8 +31,8 @@
 #include "apr_pools.h"
 #include "core/base/err.h"
 #include "store/documents/documents.h"
+#include "store/hub/segment.h"
 #include "store/memory/hub.h"
-#include "store/regions/hub_segment.h"
 #include "store/shm/control.h"
 #include "store/shm/inquiry.h"
 #include "store/shm/notify.h"
@@ -49,8 +49,10 @@ struct mrc_memory;
 uint64_t mrc_memory_size(const struct mrc_hub_shape *const *shapes, size_t n, unsigned nslots,
                          struct mrc_error *error);
 
-/* The bytes that RUNTIME_DIR has for the memory of a server, with what is there now, which a reload
- * uses again. UINT64_MAX: it cannot tell. */
+/*
+ * The room in RUNTIME_DIR for the memory of a server, including what its files take now, which a
+ * reload uses again. UINT64_MAX: unknown.
+ */
 uint64_t mrc_memory_room(const char *runtime_dir);
 
 /*
@@ -65,8 +67,8 @@ apr_status_t mrc_memory_open(apr_pool_t *process_pool, const char *runtime_dir, 
 void mrc_memory_set_limit(struct mrc_memory *memory, uint64_t bytes);
 
 /*
- * Gives memory that the hubs do not need back to the file system (ring/reclaim.h), at most once in
- * MRC_MEMORY_RECLAIM_US. The parent; does not wait.
+ * Returns memory that the hubs do not need to the file system (ring/reclaim.h), at most once in
+ * MRC_MEMORY_RECLAIM_US. Does not wait.
  */
 #define MRC_MEMORY_RECLAIM_US ((int64_t)60 * 1000 * 1000)
 void mrc_memory_reclaim(struct mrc_memory *memory);
@@ -106,6 +108,7 @@ struct mrc_memory_hub *mrc_memory_hub_at(const struct mrc_memory *memory, size_t
 /* The segment of the hub KEY; NULL: there is none, or it is not made. */
 struct mrc_hub_segment *mrc_memory_hub(const struct mrc_memory *memory, const char *key);
 
+/* Parts of MEMORY, which live as long as it. */
 struct mrc_control *mrc_memory_control(const struct mrc_memory *memory);
 const struct mrc_notify *mrc_memory_notify(const struct mrc_memory *memory);
 struct mrc_inquiry *mrc_memory_inquiry(const struct mrc_memory *memory);

@@ -6,9 +6,9 @@
 #include "core/base/siphash.h"
 #include "store/base/lock.h"
 #include "store/base/status.h"
+#include "store/hub/site.h"
 #include "store/memory/hub.h"
 #include "store/memory/internal.h"
-#include "store/regions/site.h"
 
 #define WAIT_US ((int64_t)1000 * 1000)
 
@@ -23,7 +23,7 @@ const char *mrc_naming_name_of(struct mrc_memory_hub *hub)
 static size_t search(struct mrc_memory_hub *const *hubs, size_t count, const char *name,
                      bool *ret_is_found)
 {
-    static const uint64_t key[2] = {0, 0}; /* the names are those of directories, so no flood */
+    static const uint64_t key[2] = {0, 0}; /* only names of directories get here: no flood */
     size_t place = (size_t)(mrc_siphash(key, mrc_bytes_of(name)) % count), free_place = count;
 
     *ret_is_found = false;
@@ -77,7 +77,7 @@ apr_status_t mrc_naming_obtain(const struct mrc_memory *memory, struct mrc_memor
                                size_t *ret_place)
 {
     union mrc_lock *lock = mrc_control_naming(memory->control);
-    bool is_found = false, owner_died; /* a process that died has given the name or not */
+    bool is_found = false, owner_died; /* a process that has died has set the name, or has not */
     apr_status_t status;
     size_t place;
 

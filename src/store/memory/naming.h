@@ -3,9 +3,9 @@
  * of one site, which it keeps. A child that meets a new name claims a hub for it under a lock, and
  * every other child then finds it.
  *
- * The name of a site leads to the hub where the search begins, and the search goes on from hub to
- * hub until it finds the name, or a hub that no site ever had. So all children must have the same
- * set, in the same order. Any thread of any child.
+ * The name of a site leads to the hub where the search begins, and the search continues from hub to
+ * hub until it finds the name, or a hub that no site has ever had. So all children must have the
+ * same set, in the same order. Any thread of any child.
  */
 #ifndef MRC_STORE_MEMORY_NAMING_H
 #define MRC_STORE_MEMORY_NAMING_H
@@ -25,8 +25,8 @@ const char *mrc_naming_name_of(struct mrc_memory_hub *hub);
 /* Whether one of the COUNT HUBS has the site NAME. Takes no lock. */
 bool mrc_naming_has(struct mrc_memory_hub *const *hubs, size_t count, const char *name);
 
-/* Finds the hub of NAME (1 to MRC_SITE_NAME_MAX bytes) among the COUNT of HUBS, and claims one if
- * there is none. APR_ENOSPC: all have other names; or an error of mrc_memory_hub_make(). */
+/* Finds the hub of NAME (1 to MRC_SITE_NAME_MAX bytes) among the COUNT HUBS, or claims one for it.
+ * APR_ENOSPC: all have other names; or an error of mrc_memory_hub_make(). */
 apr_status_t mrc_naming_obtain(const struct mrc_memory *memory, struct mrc_memory_hub *const *hubs,
                                size_t count, const char *name, struct mrc_error *error,
                                size_t *ret_place);

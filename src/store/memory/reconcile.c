@@ -1,6 +1,7 @@
 #include <stdatomic.h>
 
 #include "apr_hash.h"
+#include "store/base/clock.h"
 #include "store/base/status.h"
 #include "store/memory/batch.h"
 #include "store/memory/hub.h"
@@ -36,7 +37,7 @@ static apr_status_t move_ring(const struct mrc_hub_segment *old, const struct mr
     return status;
 }
 
-/* Moves the ring, and the revocations before it: a token that is revoked stays so. */
+/* Moves the ring, and before it the revocations: a revoked token stays revoked. */
 static apr_status_t move_to(const struct mrc_hub_segment *old, const struct mrc_hub_segment *new,
                             int64_t wait_us)
 {
@@ -76,8 +77,10 @@ static apr_status_t move_hub(struct mrc_memory_hub *old, struct mrc_memory_hub *
     return APR_SUCCESS;
 }
 
-/* Replaces OLD by a new hub of SHAPE, at PLACE, which takes over what it has. On failure OLD stays
- * in use. A text in ERROR on success is a warning to be logged. */
+/*
+ * Replaces OLD with a new hub of SHAPE, at PLACE, which takes over what OLD has. On failure OLD
+ * stays in use. A text in ERROR on success is a warning to be logged.
+ */
 static apr_status_t replace_hub(struct mrc_memory *memory, struct mrc_memory_hub *old,
                                 const struct mrc_hub_shape *shape, size_t place, int64_t wait_us,
                                 struct mrc_error *error)
@@ -102,8 +105,10 @@ static apr_status_t replace_hub(struct mrc_memory *memory, struct mrc_memory_hub
     return APR_SUCCESS;
 }
 
-/* Gives OLD back, which its site has not used for long: a new hub, at PLACE, is for another site.
- * False: OLD stays in use. */
+/*
+ * Gives back OLD, which its site has not used for a long time: a new hub, at PLACE, is for another
+ * site. False: OLD stays in use.
+ */
 static bool give_back(struct mrc_memory *memory, struct mrc_memory_hub *old,
                       const struct mrc_hub_shape *shape, size_t place, int64_t wait_us)
 {
@@ -166,7 +171,7 @@ static apr_status_t check_shapes(const struct mrc_memory *memory,
         return mrc_status_set(error, APR_ENOMEM, "out of memory");
     keys = apr_hash_make(pool);
     for (size_t i = 0; i < n && !status; i++) {
-        if (mrc_hub_segment_size(shapes[i], memory->nslots, error) == 0)
+        if (mrc_hub_shape_bytes(shapes[i], memory->nslots, error) == 0)
             status = APR_EINVAL;
         else if (apr_hash_get(keys, shapes[i]->key, APR_HASH_KEY_STRING))
             status =
@@ -178,12 +183,12 @@ static apr_status_t check_shapes(const struct mrc_memory *memory,
     return status;
 }
 
-/* The rest of MRC_MEMORY_WAIT_US since START. */
-static int64_t remaining(apr_time_t start)
+/* The rest of MRC_MEMORY_WAIT_US since START_US. */
+static int64_t remaining(int64_t start_us)
 {
-    int64_t left = MRC_MEMORY_WAIT_US - (apr_time_now() - start);
+    int64_t left = MRC_MEMORY_WAIT_US - (mrc_clock_us() - start_us);
 
-    return left < 0 ? 0 : left > MRC_MEMORY_WAIT_US ? MRC_MEMORY_WAIT_US : left;
+    return left < 0 ? 0 : left;
 }
 
 /* Ends HUB for all children. */
@@ -203,7 +208,7 @@ static void end_hub(struct mrc_memory *memory, struct mrc_memory_hub *hub, int64
 
 /* Removes the hubs that are in none of the N SHAPES. */
 static void remove_unwanted(struct mrc_memory *memory, const struct mrc_hub_shape *const *shapes,
-                            size_t n, apr_time_t start)
+                            size_t n, int64_t start_us)
 {
     struct mrc_memory_hub *hub, *next;
 
@@ -217,7 +222,7 @@ static void remove_unwanted(struct mrc_memory *memory, const struct mrc_hub_shap
     for (hub = memory->first; hub; hub = next) {
         next = hub->next;
         if (!hub->wanted)
-            end_hub(memory, hub, remaining(start));
+            end_hub(memory, hub, remaining(start_us));
     }
 }
 
@@ -232,8 +237,10 @@ static apr_status_t add_hub(struct mrc_memory *memory, const struct mrc_hub_shap
     return status;
 }
 
-/* Gives HUB the new SHAPE. If that fails, HUB stays as it is, and WARNING, if still empty, gets the
- * reason. PLACE: in the batch's file, for a new one. */
+/*
+ * Gives HUB the new SHAPE. If that fails, HUB stays as it is, and WARNING, if still empty, gets the
+ * reason. PLACE is that of a new hub in the batch's file.
+ */
 static void change_hub(struct mrc_memory *memory, struct mrc_memory_hub *hub,
                        const struct mrc_hub_shape *shape, size_t place, int64_t wait_us,
                        struct mrc_error *warning)
@@ -283,7 +290,7 @@ static void plan_file(struct mrc_memory *memory, apr_pool_t *temp,
 /* Changes the hubs that stay, and adds the new ones. */
 static apr_status_t apply_shapes(struct mrc_memory *memory,
                                  const struct mrc_hub_shape *const *shapes, size_t n,
-                                 const size_t *places, apr_time_t start, struct mrc_error *warning,
+                                 const size_t *places, int64_t start_us, struct mrc_error *warning,
                                  struct mrc_error *error)
 {
     apr_status_t status = APR_SUCCESS;
@@ -294,7 +301,7 @@ static apr_status_t apply_shapes(struct mrc_memory *memory,
         apr_status_t one;
 
         if (hub) {
-            change_hub(memory, hub, shapes[i], places[i], remaining(start), warning);
+            change_hub(memory, hub, shapes[i], places[i], remaining(start_us), warning);
             continue;
         }
         one = add_hub(memory, shapes[i], places[i], &reason);
@@ -329,7 +336,7 @@ apr_status_t mrc_memory_reconcile(struct mrc_memory *memory,
 {
     apr_status_t status = check_shapes(memory, shapes, n, error);
     struct mrc_error warning = {""};
-    apr_time_t start = apr_time_now();
+    int64_t start_us = mrc_clock_us();
     apr_pool_t *temp;
     size_t *places;
 
@@ -338,9 +345,10 @@ apr_status_t mrc_memory_reconcile(struct mrc_memory *memory,
     if (apr_pool_create(&temp, memory->pool) != APR_SUCCESS)
         return mrc_status_set(error, APR_ENOMEM, "out of memory");
     places = apr_palloc(temp, sizeof(*places) * (n + 1));
-    remove_unwanted(memory, shapes, n, start); /* first, because the others may need their room */
+    /* This comes first, because the other hubs may need the room. */
+    remove_unwanted(memory, shapes, n, start_us);
     plan_file(memory, temp, shapes, n, places);
-    status = apply_shapes(memory, shapes, n, places, start, &warning, error);
+    status = apply_shapes(memory, shapes, n, places, start_us, &warning, error);
     apr_pool_destroy(temp);
     mrc_memory_batch_leave(memory, memory->batch);
     memory->batch = NULL;

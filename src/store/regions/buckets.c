@@ -87,8 +87,9 @@ static struct mrc_bucket *find(struct mrc_buckets *buckets, uint64_t key)
 }
 
 /*
- * The bucket of KEY. Without one, takes the fullest of its set. Two threads may each take one for
- * the same new client; later calls use only the first of the two. NULL: there is no memory for it.
+ * The bucket of KEY. If it has none, takes the fullest one of its set. Two threads may each take
+ * one for the same new client; later calls use only the first of the two. NULL: there is no memory
+ * for it.
  */
 static struct mrc_bucket *obtain(struct mrc_buckets *buckets, uint64_t key, int64_t now_ns)
 {
@@ -110,7 +111,10 @@ static struct mrc_bucket *obtain(struct mrc_buckets *buckets, uint64_t key, int6
         full_ns = atomic_load(&fullest->full_ns);
         if (!atomic_compare_exchange_strong(&fullest->key, &owner, key))
             continue;
-        /* What its last client has taken does not count. It fails if the new one has taken. */
+        /*
+         * What the last client has taken does not count. This fails if the new one has already
+         * taken.
+         */
         atomic_compare_exchange_strong(&fullest->full_ns, &full_ns,
                                        full_ns < now_ns ? full_ns : now_ns);
         return fullest;
@@ -134,7 +138,7 @@ int64_t mrc_buckets_take(struct mrc_buckets *buckets, uint64_t key,
     full_ns = atomic_load(&bucket->full_ns);
     do {
         next = full_ns < now_ns ? now_ns : full_ns;
-        /* It may have been filled by another rule. No bucket is emptier than empty. */
+        /* It may have been emptied under another rule; no bucket is emptier than empty. */
         if (next > now_ns + room)
             next = now_ns + room;
         next += cost;

@@ -2,10 +2,10 @@
  * Token buckets in shared memory: how many updates per second a hub, and each of its clients, may
  * publish in all children together.
  *
- * Any number of processes and threads take at the same time, without a lock. Buckets are exact for
- * the hub. A client whose bucket is not full may lose it to another one while more clients than
- * there are buckets publish too fast; the next bucket that it gets may be emptier or fuller than
- * its own.
+ * Any number of processes and threads use them at the same time, without a lock. The bucket of the
+ * hub is exact. A client whose bucket is not full may lose it to another one while more clients
+ * than there are buckets publish too fast; the next bucket that it gets may be emptier or fuller
+ * than its own.
  */
 #ifndef MRC_STORE_REGIONS_BUCKETS_H
 #define MRC_STORE_REGIONS_BUCKETS_H
@@ -44,7 +44,7 @@ void mrc_buckets_use_sparse(struct mrc_buckets *buckets, struct mrc_sparse *page
 apr_status_t mrc_buckets_create(apr_pool_t *pool, void *head, void *clients,
                                 struct mrc_buckets **ret_buckets);
 
-/* The same in a process that has inherited the memory, but was not there when it was made. */
+/* Attaches to buckets that another process has made in memory that this process has inherited. */
 struct mrc_buckets *mrc_buckets_attach(apr_pool_t *pool, void *head, void *clients);
 
 /* The key of the client NAME; never 0, which stands for the hub. */
@@ -52,7 +52,7 @@ uint64_t mrc_buckets_key(const struct mrc_buckets *buckets, struct mrc_bytes nam
 
 /*
  * Takes COUNT, at most the burst of RULE, from the bucket KEY at NOW_US of the monotonic clock.
- * Returns 0, or takes nothing and returns the microseconds until the bucket has so many.
+ * Returns 0, or takes nothing and returns the microseconds until the bucket has that many.
  */
 int64_t mrc_buckets_take(struct mrc_buckets *buckets, uint64_t key,
                          const struct mrc_bucket_rule *rule, uint64_t count, int64_t now_us);

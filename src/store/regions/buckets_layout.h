@@ -15,9 +15,9 @@
  * in the past is a full bucket, so zeroed memory is a set of full buckets, and a bucket of a client
  * that has been silent may be given to another client.
  *
- * The low bits of the key of a client are the number of the MRC_BUCKETS_WAYS buckets that it may
- * have. Every change is one compare-and-swap of one word, by any thread of any process. A process
- * may die at any instruction.
+ * The low bits of the key of a client select the MRC_BUCKETS_WAYS buckets that it may have. Every
+ * change is one compare-and-swap of one word, by any thread of any process. A process may die at
+ * any instruction.
  */
 #ifndef MRC_STORE_REGIONS_BUCKETS_LAYOUT_H
 #define MRC_STORE_REGIONS_BUCKETS_LAYOUT_H

@@ -66,7 +66,7 @@ apr_status_t mrc_busiest_create(apr_pool_t *pool, void *region, struct mrc_busie
     return APR_SUCCESS;
 }
 
-/* Whether CELL was used before; else it is free, and may not be allocated. */
+/* Whether CELL was used before; otherwise it is free, and perhaps not allocated. */
 static bool has_cell(const struct mrc_busiest *busiest, const struct mrc_busiest_cell *cell)
 {
     return mrc_sparse_have(busiest->pages, cell, sizeof(*cell));
@@ -92,8 +92,10 @@ static bool lock(struct mrc_busiest *busiest, int64_t wait_us)
 
 /* ---- under the lock ---------------------------------------------------------------------------*/
 
-/* The count of CELL in the minute that ends at NOW_US: of the minute before, the part that lies in
- * it. */
+/*
+ * The count of CELL in the minute that ends at NOW_US, with the part of the minute before that
+ * falls into it.
+ */
 static uint64_t estimate(const struct mrc_busiest_cell *cell, int64_t now_us)
 {
     uint64_t minute = (uint64_t)(now_us / MINUTE_US);
@@ -196,7 +198,8 @@ void mrc_busiest_count(struct mrc_busiest *busiest, enum mrc_busiest_kind kind,
 
 /* ---- reading ----------------------------------------------------------------------------------*/
 
-/* Puts CELL, which counts COUNT, in its place among the USED topics of LIST. Returns their number.
+/*
+ * Puts CELL, which counts COUNT, in its place among the USED topics of LIST. Returns their number.
  */
 static size_t insert(struct mrc_busiest_topic *list, size_t used, size_t max,
                      const struct mrc_busiest_cell *cell, uint64_t count)

@@ -4,14 +4,14 @@
  *     0     +-----------------------------------------------------------+
  *           | struct mrc_busiest_header                           (128) |
  *     128   +-----------------------------------------------------------+
- *           | struct mrc_busiest_cell [kind][bucket][way]     (256 each) |
+ *           | struct mrc_busiest_cell [kind][bucket][way]    (256 each) |
  *           +-----------------------------------------------------------+
  *
  * A topic is in one of the ways of its bucket. A new topic takes the cell of the topic that counts
  * least there, and continues from its count (the space-saving algorithm, in each bucket), so a
  * topic that is really busy is never missing, and its count is at most that much too high.
- * Everything is read and written under the lock. A process that dies with it leaves at most one
- * wrong cell, and the next one empties the tables.
+ * Everything is read and written under the lock. A process that dies while it holds the lock leaves
+ * at most one wrong cell, and the next holder empties the tables.
  */
 #ifndef MRC_STORE_REGIONS_BUSIEST_LAYOUT_H
 #define MRC_STORE_REGIONS_BUSIEST_LAYOUT_H
@@ -20,7 +20,7 @@
 
 #include "store/base/lock.h"
 
-#define MRC_BUSIEST_MAGIC   UINT64_C(0x3149535542435256) /* "VRCBUSI1", little endian */
+#define MRC_BUSIEST_MAGIC   UINT64_C(0x314953554243524d) /* "MRCBUSI1", little endian */
 #define MRC_BUSIEST_KINDS   2
 #define MRC_BUSIEST_BUCKETS 32
 #define MRC_BUSIEST_WAYS    8

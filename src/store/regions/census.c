@@ -19,7 +19,7 @@ _Static_assert(MRC_CONTROL_SLOTS_MAX <= 1 << (MRC_CENSUS_MARK_SHIFT - MRC_CENSUS
 struct mrc_census {
     struct mrc_census_header *header;
     _Atomic uint64_t *cells;
-    uint64_t mask; /* cells - 1; our own copy */
+    uint64_t mask; /* cells - 1; this process's own copy */
     uint64_t hash_key[2];
     struct mrc_sparse *pages; /* NULL: all cells are allocated */
 };
@@ -81,7 +81,8 @@ apr_status_t mrc_census_create(apr_pool_t *pool, void *region, uint32_t cells,
 
 uint64_t mrc_census_key(const struct mrc_census *census, char kind, struct mrc_bytes name)
 {
-    /* Each kind has its own hash key, so that no name of one kind is mistaken for one of another.
+    /*
+     * Each kind has its own hash key, so that no name of one kind is mistaken for one of another.
      */
     const uint64_t key[2] = {census->hash_key[0] ^ (unsigned char)kind, census->hash_key[1]};
     uint64_t hash = mrc_siphash(key, name);

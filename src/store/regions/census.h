@@ -22,8 +22,10 @@ struct mrc_census;
 /* The largest capacity of a census. More streams are counted while there is room. */
 #define MRC_CENSUS_STREAMS_MAX (UINT64_C(1) << 22)
 
-/* The number of cells of a census for STREAMS, which is enough that no window fills up with other
- * clients; and its bytes. */
+/*
+ * The number of cells of a census for STREAMS, enough that no window fills up with other clients;
+ * and the bytes of a census of CELLS.
+ */
 uint32_t mrc_census_cells(uint64_t streams);
 uint64_t mrc_census_bytes(uint32_t cells);
 
@@ -40,7 +42,7 @@ void mrc_census_use_sparse(struct mrc_census *census, struct mrc_sparse *pages);
 apr_status_t mrc_census_create(apr_pool_t *pool, void *region, uint32_t cells,
                                struct mrc_census **ret_census);
 
-/* The same in a process that has inherited the memory, but was not there when it was made. */
+/* Attaches to a census that another process has made in memory that this process has inherited. */
 struct mrc_census *mrc_census_attach(apr_pool_t *pool, void *region, uint32_t cells);
 
 /* The key of the client NAME of this KIND; never 0. */

@@ -2,7 +2,7 @@
  * The bytes of a census: the number of streams of each client, in all children of a hub.
  *
  *     0    +---------------------------------------+
- *          | struct mrc_census_header    (64 bytes) |
+ *          | struct mrc_census_header   (64 bytes) |
  *     64   +---------------------------------------+
  *          | u64 cell [cell_count, power of two]   |
  *          +---------------------------------------+

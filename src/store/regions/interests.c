@@ -13,7 +13,7 @@ _Static_assert(MRC_INTERESTS_BITS_MIN % (WORD_BITS * LINE_WORDS) == 0,
                "a set is whole cache lines");
 
 struct mrc_interests {
-    uint64_t hash_key[2]; /* our own copies */
+    uint64_t hash_key[2]; /* this process's own copies */
     uint64_t mask;        /* of the number of a bit */
     unsigned nslots;
     struct mrc_interests_row *rows;

@@ -17,7 +17,7 @@
  *
  * Steps 1, 2, a and b are seq_cst, and so have one total order. Either every write of 1 comes
  * before b reads it: then the publisher wakes the child. Or b has read a word before 1 wrote it:
- * then a came before 2, so the head that the child takes is behind the record, and the child reads
+ * then a came before 2, so the head that the child takes is past the record, and the child reads
  * the record as history. This holds for each word by itself, because 2 follows all of them. And
  * because a child drains its descriptor before it reads the ring, a wake-up during the reading
  * wakes it again.
@@ -73,7 +73,7 @@ typedef void mrc_tags_describe_fn(void *ctx, struct mrc_bytes payload, struct mr
 /* The end of a ring at one moment. */
 struct mrc_interests_mark {
     uint64_t seq;      /* of the newest record */
-    uint64_t pos;      /* the position behind it */
+    uint64_t pos;      /* the position after it */
     uint64_t capacity; /* of the ring, in bytes */
 };
 
@@ -115,7 +115,7 @@ uint64_t mrc_interests_tag(const struct mrc_interests *interests, struct mrc_byt
 
 /* ---- The child in SLOT. A slot that does not exist is ignored. --------------------------------*/
 
-/* Adds or removes a subscriber; returns their number. */
+/* Adds a subscriber, removes one, and returns their number. */
 void mrc_interests_add(struct mrc_interests *interests, unsigned slot);
 void mrc_interests_sub(struct mrc_interests *interests, unsigned slot);
 uint64_t mrc_interests_listeners(const struct mrc_interests *interests, unsigned slot);
@@ -133,7 +133,8 @@ void mrc_interests_fold(struct mrc_interests *interests, unsigned slot);
 
 /* ---- Publishers -------------------------------------------------------------------------------*/
 
-/* Whether to wake the child in SLOT for records with TAGS; the ring already has them, up to MARK.
+/*
+ * Whether to wake the child in SLOT for records with TAGS; the ring already has them, up to MARK.
  */
 bool mrc_interests_wants(const struct mrc_interests *interests, unsigned slot,
                          const struct mrc_tags *tags, const struct mrc_interests_mark *mark);

@@ -37,10 +37,12 @@ _Static_assert(sizeof(struct mrc_interests_header) == 64, "the header is a cache
 struct mrc_interests_row {
     _Atomic uint64_t listeners; /* subscribers; while there are none, the child is never woken */
     _Atomic uint64_t broad;     /* subscribers among them that no list of tags describes */
-    /* The newest record for which a publisher has woken the child: its number, and the position
-     * behind it. Stored by publishers, relaxed, so one may overwrite another's newer value; the
-     * next wake-up then only comes early. Stored after the wake-up, so that a publisher that dies
-     * in between leaves no trace of a wake-up that did not happen. */
+    /*
+     * The newest record for which a publisher has woken the child: its number, and the position
+     * after it. Stored by publishers, relaxed, so one may overwrite another's newer value; the next
+     * wake-up then only comes early. Stored after the wake-up, so that a publisher that dies in
+     * between leaves no trace of a wake-up that did not happen.
+     */
     _Atomic uint64_t woken_seq;
     _Atomic uint64_t woken_pos;
     uint8_t reserved[32];

@@ -15,7 +15,7 @@ _Static_assert(MRC_LINK_COUNTER_COUNT <= (int)MRC_LINK_COUNTERS, "each counter h
 
 struct mrc_link {
     struct mrc_link_layout *layout;
-    uint64_t writer; /* our own copy */
+    uint64_t writer; /* this process's own copy */
 };
 
 uint64_t mrc_link_bytes(void)
@@ -106,11 +106,9 @@ void mrc_link_resign(struct mrc_link *link)
     mrc_lock_release(&link->layout->leader);
 }
 
-void mrc_link_get_position(const struct mrc_link *link, struct mrc_link_position *ret_position)
+static struct mrc_link_position load_position(const struct mrc_link_layout *layout)
 {
-    const struct mrc_link_layout *layout = link->layout;
-
-    *ret_position = (struct mrc_link_position){
+    return (struct mrc_link_position){
         .generation = (uint32_t)atomic_load(&layout->generation),
         .number = atomic_load(&layout->number),
         .token_writer = atomic_load(&layout->token_writer),
@@ -122,10 +120,25 @@ void mrc_link_get_position(const struct mrc_link *link, struct mrc_link_position
     };
 }
 
+/* A reload reads the position while the leader may be changing it: values that are read twice in a
+ * row were all there at one moment. */
+void mrc_link_get_position(const struct mrc_link *link, struct mrc_link_position *ret_position)
+{
+    struct mrc_link_position before, now = load_position(link->layout);
+
+    do {
+        before = now;
+        now = load_position(link->layout);
+    } while (now.number != before.number || now.token_writer != before.token_writer ||
+             now.token_counter != before.token_counter ||
+             now.token_time_us != before.token_time_us);
+    *ret_position = now;
+}
+
 /*
- * In one generation, a death in between leaves a token of another entry, as in mrc_link_advance().
- * A place without a generation would not do: the next leader would read the log from its beginning,
- * and take what the ring has no more for new.
+ * Within a generation, a death in between leaves the token of another entry, as in
+ * mrc_link_advance(). A place without a generation would not do: the next leader would read the log
+ * from its beginning, and mistake entries that the ring no longer has for new ones.
  */
 void mrc_link_set_position(struct mrc_link *link, const struct mrc_link_position *position)
 {
@@ -144,11 +157,15 @@ void mrc_link_set_position(struct mrc_link *link, const struct mrc_link_position
     atomic_store(&layout->generation, position->generation);
 }
 
-/* A death in between leaves a token of another entry. The engine then finds a fork, and the next
- * leader reads some entries again. */
+/*
+ * A death in between leaves the token of another entry, or one with the counter 0. The engine then
+ * finds a fork, and the next leader reads some entries again. A writer never stands with the
+ * counter of another one: the next leader would take its entries up to there for known.
+ */
 void mrc_link_advance(struct mrc_link *link, uint64_t number, uint64_t token_writer,
                       uint64_t token_counter, int64_t token_time_us)
 {
+    atomic_store_explicit(&link->layout->token_counter, 0, memory_order_release);
     atomic_store_explicit(&link->layout->token_time_us, token_time_us, memory_order_release);
     atomic_store_explicit(&link->layout->token_writer, token_writer, memory_order_release);
     atomic_store_explicit(&link->layout->token_counter, token_counter, memory_order_release);
@@ -497,7 +514,7 @@ apr_status_t mrc_link_wait(struct mrc_link *link, uint32_t ticket, int64_t wait_
         uint32_t answered = atomic_load(&link->layout->answered);
         int64_t left_us = until_us - mrc_clock_us();
 
-        if ((int32_t)(answered - ticket) >= 0) /* also when the numbers have wrapped */
+        if ((int32_t)(answered - ticket) >= 0) /* even when the numbers have wrapped */
             return APR_SUCCESS;
         if (left_us <= 0)
             return APR_TIMEUP;

@@ -24,20 +24,23 @@ enum mrc_link_state {
     MRC_LINK_UP
 };
 
+/* The bytes of the region. */
 uint64_t mrc_link_bytes(void);
 
 /* Makes it in the zeroed REGION (64-byte aligned). Only the parent. Fails without random bytes. */
 apr_status_t mrc_link_create(void *region);
 
-/* A view of the created REGION; it lives in POOL. MRC_STATUS_CORRUPT: it is no link. */
+/* A view of the created REGION; it lives in POOL. MRC_STATUS_CORRUPT: it is not a link. */
 apr_status_t mrc_link_attach(apr_pool_t *pool, void *region, uint64_t bytes,
                              struct mrc_link **ret_link);
 
-/* Copies to TO where FROM stands. TO keeps its own writer: whatever the old segment has sent comes
- * back through the engine. Only the parent, after the ring has moved. */
+/*
+ * Copies the state of FROM to TO. TO keeps its own writer: what the old segment has sent comes back
+ * through the engine. Only the parent, after the ring has moved.
+ */
 void mrc_link_carry(const struct mrc_link *from, struct mrc_link *to);
 
-/* Never 0. */
+/* The writer of this segment; never 0. */
 uint64_t mrc_link_writer(const struct mrc_link *link);
 
 /* ---- the leader -------------------------------------------------------------------------------*/
@@ -57,9 +60,10 @@ struct mrc_link_position {
     uint64_t old_number;
 };
 
+/* Exact for the leader; for others, the members may be from different moments. */
 void mrc_link_get_position(const struct mrc_link *link, struct mrc_link_position *ret_position);
 
-/* Leader. */
+/* Leader. If it dies in between, the place is one of the same log, or nowhere (generation 0). */
 void mrc_link_set_position(struct mrc_link *link, const struct mrc_link_position *position);
 
 /* Leader: only the entry changes, not the generation. */
@@ -70,13 +74,16 @@ void mrc_link_advance(struct mrc_link *link, uint64_t number, uint64_t token_wri
 uint64_t mrc_link_counter(const struct mrc_link *link);
 void mrc_link_set_counter(struct mrc_link *link, uint64_t counter);
 
-/* Leader. KEY is set once; a later one is ignored. */
+/* Leader: sets STATE; if it differs, it holds since NOW_US (time of day). */
 void mrc_link_set_state(struct mrc_link *link, enum mrc_link_state state, int64_t now_us);
 /* Leader: the link was down, and is up again with the log that it had. */
 void mrc_link_note_back(struct mrc_link *link, int64_t now_us);
 
+/* Leader: the number of the newest entry that the engine is known to have, and the number of
+ * machines that take part. */
 void mrc_link_set_newest(struct mrc_link *link, uint64_t number);
 void mrc_link_set_machines(struct mrc_link *link, uint64_t count);
+/* Leader. The key is set once; a later KEY is ignored. */
 void mrc_link_set_key(struct mrc_link *link, const char *key);
 
 /* Leader: the subscribers of the other machines. */
@@ -86,28 +93,33 @@ void mrc_link_set_others(struct mrc_link *link, uint64_t subscribers);
 bool mrc_link_has_beaten(const struct mrc_link *link);
 void mrc_link_set_beaten(struct mrc_link *link, bool has_beaten);
 
-/* Leader: other machines have taken this one for dead, and have announced the ends of its
- * subscriptions; the roster says so already. */
+/*
+ * Leader: other machines have declared this one dead, and have announced the ends of its
+ * subscriptions; the roster says so already.
+ */
 void mrc_link_note_reaped(struct mrc_link *link);
 
 /*
- * Leader: what is still to be done since the machine found another log in the engine than it had.
- * It is noted before the place in the log moves, because after that the log is the same.
+ * Leader: what joining still has to do. If the engine has another log than the machine had, the
+ * leader notes that before it moves the place in the log, because the move hides the difference.
  */
 enum mrc_link_debt {
     MRC_LINK_OWES_ENTRIES = 1, /* the engine may lack what this machine has entered there */
-    MRC_LINK_OWES_LIST = 2     /* this machine may have revocations that are lifted */
+    MRC_LINK_OWES_LIST = 2,    /* this machine may have revocations that are lifted */
+    MRC_LINK_OWES_ORDER = 4    /* the children may not know of a revocation that it has */
 };
 
+/* Leader: a bit set of enum mrc_link_debt. */
 unsigned mrc_link_get_debts(const struct mrc_link *link);
 void mrc_link_set_debts(struct mrc_link *link, unsigned debts);
 
-/* Leader: the ring has had, once, everything that the engine has. */
+/* Leader: the ring has had everything that the engine has, at least once. */
 void mrc_link_set_joined(struct mrc_link *link);
 
-/* Leader: the engine has lost entries that stand in the ring after the record SEQ, which is entry
- * NUMBER of its log, and it is not known that they are back. An earlier place that is noted already
- * stays. */
+/*
+ * Leader: the engine has lost entries that are in the ring after the record SEQ, which is entry
+ * NUMBER of its log, and they may not be back yet. If an earlier place is noted already, it stays.
+ */
 void mrc_link_note_fork(struct mrc_link *link, uint64_t seq, uint64_t number);
 
 /* Leader. False: there is none. */
@@ -126,24 +138,29 @@ void mrc_link_unsettle(struct mrc_link *link, uint64_t first, uint64_t last, uin
 /* Leader: open windows end with the record LAST. */
 void mrc_link_settle(struct mrc_link *link, uint64_t last);
 
+/* Leader: whether a window is open. */
 bool mrc_link_is_open(const struct mrc_link *link);
 
 /* Leader: the records from FIRST on, where a window begins, up to LAST have numbers of a log that
  * is gone. */
 void mrc_link_bury(struct mrc_link *link, uint64_t first, uint64_t last);
 
-/* Whether that may be so for the record SEQ. */
+/* Whether the record SEQ may have a number of a log that is gone. */
 bool mrc_link_is_dead(const struct mrc_link *link, uint64_t seq);
 
-/* Leader: it turns out that the engine has lost what the ring has after the record SEQ. Call it
- * before the next entry is appended. */
+/*
+ * Leader: the engine has lost what the ring has after the record SEQ. Call it before the next entry
+ * is appended.
+ */
 void mrc_link_note_loss(struct mrc_link *link, uint64_t seq);
 
 /* Leader: entries are missing from here on. Call it before the next entry is appended. */
 void mrc_link_note_gap(struct mrc_link *link);
 
-/* Leader: whether it is about to sleep. After setting it, it looks for staged updates and requests
- * once more. */
+/*
+ * Leader: notes whether it is about to sleep. After that, it looks for staged updates and requests
+ * once more.
+ */
 void mrc_link_set_napping(struct mrc_link *link, bool is_napping);
 
 /* ---- everybody --------------------------------------------------------------------------------*/
@@ -164,15 +181,17 @@ void mrc_link_get_status(const struct mrc_link *link, struct mrc_link_status *re
 uint64_t mrc_link_get_gap(const struct mrc_link *link);
 
 /*
- * A value that changes with each such loss; RET_SEQ gets the record of the last one. A stream that
- * has resumed behind that before the loss was found may have come from a machine that knew it
- * already, with another order, and must end. Load it after a record was read.
+ * A value that changes with each loss that is noted; RET_SEQ gets the record of the last one. A
+ * stream that resumed after that record, before the loss was found, may have come from a machine
+ * that already knew of the loss and has another order, and must end. Load it after a record was
+ * read.
  */
 uint64_t mrc_link_get_losses(const struct mrc_link *link, uint64_t *ret_seq);
 
 /*
- * Whether the record SEQ is in such a window; RET_FIRST gets where that begins. Other machines may
- * have records after SEQ that this one has before it, but none before RET_FIRST.
+ * Whether the record SEQ is in a window (mrc_link_unsettle()); RET_FIRST gets where the window
+ * begins. Other machines may have records after SEQ that this one has before it, but none before
+ * RET_FIRST.
  */
 bool mrc_link_find_window(const struct mrc_link *link, uint64_t seq, uint64_t *ret_first);
 
@@ -190,8 +209,10 @@ bool mrc_link_is_napping(const struct mrc_link *link);
 #define MRC_LINK_KEY_BYTES 64
 size_t mrc_link_get_key(const struct mrc_link *link, char *key);
 
-/* Asks the leader to bring the ring to what the engine has now; wake it afterwards. Returns a
- * ticket to wait with. */
+/*
+ * Asks the leader to bring the ring to what the engine has now; the caller then wakes the leader.
+ * Returns a ticket to wait with.
+ */
 uint32_t mrc_link_ask(struct mrc_link *link);
 
 /* Waits until the ring has everything that the engine had when TICKET was made. APR_TIMEUP. */
@@ -211,7 +232,7 @@ enum mrc_link_counter {
     MRC_LINK_BATCHES,
     MRC_LINK_LOST,     /* entries that the engine had lost, and this machine has */
     MRC_LINK_RESTORED, /* entries that were put back */
-    MRC_LINK_SKIPPED,  /* entries that are no updates of ours, or too large */
+    MRC_LINK_SKIPPED,  /* entries that are not updates of this program, or too large */
     MRC_LINK_MISSED,   /* entries that subscribers were told to have missed */
     MRC_LINK_REFUSED,  /* publications: one for each enum mrc_link_refusal */
     MRC_LINK_RECONNECTS = MRC_LINK_REFUSED + 6, /* one for each enum mrc_engine_reason */
@@ -230,7 +251,7 @@ enum mrc_link_refusal {
     MRC_LINK_REFUSALS
 };
 
-/* Leader: for what publications are refused while the link is down. */
+/* Leader: why publications are refused while the link is down. */
 void mrc_link_set_refusal(struct mrc_link *link, enum mrc_link_refusal refusal);
 
 /* Counts a publication that is refused because the link is down. */

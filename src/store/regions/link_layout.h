@@ -1,8 +1,8 @@
 /*
  * The bytes of the link region of a hub with a transport: what the machine knows about the engine.
  *
- * One thread of one child, the leader, holds the lock and writes everything that is marked so. If
- * it dies, the next leader goes on from here and from the ring.
+ * One thread of one child, the leader, holds the lock and writes everything that is marked "by the
+ * leader". If it dies, the next leader continues from here and from the ring.
  */
 #ifndef MRC_STORE_REGIONS_LINK_LAYOUT_H
 #define MRC_STORE_REGIONS_LINK_LAYOUT_H
@@ -18,15 +18,15 @@
 #define MRC_LINK_WINDOWS  4
 
 /*
- * A part of the ring in which the order of the records may differ from that on other machines. By
- * the leader, before it appends what makes it so. It grows in one store for each end. If its place
- * is used for another one, a window that was joined with it covers it before that.
+ * A part of the ring in which the order of the records may differ from that on other machines.
+ * Written by the leader, before it appends the records that make it differ. Each end of a window
+ * moves with one store. Before the place of a window is used for another one, the window that it
+ * was joined with covers it.
  */
 struct mrc_link_window {
     _Atomic uint64_t first; /* seq */
     _Atomic uint64_t last;  /* seq; 0: there is no window; UINT64_MAX: it has not ended */
-    _Atomic uint64_t
-        dead; /* seq: up to there, the numbers of the records are of a log that is gone */
+    _Atomic uint64_t dead;  /* seq; up to it, the numbers are of a log that is gone */
 };
 
 struct mrc_link_layout {
@@ -68,23 +68,23 @@ struct mrc_link_layout {
     _Atomic uint64_t key[MRC_LINK_KEY_MAX / 8];
 
     /* By the leader. */
-    _Atomic uint64_t
-        has_beaten;          /* 1: the engine lists this machine, unless others have removed it */
-    _Atomic uint64_t reaped; /* how often other machines have taken this one for dead */
-    _Atomic uint64_t others; /* subscribers of the other machines */
+    _Atomic uint64_t has_beaten; /* 1: the engine lists this machine unless others removed it */
+    _Atomic uint64_t reaped;     /* how often other machines have declared this one dead */
+    _Atomic uint64_t others;     /* subscribers of the other machines */
 
-    _Atomic uint64_t refusal; /* enum mrc_link_refusal: for what is published while it is down */
+    _Atomic uint64_t refusal; /* enum mrc_link_refusal: why publications are refused now */
 
-    /* The engine has lost entries that stand in the ring after this seq, and other machines may
-     * still have to put some of them back; by the leader. One more than the seq; 0: nothing. */
+    /*
+     * The engine has lost entries that are in the ring after this seq, and other machines may still
+     * have to put some of them back; by the leader. One more than the seq; 0: nothing is lost.
+     */
     _Atomic uint64_t fork;
     _Atomic uint64_t fork_number; /* of the last entry before them; written before FORK */
 
     struct mrc_link_window windows[MRC_LINK_WINDOWS]; /* see mrc_link_unsettle() */
     _Atomic uint64_t joinings; /* grows when the place of a window is used for another one */
 
-    _Atomic int64_t
-        back_us; /* the time of day when it was up again with the same log; by the leader */
+    _Atomic int64_t back_us; /* when it was last up again with the same log; by the leader */
 
     _Atomic uint64_t lost_after; /* seq: what the ring had after it, the engine had lost */
     _Atomic uint64_t losses;     /* how often that was found; written after LOST_AFTER */

@@ -127,8 +127,10 @@ struct draft {
     bool is_full;
 };
 
-/* Under the lock: the entries, which nobody changes. Memory for a copy might be missing when an
- * entry must be taken back. */
+/*
+ * Under the lock: the entries, which nobody changes. A copy could fail for lack of memory when an
+ * entry must be taken back.
+ */
 static struct mrc_bytes view(const struct mrc_revocations *revocations)
 {
     uint64_t generation = mrc_revocations_generation(revocations);

@@ -36,7 +36,7 @@ void mrc_revocations_use_sparse(struct mrc_revocations *revocations, struct mrc_
 apr_status_t mrc_revocations_create(apr_pool_t *pool, void *region,
                                     struct mrc_revocations **ret_revocations);
 
-/* The same in a process that has inherited the memory, but was not there when it was made. */
+/* Attaches to a list that another process has made in memory that this process has inherited. */
 struct mrc_revocations *mrc_revocations_attach(apr_pool_t *pool, void *region);
 
 /*
@@ -62,7 +62,7 @@ uint64_t mrc_revocations_copy(const struct mrc_revocations *revocations, struct 
 /* Takes the next entry from a COPY; *AT starts as 0. False: there are no more. */
 bool mrc_revocations_next(struct mrc_bytes copy, size_t *at, struct mrc_revocation *ret_entry);
 
-/* The epoch of the file whose entries are in the list, too; 0: of none. */
+/* The epoch of the file whose entries the list has, too; 0: of no file. */
 uint64_t mrc_revocations_epoch(const struct mrc_revocations *revocations);
 void mrc_revocations_set_epoch(struct mrc_revocations *revocations, uint64_t epoch);
 

@@ -5,8 +5,8 @@ libmrcstore_la_SOURCES += \
 	%D%/busiest_layout.h \
 	%D%/census.c %D%/census.h \
 	%D%/census_layout.h \
-	%D%/hub_layout.h \
-	%D%/hub_segment.c %D%/hub_segment.h \
+	%D%/counters.c %D%/counters.h \
+	%D%/counters_layout.h \
 	%D%/interests.c %D%/interests.h \
 	%D%/interests_layout.h \
 	%D%/link.c %D%/link.h \
@@ -15,7 +15,6 @@ libmrcstore_la_SOURCES += \
 	%D%/revocations_layout.h \
 	%D%/roster.c %D%/roster.h \
 	%D%/roster_layout.h \
-	%D%/site.c %D%/site.h \
 	%D%/staging.c %D%/staging.h \
 	%D%/staging_layout.h
 
@@ -23,6 +22,7 @@ unit_tests += \
 	tests/unit/store/regions/test_buckets \
 	tests/unit/store/regions/test_busiest \
 	tests/unit/store/regions/test_census \
+	tests/unit/store/regions/test_counters \
 	tests/unit/store/regions/test_link \
 	tests/unit/store/regions/test_revocations \
 	tests/unit/store/regions/test_roster

@@ -16,7 +16,7 @@
 /* A reader tries at most this often to copy an entry that changes in the meantime. */
 #define READ_TRIES 16
 
-/* So many cells are allocated at once at least; later a quarter of those that are there. */
+/* At least this many cells are allocated at once; later a quarter of those that exist. */
 #define STEP_CELLS 32
 
 /* The end of a chain. */
@@ -113,7 +113,7 @@ struct mrc_roster *mrc_roster_create(apr_pool_t *pool, void *region, uint32_t ow
     roster->header->version = MRC_ROSTER_VERSION;
     roster->header->own_count = own;
     roster->header->cell_count = own + shared;
-    atomic_store(&roster->header->orphans, 1); /* of servers before this one, on the disk */
+    atomic_store(&roster->header->orphans, 1); /* left by servers before this one, on the disk */
     roster->own_count = own;
     roster->cell_count = own + shared;
     roster->words = (_Atomic uint64_t *)(roster->header + 1);
@@ -520,7 +520,7 @@ static void relist(struct mrc_roster *roster, uint32_t id, unsigned state)
         count_change(roster);
 }
 
-/* Changes the state of CELL from FROM to TO, unless it is another one. */
+/* Changes the state of CELL to TO, if it is FROM. */
 static void change_state(struct mrc_roster *roster, uint32_t cell, unsigned from, unsigned to)
 {
     uint64_t word = load(roster, cell);
@@ -604,7 +604,8 @@ void mrc_roster_fold(struct mrc_roster *roster, unsigned slot)
     }
     /* Always: the dead child may have changed the list without counting it. */
     count_change(roster);
-    /* Even if there are none now: the dead child may have taken the flag and adopted nothing yet.
+    /*
+     * Even if there are none now: the dead child may have taken the flag and adopted nothing yet.
      */
     mrc_roster_expect_orphans(roster);
 }

@@ -78,7 +78,7 @@ apr_status_t mrc_roster_add(struct mrc_roster *roster, unsigned slot,
 /* Lists the entry. */
 void mrc_roster_activate(struct mrc_roster *roster, uint32_t id);
 
-/* With a transport: notes that the engine lists the entry, if it still is active. */
+/* With a transport: notes that the engine lists the entry, if it is still active. */
 void mrc_roster_set_told(struct mrc_roster *roster, uint32_t id);
 
 /* The engine has removed the subscriptions of this machine: none is told any more. Any process. */
@@ -101,7 +101,7 @@ void mrc_roster_fold(struct mrc_roster *roster, unsigned slot);
 /*
  * Whether there may be orphans that no child looks for yet; taking them makes the caller that
  * child. If it dies meanwhile, or expects them again, another child takes them. A new roster
- * expects some: of servers before this one, in a durable history.
+ * expects some: those that servers before this one have left in a durable history.
  */
 bool mrc_roster_has_orphans(const struct mrc_roster *roster);
 bool mrc_roster_take_orphans(struct mrc_roster *roster);
@@ -109,7 +109,7 @@ void mrc_roster_expect_orphans(struct mrc_roster *roster);
 
 /*
  * Adopts the next orphan from the cell *CURSOR on: it becomes an ended entry of SLOT. Moves *CURSOR
- * behind it. False: there are no more orphans.
+ * past it. False: there are no more orphans.
  */
 bool mrc_roster_adopt(struct mrc_roster *roster, unsigned slot, uint32_t *cursor, uint32_t *ret_id);
 
@@ -131,8 +131,8 @@ uint32_t mrc_roster_count(const struct mrc_roster *roster);
 uint32_t mrc_roster_from(const struct mrc_roster *roster, uint32_t cell);
 
 /*
- * A number that is another one after each change of the list. It is loaded before the list is read:
- * as long as it stays the same, so does the list.
+ * A number that changes with each change of the list. Load it before you read the list: as long as
+ * it stays the same, so does the list.
  */
 uint64_t mrc_roster_changes(const struct mrc_roster *roster);
 

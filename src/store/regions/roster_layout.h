@@ -30,7 +30,7 @@
  *
  *      63   61 60                   41 40                                        0
  *     +-------+-----------------------+-------------------------------------------+
- *     | state |  slot of the owner    |  how often the word has changed            |
+ *     | state |  slot of the owner    |  how often the word has changed           |
  *     +-------+-----------------------+-------------------------------------------+
  *
  * With a transport an ACTIVE entry becomes TOLD when the engine lists it, and ACTIVE again when the

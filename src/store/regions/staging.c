@@ -12,7 +12,7 @@
 struct mrc_staging {
     struct mrc_staging_header *header;
     char *slots;
-    unsigned count; /* from here on: our own copies; the shared ones are not trusted */
+    unsigned count; /* from here on, this process's own copies; the shared ones are not trusted */
     unsigned total; /* COUNT, and the large slot if there is one */
     uint64_t data_bytes;
     uint64_t large_bytes;

@@ -8,8 +8,8 @@
  *
  * No update is forgotten: a publisher stages (seq_cst) before it tries the lock, and a leader
  * releases the lock before it searches for a publisher to nudge. So if a publisher fails to get the
- * lock, the leader that has it sees the publisher's update. A publisher also wakes by itself from
- * time to time, in case the leader has died.
+ * lock, the leader that has it sees the publisher's update. A publisher also wakes up from time to
+ * time, in case the leader has died.
  *
  * The order of locks: the publish lock, then the transaction of the history. Staging takes no lock.
  */
@@ -68,6 +68,7 @@ apr_status_t mrc_staging_lock(struct mrc_staging *staging, int64_t wait_us);
 /* Releases it, and nudges one publisher that has staged an update meanwhile. */
 void mrc_staging_unlock(struct mrc_staging *staging);
 
+/* Under the lock: whether the work of a dead leader is to be repaired; it has been repaired. */
 bool mrc_staging_needs_recovery(const struct mrc_staging *staging);
 void mrc_staging_recovered(struct mrc_staging *staging);
 
@@ -113,7 +114,8 @@ uint64_t mrc_staging_largest(const struct mrc_staging *staging);
  */
 int mrc_staging_stage(struct mrc_staging *staging, unsigned owner, const struct mrc_record *record);
 
-/* Whether the result of the update in SLOT is known. If so, returns its status and frees the slot.
+/*
+ * Whether the result of the update in SLOT is known. If so, returns its status and frees the slot.
  */
 bool mrc_staging_poll(struct mrc_staging *staging, int slot, apr_status_t *ret_status);
 

@@ -29,8 +29,8 @@
  *
  * The leader is the process that holds the publish lock. Both it and the publisher may change
  * STAGED, NUDGED and TAKEN, so every such change is a compare-and-swap. Only the publisher changes
- * FILLING and DONE or, after the death of its child, the process that folds the child. The same
- * word has the owner of the slot, so a slot is freed only for the child that has claimed it.
+ * FILLING and DONE or, after the death of its child, the process that folds the child. The word
+ * also has the owner of the slot, so a slot is freed only for the child that has claimed it.
  */
 #ifndef MRC_STORE_REGIONS_STAGING_LAYOUT_H
 #define MRC_STORE_REGIONS_STAGING_LAYOUT_H

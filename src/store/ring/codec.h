@@ -55,8 +55,10 @@ static inline bool mrc_ring_codec_is_overrun(const struct mrc_ring *ring, uint64
     return pos < atomic_load_explicit(&ring->header->tail, memory_order_acquire);
 }
 
-/* Writes RECORD, which takes TOTAL_BYTES, to the words from POS on. Under the lock; no reader uses
- * these words before the head has moved behind them. */
+/*
+ * Writes RECORD, which takes TOTAL_BYTES, to the words from POS on. Under the lock; no reader uses
+ * these words before the head has moved past them.
+ */
 void mrc_ring_codec_write(struct mrc_ring *ring, uint64_t pos, const struct mrc_record *record,
                           uint64_t total_bytes, uint64_t chain, uint64_t id_hash);
 
@@ -74,7 +76,7 @@ apr_status_t mrc_ring_codec_load(const struct mrc_ring *ring, uint64_t pos, uint
  */
 apr_status_t mrc_ring_newest_before(const struct mrc_ring *ring, uint64_t head, uint64_t *ret_pos);
 
-/* Copies the id, and directly behind it the payload, of the record META at POS to DST. */
+/* Copies the id of the record META at POS, and directly after it the payload, to DST. */
 void mrc_ring_codec_copy(const struct mrc_ring *ring, uint64_t pos,
                          const struct mrc_ring_meta *meta, char *dst);
 

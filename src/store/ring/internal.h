@@ -11,8 +11,10 @@
 #include "store/base/sparse.h"
 #include "store/ring/layout.h"
 
-/* Constant after the ring was made or opened. The geometry is a private copy, so no byte in shared
- * memory can lead this process outside of the ring. */
+/*
+ * Constant after the ring was made or opened. The geometry is a private copy, so no byte in shared
+ * memory can lead this process outside the ring.
+ */
 struct mrc_ring {
     struct mrc_ring_header *header;
     _Atomic uint64_t *words;   /* capacity / 8 of them */

@@ -28,7 +28,8 @@
  * stored_bytes is the size of the record for the bound of the history.
  *
  * A control record (ring.h) is an order and not an update. Bit 0 of its total_bytes is set in word
- * 2, and not in the footer. It has no id, its stored_bytes are 0, and these words differ:
+ * 2, and not in the footer. Its id is not in the index, its stored_bytes are 0, and these words
+ * differ:
  *
  *     word  0   seq                   of the update before it; 0: none
  *           4   position + 1 of the update before it; 0: none
@@ -64,13 +65,14 @@
  *   3. head: now readers see the record, and they saw no step before,
  *   4. its bucket,
  *   5. last_seq, and the history window.
- * Of a control record, step 4 is the word `control`, and step 5 is left out.
- * Several records that are appended together share each step; the chains between them are part of
- * step 2. If a writer dies, the lock reports that to the next writer, which repeats steps 4 and 5.
- * It derives them from head, history and the records after last_seq.
  *
- * Memory of positions behind the tail is given back after a while (reclaim.h), and is allocated
- * again when the head comes there.
+ * For a control record, step 4 sets the word `control`, and step 5 is left out. Several records
+ * that are appended together share each step; the chains between them are part of step 2. If a
+ * writer dies, the lock reports that to the next writer, which repeats steps 4 and 5. It derives
+ * them from head, history and the records after last_seq.
+ *
+ * The memory of positions before the tail is given back after a while (reclaim.h), and is allocated
+ * again when the head gets there.
  *
  * Reading, without a lock: load head and tail, copy words, load tail. If the tail has passed the
  * record, there is nothing to copy, or the copy is invalid. This is safe because words are stored

@@ -42,9 +42,9 @@ static bool link_newest(struct mrc_ring *ring)
 }
 
 /*
- * Repairs the ring after a writer has died with the lock. No reader sees the steps of that writer
- * before it moved the head. The steps after that may be missing, so they are repeated: the counts,
- * the buckets of the newest records, last_seq, the bounds.
+ * Repairs the ring after a writer has died with the lock. Readers see no step of that writer before
+ * it moved the head. The steps after that may be missing, so they are repeated: the counts, the
+ * buckets of the newest records, last_seq, the bounds.
  */
 static void recover(struct mrc_ring *ring, int64_t now_us)
 {

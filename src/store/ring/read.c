@@ -174,7 +174,7 @@ uint64_t mrc_ring_oldest(struct mrc_ring *ring, int64_t now_us)
         struct mrc_ring_meta meta;
         apr_status_t status = mrc_ring_codec_load(ring, pos, head, &meta);
 
-        if (status == MRC_STATUS_OVERRUN) { /* then the history begins later now */
+        if (status == MRC_STATUS_OVERRUN) { /* the history begins later now */
             pos = atomic_load_explicit(&ring->header->history, memory_order_acquire);
             head = mrc_ring_head(ring);
             continue;
@@ -296,7 +296,7 @@ apr_status_t mrc_ring_find(struct mrc_ring *ring, struct mrc_bytes id, int64_t n
     while (search_newest(ring, oldest, &search) == MRC_STATUS_OVERRUN)
         ;
 
-    /* Larger tables have newer records. */
+    /* The larger a table, the newer its records. */
     for (uint64_t table = mrc_ring_index_table_at(ring, mrc_ring_head(ring));
          table && mrc_ring_index_end_of(ring, table) > oldest;
          table = mrc_ring_index_before(ring, table))

@@ -6,7 +6,7 @@
  * the ring, reading takes none. The meaning of a payload is up to the caller.
  *
  * Among the records there may be control records: orders to all children, such as to end certain
- * streams, in one order with the updates. They have no id and no number, count for no bound of the
+ * streams, in one order with the updates. They have no number, do not count for the bounds of the
  * history, and are never the newest or the oldest record. Every reader passes over them.
  *
  * A reader holds a position: the place of the next record to read. A position is valid only in the
@@ -66,11 +66,11 @@ struct mrc_ring_stats {
     bool superseded;
 };
 
-/* ---- Making a ring: called by hub_segment.c ---------------------------------------------------*/
+/* ---- Making a ring: called by hub/segment.c ---------------------------------------------------*/
 
 /*
  * The capacity, in bytes, of a ring that holds at most COUNT records with PAYLOAD_BYTES in total,
- * and a new record of LARGEST_BYTES beside them. COUNT 0: unknown; then each record counts as
+ * and in addition a new record of LARGEST_BYTES. COUNT 0: unknown; then each record counts as
  * MRC_RING_SMALL_RECORD_BYTES. Returns 0 if the ring or the record would be too large
  * (MRC_RING_CAPACITY_MAX, MRC_RING_RECORD_MAX).
  */
@@ -94,7 +94,7 @@ apr_status_t mrc_ring_create(apr_pool_t *pool, void *region, uint64_t capacity, 
                              uint64_t bucket_count, const struct mrc_ring_bounds *bounds,
                              struct mrc_error *error, struct mrc_ring **ret_ring);
 
-/* The same in a process that has inherited the memory, but was not there when it was made. */
+/* Attaches to a ring that another process has made in memory that this process has inherited. */
 struct mrc_ring *mrc_ring_attach(apr_pool_t *pool, void *region, uint64_t capacity, void *index,
                                  uint64_t bucket_count);
 
@@ -117,9 +117,8 @@ apr_status_t mrc_ring_open(apr_pool_t *pool, const void *region, uint64_t region
  * Appends a record with the next number. STORED_BYTES is at most MRC_RECORD_STORED_BYTES_MAX;
  * NOW_US, the time of day, is the record's time and decides which records are too old. Waits at
  * most WAIT_US for the lock (0: does not wait; MRC_RING_WAIT_FOREVER). Returns the record's number
- * and the position AFTER it.
- * MRC_STATUS_SUPERSEDED, MRC_STATUS_TOO_LARGE, MRC_STATUS_NO_ROOM, APR_TIMEUP: nothing was stored.
- * Afterwards, wake the readers with mrc_hub_segment_wake().
+ * and the position after it. MRC_STATUS_SUPERSEDED, MRC_STATUS_TOO_LARGE, MRC_STATUS_NO_ROOM,
+ * APR_TIMEUP: nothing was stored. Afterwards, wake the readers with mrc_hub_segment_wake().
  */
 apr_status_t mrc_ring_append(struct mrc_ring *ring, struct mrc_bytes id, struct mrc_bytes payload,
                              uint64_t stored_bytes, int64_t now_us, int64_t wait_us,
@@ -135,20 +134,23 @@ apr_status_t mrc_ring_append_as(struct mrc_ring *ring, const struct mrc_record *
 apr_status_t mrc_ring_append_control(struct mrc_ring *ring, struct mrc_bytes payload,
                                      int64_t now_us, int64_t wait_us, uint64_t *ret_pos);
 
-/* The same with the record's own time. */
-apr_status_t mrc_ring_append_control_as(struct mrc_ring *ring, struct mrc_bytes payload,
-                                        int64_t time_us, int64_t now_us, int64_t wait_us);
+/* The same with the record's own time, and an ID, by which it cannot be found. */
+apr_status_t mrc_ring_append_control_as(struct mrc_ring *ring, struct mrc_bytes id,
+                                        struct mrc_bytes payload, int64_t time_us, int64_t now_us,
+                                        int64_t wait_us);
 
-/* Does what writers that have died left undone: afterwards the mark of each control record that
- * they appended is there. APR_TIMEUP: a writer is at work. */
+/*
+ * Does what dead writers have left undone: afterwards the mark of each control record that they
+ * appended exists. APR_TIMEUP: a writer is at work.
+ */
 apr_status_t mrc_ring_settle(struct mrc_ring *ring, int64_t now_us, int64_t wait_us);
 
 /*
  * Appends COUNT (at least one) records with the next numbers, all or none: readers see none of them
  * before they see all, nothing is between them, and a writer that dies leaves all or none. RECORDS
  * have id, payload and stored_bytes; their seq and time_us are ignored. Returns the number of the
- * first one. The errors are those of mrc_ring_append(), MRC_STATUS_TOO_LARGE also if they take more
- * than half of the ring, and APR_ENOMEM.
+ * first one. The errors are those of mrc_ring_append(), MRC_STATUS_TOO_LARGE also if together they
+ * take more than half of the ring, and APR_ENOMEM.
  */
 apr_status_t mrc_ring_append_group(struct mrc_ring *ring, const struct mrc_record *records,
                                    size_t count, int64_t now_us, int64_t wait_us,
@@ -165,8 +167,10 @@ apr_status_t mrc_ring_prepare(struct mrc_ring *ring, const struct mrc_record *re
 size_t mrc_ring_count_fitting(const struct mrc_ring *ring, const struct mrc_record *records,
                               size_t count);
 
-/* Makes the history empty: replay begins after the records that are there now. APR_TIMEUP: nothing
- * has changed. */
+/*
+ * Makes the history empty: replay begins after the records that exist now. APR_TIMEUP: nothing has
+ * changed.
+ */
 apr_status_t mrc_ring_forget(struct mrc_ring *ring, int64_t now_us, int64_t wait_us);
 
 /* The largest sum of id and payload that is certain to fit. */
@@ -195,8 +199,10 @@ apr_status_t mrc_ring_move(struct mrc_ring *from, struct mrc_ring *to, int64_t n
  * holds the lock may then still succeed. */
 void mrc_ring_supersede(struct mrc_ring *ring, int64_t wait_us);
 
-/* The same, if the head is still HEAD and the history is empty at NOW_US. False: it is not so, or
- * the lock was held. */
+/*
+ * The same, but only if the head is still HEAD and the history is empty at NOW_US. False: one of
+ * them is not so, or the lock was held for WAIT_US.
+ */
 bool mrc_ring_supersede_unused(struct mrc_ring *ring, uint64_t head, int64_t now_us,
                                int64_t wait_us);
 
@@ -240,9 +246,9 @@ apr_status_t mrc_ring_seek(struct mrc_ring *ring, uint64_t seq, int64_t now_us, 
 uint64_t mrc_ring_seq_at(const struct mrc_ring *ring, uint64_t pos);
 
 /*
- * Copies the record at *POS into RECORD and moves *POS behind it.
- * APR_EOF: there is no such record yet. MRC_STATUS_OVERRUN: the ring has overwritten it; continue
- * from the history or end the stream. APR_ENOMEM. MRC_STATUS_CORRUPT: no record begins at *POS.
+ * Copies the record at *POS into RECORD and moves *POS past it. APR_EOF: there is no such record
+ * yet. MRC_STATUS_OVERRUN: the ring has overwritten it; continue from the history or end the
+ * stream. APR_ENOMEM. MRC_STATUS_CORRUPT: no record begins at *POS.
  */
 apr_status_t mrc_ring_read(const struct mrc_ring *ring, uint64_t *pos,
                            struct mrc_ring_record *record);
@@ -257,9 +263,9 @@ apr_status_t mrc_ring_newest(const struct mrc_ring *ring, struct mrc_ring_record
 
 /*
  * Control records form a chain from newer to older. A mark is the position of one, plus 1; 0 is the
- * end. control: the newest. A reader that has read an update has seen the marks of all control
- * records before it. control_before: the one before MARK. The statuses are those of
- * mrc_ring_read().
+ * end. mrc_ring_control() returns the mark of the newest: a reader that has read an update sees the
+ * marks of all control records before it. mrc_ring_control_before() gets the mark before MARK; its
+ * statuses are those of mrc_ring_read().
  */
 uint64_t mrc_ring_control(const struct mrc_ring *ring);
 apr_status_t mrc_ring_control_before(const struct mrc_ring *ring, uint64_t mark,

@@ -48,7 +48,7 @@ void mrc_ring_window_add(struct mrc_ring *ring, uint64_t stored_bytes)
     mrc_ring_publish(&header->history_bytes, mrc_ring_held(&header->history_bytes) + stored_bytes);
 }
 
-/* Takes META, the first record of the history, out of it. */
+/* Removes META, the first record of the history, from it. */
 static void drop_oldest(struct mrc_ring_header *header, const struct mrc_ring_meta *meta)
 {
     mrc_ring_publish(&header->history, mrc_ring_held(&header->history) + meta->total_bytes);

@@ -7,8 +7,10 @@
 #include "store/ring/ring.h"
 #include "store/ring/window.h"
 
-/* Behind the head, this part of what the ring has had so far is allocated ahead, and at most this
- * many bytes. */
+/*
+ * This part of what the ring has had so far is allocated beyond the head in advance, but no more
+ * than this many bytes.
+ */
 #define AHEAD_PART      4
 #define AHEAD_MAX_BYTES ((uint64_t)1 << 20)
 
@@ -31,7 +33,7 @@ struct member {
     uint64_t at;     /* its position, counted from the first one's */
     uint64_t total;  /* its size in the ring */
     uint64_t hash;   /* of its id */
-    uint64_t bucket; /* its number, when the group has its place */
+    uint64_t bucket; /* its number, once the group has its place */
     size_t before;   /* 1 + the index of the last member before it in its bucket; 0: none */
     size_t link;     /* for chain_members() */
 };
@@ -97,7 +99,10 @@ static apr_status_t take_words(struct mrc_ring *ring, uint64_t pos, uint64_t byt
                                    : mrc_sparse_take(ring->pages, ring->words, bytes - part);
 }
 
-/* The same, and some more for the next records, if there is room: fewer calls of the system. */
+/*
+ * The same, and some more for the next records if there is room, so that there are fewer system
+ * calls.
+ */
 static apr_status_t take_ahead(struct mrc_ring *ring, uint64_t pos, uint64_t bytes)
 {
     uint64_t at = pos % ring->capacity;
@@ -111,7 +116,7 @@ static apr_status_t take_ahead(struct mrc_ring *ring, uint64_t pos, uint64_t byt
     return take_words(ring, pos, bytes);
 }
 
-/* Under the lock: gives GROUP its place behind the head, and allocates its memory. */
+/* Under the lock: gives GROUP its place after the head, and allocates its memory. */
 static apr_status_t place(struct mrc_ring *ring, struct group *group)
 {
     uint64_t start = mrc_ring_held(&ring->header->head);
@@ -188,7 +193,7 @@ static void put_control(struct mrc_ring *ring, const struct group *group)
     uint64_t pos = mrc_ring_held(&header->head), update;
     struct mrc_record record = *group->records;
 
-    /* First: the update before it may be overwritten, and is found from the head. */
+    /* This comes first: the update before it may be overwritten, and is found from the head. */
     mrc_ring_window_make_room(ring, group->total);
     record.seq = mrc_ring_held(&header->last_seq);
     record.time_us = group->time_us;
@@ -329,11 +334,12 @@ apr_status_t mrc_ring_append_group(struct mrc_ring *ring, const struct mrc_recor
     return status;
 }
 
-static apr_status_t append_control(struct mrc_ring *ring, struct mrc_bytes payload, int64_t time_us,
-                                   int64_t now_us, int64_t wait_us, uint64_t *ret_pos)
+static apr_status_t append_control(struct mrc_ring *ring, struct mrc_bytes id,
+                                   struct mrc_bytes payload, int64_t time_us, int64_t now_us,
+                                   int64_t wait_us, uint64_t *ret_pos)
 {
     const struct mrc_record record = {
-        .time_us = time_us, .id = mrc_bytes_of(""), .payload = payload, .is_control = true};
+        .time_us = time_us, .id = id, .payload = payload, .is_control = true};
     struct member member;
     struct group group = group_of(&record, &member);
 
@@ -344,15 +350,16 @@ static apr_status_t append_control(struct mrc_ring *ring, struct mrc_bytes paylo
 apr_status_t mrc_ring_append_control(struct mrc_ring *ring, struct mrc_bytes payload,
                                      int64_t now_us, int64_t wait_us, uint64_t *ret_pos)
 {
-    return append_control(ring, payload, now_us, now_us, wait_us, ret_pos);
+    return append_control(ring, mrc_bytes_of(""), payload, now_us, now_us, wait_us, ret_pos);
 }
 
-apr_status_t mrc_ring_append_control_as(struct mrc_ring *ring, struct mrc_bytes payload,
-                                        int64_t time_us, int64_t now_us, int64_t wait_us)
+apr_status_t mrc_ring_append_control_as(struct mrc_ring *ring, struct mrc_bytes id,
+                                        struct mrc_bytes payload, int64_t time_us, int64_t now_us,
+                                        int64_t wait_us)
 {
     uint64_t unused;
 
-    return append_control(ring, payload, time_us, now_us, wait_us, &unused);
+    return append_control(ring, id, payload, time_us, now_us, wait_us, &unused);
 }
 
 apr_status_t mrc_ring_settle(struct mrc_ring *ring, int64_t now_us, int64_t wait_us)

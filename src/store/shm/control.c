@@ -12,7 +12,7 @@
 
 struct mrc_control {
     struct mrc_segment segment;
-    struct mrc_control_header geometry; /* our own copy; the shared one is not trusted */
+    struct mrc_control_header geometry; /* this process's own copy; the shared one is not trusted */
     struct mrc_control_slot *slots;
     _Atomic uint64_t *counters;
     struct mrc_sparse_budget budget;

@@ -57,7 +57,9 @@ unsigned mrc_control_nslots(const struct mrc_control *control);
 /* Claims a slot for a child that starts. Returns its number, or -1: no slot is free. */
 int mrc_control_claim(struct mrc_control *control, pid_t pid, uint64_t generation);
 
-/* Whether the child that has SLOT is the first to have it, so nothing of another one can be left.
+/*
+ * Whether the child that has SLOT is the first to have it, so that nothing of another child can be
+ * left.
  */
 bool mrc_control_is_fresh(const struct mrc_control *control, unsigned slot);
 
@@ -80,8 +82,8 @@ unsigned mrc_control_mark_dead(struct mrc_control *control, pid_t pid);
 typedef void mrc_control_fold_fn(unsigned slot, pid_t pid, void *ctx);
 
 /*
- * Folds and frees the DEAD slots; MY_PID and MY_GENERATION are the caller's, which does not know
- * the hubs of later generations, and leaves their children to others. Any child, at any time;
+ * Folds and frees the DEAD slots; MY_PID and MY_GENERATION are those of the caller, which does not
+ * know the hubs of later generations and leaves their children to others. Any child, at any time;
  * simultaneous callers share the work. Returns the number of slots that this call has freed.
  */
 unsigned mrc_control_reap(struct mrc_control *control, pid_t my_pid, uint64_t my_generation,

@@ -97,7 +97,7 @@ static uint32_t wait_for_child(const struct mrc_inquiry *inquiry, int64_t wait_u
     return word;
 }
 
-/* Takes a question back that no child has taken. */
+/* Takes back a question that no child has taken. */
 static bool withdraw(struct mrc_inquiry *inquiry)
 {
     uint32_t word = load(inquiry);
@@ -107,8 +107,10 @@ static bool withdraw(struct mrc_inquiry *inquiry)
 
 /* ---- the asker --------------------------------------------------------------------------------*/
 
-/* Makes the mailbox IDLE, because an asker may have left it otherwise. False: the child that was
- * asked still has the question. */
+/*
+ * Makes the mailbox IDLE, because an asker may have left it in another state. False: the child that
+ * was asked still has the question.
+ */
 static bool become_idle(struct mrc_inquiry *inquiry, int64_t wait_us, mrc_inquiry_lives_fn *lives,
                         void *ctx)
 {

@@ -45,9 +45,9 @@ void mrc_inquiry_close(struct mrc_inquiry *inquiry);
 typedef bool mrc_inquiry_lives_fn(void *ctx, unsigned slot, pid_t pid);
 
 /*
- * Takes the mailbox, and waits at most WAIT_US for the asker before and once more for the child
- * before. APR_TIMEUP: one of them still uses it; other errors are those of mrc_lock_acquire().
- * After APR_SUCCESS call mrc_inquiry_end(), in the same thread.
+ * Takes the mailbox. Waits at most WAIT_US for the previous asker, and as long again for the child
+ * that it asked. APR_TIMEUP: one of them still uses it; other errors are those of
+ * mrc_lock_acquire(). After APR_SUCCESS call mrc_inquiry_end(), in the same thread.
  */
 apr_status_t mrc_inquiry_begin(struct mrc_inquiry *inquiry, int64_t wait_us,
                                mrc_inquiry_lives_fn *lives, void *ctx);
@@ -64,8 +64,8 @@ bool mrc_inquiry_wait(struct mrc_inquiry *inquiry, int64_t wait_us, struct mrc_b
 /* ---- the child --------------------------------------------------------------------------------*/
 
 /*
- * Takes a question to PART of SLOT, and appends it to RET_QUESTION. False: there is none; to find
- * that out costs one load. Whoever has taken a question must answer it.
+ * Takes a question to PART of SLOT, and appends it to RET_QUESTION. False: there is none; finding
+ * that out costs one load. A child that has taken a question must answer it.
  */
 bool mrc_inquiry_take(struct mrc_inquiry *inquiry, unsigned slot, unsigned part,
                       struct mrc_buf *ret_question);

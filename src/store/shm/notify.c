@@ -58,7 +58,9 @@ static void post(int fd)
     const uint64_t one = 1;
     ssize_t put;
 
-    /* EAGAIN: the counter has its largest value. The descriptor is readable, so this is no error.
+    /*
+     * EAGAIN: the counter has its largest value. The descriptor is readable, so this is not an
+     * error.
      */
     do {
         put = write(fd, &one, sizeof(one));

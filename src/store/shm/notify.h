@@ -1,10 +1,10 @@
 /*
  * Waking other processes: one eventfd for each child slot, and one for the links to engines.
  *
- * The parent creates them before it forks, so every child of every generation has all of them under
- * the same numbers. Wake-ups that were not taken yet add up in the counter of the eventfd, and
- * one read takes all of them. A socket pair would need two descriptors for each slot and a longer
- * read for every wake-up (tests/bench/bench_notify.c).
+ * The parent creates them before it forks, so every child of every generation has all of them, with
+ * the same numbers. Wake-ups that were not taken yet add up in the counter of the eventfd, and one
+ * read takes all of them. A socket pair would need two descriptors for each slot and a longer read
+ * for every wake-up (tests/bench/bench_notify.c).
  */
 #ifndef MRC_STORE_SHM_NOTIFY_H
 #define MRC_STORE_SHM_NOTIFY_H
@@ -29,8 +29,8 @@ int mrc_notify_fd(const struct mrc_notify *notify, unsigned slot);
 void mrc_notify_wake(const struct mrc_notify *notify, unsigned slot);
 
 /*
- * Takes all wake-ups of SLOT. The owner of the slot calls it, also right after it has claimed the
- * slot, for wake-ups of the previous owner. Drain first, then read the rings until they are empty.
+ * Takes all wake-ups of SLOT. The owner of the slot calls it, once right after claiming the slot,
+ * for wake-ups of the previous owner. Drain first, then read the rings until they are empty.
  */
 void mrc_notify_drain(const struct mrc_notify *notify, unsigned slot);
 

@@ -31,7 +31,7 @@ void mrc_runtime_dir_hub_name(const char *key, unsigned number,
              MRC_RUNTIME_DIR_KEY_BYTES, key, number);
 }
 
-/* The key of NAME, and the part behind it; NULL if NAME is not that of a file of ours. */
+/* The key of NAME, and the part after it; NULL if NAME is not the name of a server's file. */
 static const char *parse_key(const char *name, char ret_key[MRC_RUNTIME_DIR_KEY_BYTES + 1])
 {
     size_t prefix = strlen(PREFIX);
@@ -63,7 +63,7 @@ static bool is_hub(const char *name, char ret_key[MRC_RUNTIME_DIR_KEY_BYTES + 1]
     return digits > 0 && digits <= DIGITS_MAX && rest[digits] == '\0';
 }
 
-/* Whether it is a regular file of our user that has only one name. */
+/* Whether it is a regular file of this user that has only one name. */
 static bool is_own(const struct stat *st)
 {
     return S_ISREG(st->st_mode) && st->st_uid == geteuid() && st->st_nlink == 1;
@@ -77,7 +77,9 @@ static void remove_own(int dir_fd, const char *name)
         unlinkat(dir_fd, name, 0);
 }
 
-/* Locks the control file NAME and returns its descriptor; -1: a process has it, or it is not ours.
+/*
+ * Locks the control file NAME and returns its descriptor; -1: a process holds it, or is_own() is
+ * false.
  */
 static int lock_dead(int dir_fd, const char *name)
 {
@@ -97,7 +99,8 @@ static int lock_dead(int dir_fd, const char *name)
     return fd;
 }
 
-/* Removes hub files without a control file, which is always created before and removed after them.
+/*
+ * Removes hub files without a control file, which is always created before and removed after them.
  */
 static void remove_orphans(DIR *dir)
 {

@@ -1,7 +1,7 @@
 /*
  * The files of servers in the runtime directory: their names, and the removal of files of dead
  * servers. The directory may contain other files, and other users may be able to write to it. Only
- * regular files of our own user with exactly these names are touched.
+ * regular files of the server's own user with exactly these names are touched.
  */
 #ifndef MRC_STORE_SHM_RUNTIME_DIR_H
 #define MRC_STORE_SHM_RUNTIME_DIR_H
@@ -24,8 +24,10 @@ void mrc_runtime_dir_hub_name(const char *key, unsigned number,
  */
 void mrc_runtime_dir_sweep(const char *dir);
 
-/* The bytes that the file system of DIR has for segments, with those that segments there take now.
- * UINT64_MAX: it cannot tell. */
+/*
+ * The room in the file system of DIR for segments, including what segments take there now.
+ * UINT64_MAX: unknown.
+ */
 uint64_t mrc_runtime_dir_room(const char *dir);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * A piece of shared memory with a file behind it, on apr_file_open() and apr_mmap_create().
  *
- * The file makes the memory visible to tools, also after a crash. Processes share the mapping by
+ * The file makes the memory visible to tools, even after a crash. Processes share the mapping by
  * inheriting it over fork(). The space of the file is allocated when it is created, or page by page
  * (base/sparse.h): a full file system is an error then, and never a SIGBUS at a later write.
  *
@@ -29,8 +29,10 @@ struct mrc_segment {
     apr_file_t *file; /* NULL: its descriptor was closed */
 };
 
-/* The room that a segment of at least this size leaves to others in its file system: httpd ends
- * when it has no room for its own small files there, such as that of its process id. */
+/*
+ * The room that a segment of at least this size leaves to others in its file system: httpd ends
+ * when it has no room there for its own small files, such as its pid file.
+ */
 #define MRC_SEGMENT_RESERVE_BYTES ((uint64_t)1 << 20)
 
 /*
@@ -42,7 +44,8 @@ struct mrc_segment {
 apr_status_t mrc_segment_create(apr_pool_t *pool, const char *dir, const char *name, uint64_t size,
                                 struct mrc_error *error, struct mrc_segment *ret_segment);
 
-/* The same, but allocates nothing: no byte may be touched before it is allocated (base/sparse.h).
+/*
+ * The same, but allocates nothing: no byte may be touched before it is allocated (base/sparse.h).
  */
 apr_status_t mrc_segment_create_sparse(apr_pool_t *pool, const char *dir, const char *name,
                                        uint64_t size, struct mrc_error *error,
@@ -53,7 +56,7 @@ apr_status_t mrc_segment_create_sparse(apr_pool_t *pool, const char *dir, const 
 apr_status_t mrc_segment_allocate(const struct mrc_segment *segment, uint64_t bytes,
                                   const char *dir, struct mrc_error *error);
 
-/* Removes the file NAME from DIR, even while it is mapped. A missing file is no error. */
+/* Removes the file NAME from DIR, even while it is mapped. A missing file is not an error. */
 void mrc_segment_remove(const char *dir, const char *name);
 
 /* Maps the whole file PATH read-only, for tools. Checks nothing of its content. */
@@ -67,7 +70,7 @@ int mrc_segment_fd(const struct mrc_segment *segment);
 /* Closes the descriptor and keeps the mapping; for a segment whose file no process locks. */
 void mrc_segment_close_fd(struct mrc_segment *segment);
 
-/* Unmaps and closes, in this process only. Accepts NULL, a closed and a zeroed segment. */
+/* Unmaps and closes it, in this process only. Accepts NULL, a closed and a zeroed segment. */
 void mrc_segment_close(struct mrc_segment *segment);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Proves that nothing is lost, doubled or reordered.
+ * Proves that nothing is lost, duplicated or reordered.
  *
  * Updates are numbered, and the number determines the topic and every byte of the data. Subscribers
  * of the same topics are a group. The hub must deliver to all members of a group in one order; the
@@ -63,7 +63,7 @@ struct ledger_counts {
 
 struct ledger_counts ledger_count(const struct ledger *ledger);
 
-/* Whether all readers have got all accepted updates. */
+/* Whether all readers have received all accepted updates. */
 bool ledger_is_complete(const struct ledger *ledger);
 
 /* Prints the counts as members of a JSON object; returns whether all came once and in order. */

@@ -12,7 +12,7 @@
 #define TEXT_BYTES 8192
 
 /*
- * The CPU time of a process in microseconds. It includes all threads, also those that have ended
+ * The CPU time of a process in microseconds. It includes all threads, even those that have ended
  * (by the CPU clock of the process), and children that have ended (fields 16 and 17 of stat, in
  * ticks).
  */

@@ -50,7 +50,7 @@ struct wire_loop *wire_loop_make(const struct sockaddr_in *target, unsigned sour
         loop->tls = SSL_CTX_new(TLS_client_method());
         if (!loop->tls)
             base_die("TLS cannot be set up");
-        /* The server is our own, and has just signed its certificate itself. */
+        /* The benchmark's server has just signed its own certificate. */
         SSL_CTX_set_verify(loop->tls, SSL_VERIFY_NONE, NULL);
         SSL_CTX_set_mode(loop->tls, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                         SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -193,7 +193,8 @@ void wire_send(struct wire *wire, const char *bytes, size_t len)
     watch(wire, true);
 }
 
-/* Completes the connection, and with TLS the handshake. False while it is in progress or if it
+/*
+ * Completes the connection, and with TLS the handshake. False while it is in progress or if it
  * failed.
  */
 static bool is_open(struct wire *wire)

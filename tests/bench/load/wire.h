@@ -34,8 +34,8 @@ struct wire {
 
 /*
  * SOURCES is the number of addresses (127.0.0.1, 127.0.0.2 …) that connections use in turn.
- * RESUMES: each connection resumes the TLS session of an earlier one, as a client does that comes
- * back.
+ * RESUMES: each connection resumes the TLS session of an earlier one, as a client that comes back
+ * does.
  */
 struct wire_loop *wire_loop_make(const struct sockaddr_in *target, unsigned sources, bool tls,
                                  bool resumes);

@@ -63,8 +63,8 @@ time_t time(time_t *ret_now)
     return precise.tv_sec;
 }
 
-/* The kernel waits by the real time of day. UNTIL may also be of the monotonic clock, which has no
- * steps. */
+/* The kernel waits by the real time of day. UNTIL may also be a time of the monotonic clock, which
+ * is never set. */
 static struct timespec to_real(const struct timespec *until)
 {
     struct timespec moved = *until;

@@ -1,4 +1,4 @@
-"""What servers take while a soak runs, as numbers over time, and a picture of them."""
+"""What servers consume while a soak runs, as numbers over time, and a picture of these."""
 import os
 import subprocess
 import time
@@ -12,7 +12,7 @@ def _status(pid):
 
 
 def sample(pids):
-    """What the processes take together; one that ends meanwhile is left out."""
+    """What the processes consume together; a process that ends meanwhile is left out."""
     total = {"memory KB": 0, "descriptors": 0, "threads": 0, "processes": 0}
     for pid in pids:
         try:
@@ -29,27 +29,30 @@ def sample(pids):
 class Curves:
     def __init__(self):
         self.begin = time.monotonic()
-        self.points = {}  # of each (quantity, name): [(seconds, value)]
+        self.points = {}  # for each (quantity, name): [(seconds, value)]
 
     def add(self, name, values):
         for quantity, value in values.items():
             self.points.setdefault((quantity, name), []).append((time.monotonic() - self.begin, value))
 
+    def quantities(self, name):
+        return {quantity for quantity, other in self.points if other == name}
+
     def mean(self, quantity, name, start, end):
-        """The mean from START to END, parts of the whole time."""
+        """The mean from START to END, which are fractions of the whole time."""
         points = self.points[quantity, name]
         last = points[-1][0]
         found = [value for seconds, value in points if start * last <= seconds <= end * last]
         return sum(found) / len(found)
 
     def growth(self, quantity, name):
-        """From the second quarter to the last, as a part of it for each hour."""
+        """The growth from the second quarter to the last, as a fraction per hour."""
         early, late = self.mean(quantity, name, 0.25, 0.5), self.mean(quantity, name, 0.75, 1)
         hours = self.points[quantity, name][-1][0] * 0.5 / 3600
         return (late - early) / early / hours if early else 0.0
 
     def draw(self, path):
-        """PATH gets the picture as PNG, or beside it as SVG where chromium cannot draw it."""
+        """Draws the picture to PATH as PNG, or where chromium cannot, as SVG beside it."""
         quantities = sorted({quantity for quantity, _ in self.points})
         height = 180 * len(quantities) + 20
         parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="1200" height="{height}" font-family="sans-serif" font-size="11">'

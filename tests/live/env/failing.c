@@ -1,9 +1,9 @@
 /*
  * Preloaded into a server: makes memory and descriptors fail. The file $FAILING has three numbers
  * of 4 bytes, of which the first and the third may be set at any time:
- *   - of so many calls, one fails; 0: none does
+ *   - one call fails of this many; 0: none does
  *   - the number of calls that have failed
- *   - this call from now on fails, once; 0: none does. It counts down.
+ *   - the number of the call that fails, once, counted from now on; 0: none does. It counts down.
  * Only calls of the module and of the libraries that it uses fail, because httpd ends a process for
  * which it has no memory.
  */

@@ -1,4 +1,4 @@
-"""Firefox without a window, which obeys over its Marionette protocol."""
+"""Firefox without a window, driven by its Marionette protocol."""
 import json
 import os
 import shutil
@@ -10,7 +10,7 @@ from .wait import DEADLINE, wait_until
 
 PROGRAM = shutil.which("firefox-esr") or shutil.which("firefox")
 
-# It asks nobody but the pages that a test opens.
+# It contacts nothing but the pages that a test opens.
 PREFS = {
     "app.update.auto": False,
     "browser.newtabpage.enabled": False,
@@ -105,7 +105,7 @@ class Firefox:
         return tab
 
     def load(self, tab, url):
-        """Loads the page at URL in a tab, also in place of itself."""
+        """Loads the page at URL in a tab, even if it is already there."""
         self.do("WebDriver:SwitchToWindow", handle=tab)
         self.do("WebDriver:Navigate", url=url)
 

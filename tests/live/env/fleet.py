@@ -1,4 +1,4 @@
-"""Many subscribers that come back as browsers do: after the retry: time, with their last id."""
+"""Many subscribers that come back as browsers do: after the retry time, with their last id."""
 import random
 import selectors
 import threading
@@ -21,9 +21,9 @@ class Member:
 
 class Fleet:
     """
-    COUNT subscribers of QUERY on the server HTTPD, read by a thread of their own from start() to
-    stop(). A member that was turned away, or cannot connect, tries again. LEAST: the shortest time
-    before one comes back, in seconds; retry: times are cut to MOST.
+    COUNT subscribers of QUERY on the server HTTPD, read by a thread of their own from start() to stop(). A member that
+    is turned away, or cannot connect, tries again. LEAST: the shortest time before a member comes back, in seconds;
+    retry times are cut to MOST.
     """
 
     def __init__(self, httpd, count, query, most=3.0, least=0.05, **connection):
@@ -80,7 +80,7 @@ class Fleet:
                         self._open(member)
                     if self._stop.is_set():
                         break
-        except BaseException as error:  # told to the test by stop()
+        except BaseException as error:  # stop() raises it
             self.problem = error
 
     def start(self):
@@ -103,7 +103,7 @@ class Fleet:
             time.sleep(0.05)
 
     def wait_for_id(self, event_id, deadline=60):
-        """Until every member has got the event of EVENT_ID."""
+        """Waits until every member has received the event EVENT_ID."""
         self.wait(lambda: all(event_id == member.last for member in self.members),
                   f"the event {event_id} at all subscribers", deadline)
 
@@ -130,12 +130,12 @@ class Fleet:
 
 
 class Publisher:
-    """Publishes to TOPIC without a break, in a thread of its own; `ids` in the order of sending."""
+    """Publishes to TOPIC without a break, in its own thread; `ids` are in the order of sending."""
 
     def __init__(self, httpd, topic, pause=0.02, **connection):
         self.httpd, self.topic, self.pause, self.connection = httpd, topic, pause, connection
         self.ids = []
-        self.repeated = set()  # ids that were sent more than once, since the answer did not come
+        self.repeated = set()  # ids that were sent more than once because no answer came
         self.problem = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -145,11 +145,11 @@ class Publisher:
             while not self._stop.is_set():
                 self.once()
                 time.sleep(self.pause)
-        except BaseException as error:  # told to the test
+        except BaseException as error:  # raised in the test later
             self.problem = error
 
     def once(self):
-        """One update, tried again until the hub has taken it: an id may come twice, but is not lost."""
+        """Publishes one update, again until the hub accepts it: an id may come twice, but is not lost."""
         name = f"urn:n:{len(self.ids)}"
         while True:
             try:

@@ -1,4 +1,4 @@
-"""A file system (FUSE, without a library) that hangs: a program that opens a file in it waits."""
+"""A file system (FUSE, without a library) that hangs: programs that open a file in it wait."""
 import ctypes
 import errno
 import os
@@ -12,8 +12,9 @@ ROOT, FILE = 1, 2  # numbers of nodes
 
 class HangingFileSystem:
     """
-    Mounts at FOLDER a file system with one file NAME, which belongs to the user OWNER. Opening it waits until the end of the
-    block, and fails then. `opened` is set once somebody waits. Raises OSError where this process may not mount it.
+    Mounts at FOLDER a file system with one file NAME, which belongs to the user OWNER. Opening it blocks until the end
+    of the block, and then fails. `opened` is set once a process waits. Raises OSError where this process may not mount
+    it.
     """
 
     def __init__(self, folder, name, owner):
@@ -41,7 +42,7 @@ class HangingFileSystem:
         try:
             os.write(self.fd, struct.pack("=IiQ", 16 + len(body), -error, unique) + body)
         except OSError:
-            pass  # it is not waited for any more
+            pass  # nothing waits for it any more
 
     def _attributes(self, node):
         mode = stat.S_IFDIR | 0o755 if node == ROOT else stat.S_IFREG | 0o644

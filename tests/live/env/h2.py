@@ -1,4 +1,4 @@
-"""A client of HTTP/2 for many streams of one connection, on python3-h2; it reads when asked."""
+"""A client of HTTP/2 for many streams of one connection, on python3-h2; it reads only when asked."""
 import socket
 import ssl
 import time
@@ -22,14 +22,15 @@ class Stream:
         self.parser = Parser()
         self.ended = False
         self.reset = False
-        self.error = None  # the error code of the reset
+        self.error = None  # the error code of a reset
 
 
 class Http2:
     """One connection: h2c with prior knowledge, or TLS."""
 
     def __init__(self, port, tls=False, deadline=DEADLINE, server_name="localhost", certificate=None, opening=b""):
-        """CERTIFICATE: files of the client's certificate and key. OPENING: bytes before all others."""
+        """CERTIFICATE: the files of the client's certificate and key. OPENING: bytes that are sent before all
+        others."""
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=deadline)
         self.sock.sendall(opening)
         self.authority = f"{server_name}:{port}"
@@ -65,7 +66,7 @@ class Http2:
         self.sock.sendall(self.conn.data_to_send())
 
     def open_all(self, count, target, headers=()):
-        """COUNT requests in one write, so that the server sees no idle connection between them."""
+        """Sends COUNT requests in one write, so that the server sees no idle connection between them."""
         streams = [self.open(target, headers, send=False) for _ in range(count)]
         self._send()
         return streams
@@ -122,7 +123,7 @@ class Http2:
             stream.error = int(event.error_code)
 
     def _frames(self):
-        """The whole frames that have come. GOAWAY is kept from the library, which would stop there."""
+        """The whole frames that have come. GOAWAY is kept from the library, which would stop at it."""
         frames = b""
         while len(self._bytes) >= 9:
             size = 9 + int.from_bytes(self._bytes[:3], "big")

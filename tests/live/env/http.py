@@ -1,4 +1,4 @@
-"""An HTTP/1.1 client on a bare socket: it sends what the test says, byte for byte."""
+"""An HTTP/1.1 client on a bare socket: it sends exactly the bytes that the test gives it."""
 import json
 import socket
 import ssl
@@ -24,7 +24,7 @@ class Response:
         return [v for n, v in self.headers if n.lower() == name.lower()]
 
     def header(self, name, default=None):
-        """The field's value; several lines are joined with commas, as HTTP says."""
+        """The value of the field; several lines are joined with commas, as HTTP says."""
         values = self.header_all(name)
         return ", ".join(values) if values else default
 
@@ -62,7 +62,7 @@ def strict_context():
 
 
 class Connection:
-    """One connection. Reads happen only when asked for: a test that does not read is a slow client."""
+    """One connection. It reads only when asked: a test that does not read is a slow client."""
 
     def __init__(self, port, address="127.0.0.1", tls=False, server_name="localhost",
                  alpn=None, rcvbuf=None, source=None, deadline=DEADLINE, context=None, session=None):
@@ -103,11 +103,11 @@ class Connection:
         return self.sock.fileno()
 
     def send(self, data):
-        """Bytes as they are."""
+        """Sends bytes as they are."""
         self.sock.sendall(data if isinstance(data, bytes) else data.encode("latin-1"))
 
     def send_request(self, method, target, headers=(), body=None, host=None):
-        """TARGET goes out untouched. Host and Content-Length are added unless HEADERS has them."""
+        """TARGET is sent as it is. Host and Content-Length are added unless HEADERS has them."""
         pairs = list(headers.items() if isinstance(headers, dict) else headers)
         names = {name.lower() for name, _ in pairs}
         if isinstance(body, str):
@@ -120,7 +120,7 @@ class Connection:
         self.send(head.encode("utf-8") + (body or b""))
 
     def receive(self, deadline=None):
-        """Takes what has come, waiting for at least one byte; False at the end of the stream."""
+        """Reads what has come, waiting for at least one byte; returns False at the end of the stream."""
         if self.eof:
             return False
         self.sock.settimeout(max(0.001, self.deadline if deadline is None else deadline))

@@ -24,7 +24,7 @@ from .wait import DEADLINE, wait_until
 
 MPMS = ("event", "worker", "prefork")
 
-# Loaded in every server unless it is built in; more with load(). The order is that of Debian.
+# Loaded in every server unless built in; load() adds more. The order is that of Debian.
 BASE_MODULES = ("authn_core", "authz_core", "unixd", "log_config", "mime", "dir", "alias")
 
 SIZING = {
@@ -63,24 +63,24 @@ SIZING = {
 LOG_LINE = re.compile(r"^\[(?P<time>[^]]*)\] \[(?P<module>[^:\]]*):(?P<level>[a-z0-9]+)\] \[pid (?P<pid>\d+)")
 BAD_LEVELS = ("emerg", "alert", "crit", "error", "warn")
 READY = "resuming normal operations"
-# The event MPM logs this about a connection that a worker has finished while its child is ended at once
-# (SIGTERM, SIGHUP): the child's pollset is closed before its workers end. At another time it is a problem.
+# The event MPM logs this about a connection that a worker finishes while its child is ended at once (SIGTERM, SIGHUP):
+# the child's pollset is closed before its workers end. At any other time it is a problem.
 HARD_STOP = re.compile(r"\(9\)Bad file descriptor: AH(0309[0-9]|03465|10503): process_\w+: apr_pollset_add failure")
 HARD_STOP_SECONDS = 20
-# The MPMs log this when processes get little processor time, and it does no harm: they wait longer than three
-# seconds for a child (one that stays is killed after nine: AH00046), and after a reload the children that still
-# end take the place of new ones.
+# The MPMs log this when processes get little processor time, and it is harmless: they wait longer than three seconds
+# for a child (one that stays is killed after nine: AH00046), and after a reload, children that are still ending take
+# the place of new ones.
 SLOW_END = re.compile(r"AH00045: child process \d+ still did not exit, sending a SIGTERM")
 SLOW_RELOAD = re.compile(r"AH(03490|00288): scoreboard is full")
 SLOW_RELOAD_SECONDS = 60
-# Once a second the MPMs count the busy threads, and log it when few are left. The tests have few threads, so one
-# that a request has for a moment may be enough. A module that keeps threads busy fails the clients of the test.
+# Once a second, the MPMs count the busy threads, and log this when few are left. The tests have few threads, so one
+# that is busy for a moment may be enough. If the module kept threads busy, the clients of the test would fail.
 BUSY = re.compile(r"AH(00484|10159|00286|00287|00161): server (reached MaxRequestWorkers|is within MinSpareThreads)")
 # Warnings about the machine, in spite of which the server works:
 MACHINE = re.compile(r"^\[[^]]*\] (?:" + "|".join((
     # libssl3 is older than the one that Debian built mod_ssl with. Both have the same ABI.
     r"\[ssl:warn\] .*AH01882: Init: this version of mod_ssl was compiled against a newer library ",
-    # The same of mod_security2, for any difference between the texts of the versions, older or newer.
+    # mod_security2 says the same for any difference between the version strings, older or newer.
     r"\[(?:security2)?:warn\] .*ModSecurity: Loaded (?:APR|PCRE) do not match with compiled!",
     # The kernel, or a sandbox in its place, lacks this socket option, so httpd accepts a connection earlier.
     r"\[core:warn\] .*AH00076: Failed to enable APR_TCP_DEFER_ACCEPT",
@@ -91,12 +91,11 @@ FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.S
 
 def without_races_of_httpd(text):
     """
-    TEXT without TSan's reports on httpd. That and APR are not compiled for TSan, which sees neither the
-    queues by which they pass connections and their memory from thread to thread, nor their locks: what
-    they do looks like a race with whatever had that memory before. A report counts where both accesses
-    are in the module; but not in httpd's counts of requests, which it does not lock where threads share
-    a place of the scoreboard (src/httpd/exchange/scoreboard.h). A thread that is never joined counts if
-    the module has started it.
+    TEXT without TSan's reports on httpd. httpd and APR are not compiled for TSan, which sees neither the queues with
+    which they pass connections and their memory from thread to thread, nor their locks: their accesses look like races
+    with whatever used that memory before. A report counts if both accesses are in the module, except for httpd's counts
+    of requests, which it does not lock where threads share a place of the scoreboard (src/httpd/exchange/scoreboard.h).
+    A thread that is never joined counts if the module started it.
     """
     kept, report = [], None
     for line in text.splitlines():
@@ -137,7 +136,7 @@ def find_module():
 
 
 def live_dir():
-    """Where server roots go: short (socket paths are limited), and open to the server's user."""
+    """Where server roots are: the path is short, because socket paths are limited, and open to the server's user."""
     folder = os.environ.get("MERCURE_LIVE_DIR") or f"/var/tmp/mod_mercure-live-{os.getuid()}"
     os.makedirs(folder, exist_ok=True)
     return folder
@@ -177,7 +176,7 @@ def release_port(port):
 
 
 def switches(pid):
-    """How often each thread of PID was switched, or None while one of them runs."""
+    """How many context switches each thread of PID has had, or None while one of them runs."""
     counts = {}
     try:
         for path in glob.glob(f"/proc/{pid}/task/*/status"):
@@ -205,8 +204,8 @@ def processes():
 
 def kill_for_good(pid):
     """
-    SIGKILL to PID, and the end of it: what it had open is closed, which is later than /proc has it. Nothing
-    if there is no such process.
+    Sends SIGKILL to PID, if it exists, and waits for its end, when its files are closed: that is later than /proc
+    shows.
     """
     try:
         process = os.pidfd_open(pid)
@@ -224,7 +223,7 @@ def kill_for_good(pid):
 
 
 class StartError(AssertionError):
-    """httpd did not start, or not again."""
+    """httpd did not start, or did not start again."""
 
 
 class Configtest:
@@ -385,7 +384,7 @@ class Httpd:
         return env
 
     def configtest(self, text=None):
-        """`httpd -t` on TEXT (or on the configuration that stands)."""
+        """`httpd -t` on TEXT (or on the current configuration)."""
         if text is not None:
             self.configure(text)
         done = subprocess.run(self._command("-t"), env=self._environment(), stdin=subprocess.DEVNULL,
@@ -432,7 +431,7 @@ class Httpd:
             return False
 
     def _wait_ready(self, count, what, old=()):
-        """Until httpd has said so COUNT + 1 times, and all children but the OLD ones are up."""
+        """Waits until httpd has logged COUNT + 1 times that it is ready, and all children but the OLD ones are up."""
 
         def ready():
             if not self.running:
@@ -458,7 +457,7 @@ class Httpd:
         return self
 
     def start_fails(self, text=None):
-        """Starts httpd on TEXT, which must make it give up; returns what it said, log included."""
+        """Starts httpd on TEXT, which must make it give up; returns its output, including the log."""
         if text is not None:
             self.configure(text)
         self._spawn()
@@ -475,7 +474,7 @@ class Httpd:
     def graceful(self, text=None):
         """
         SIGUSR1: the next generation starts, the old one ends when its requests have. When this returns, all
-        new connections go to the new one: the old children may be told later than the log has it.
+        new connections go to the new one: the old children may learn of it later than the log says.
         """
         self._reloads.append(time.time())
         old = self.children()
@@ -504,9 +503,9 @@ class Httpd:
 
     def _settle(self):
         """
-        Waits until no child does anything (2 s at most, for a server under load): event and worker may
-        crash when they are stopped at the very moment in which a worker lets go of its connection, with
-        no module at all (their close_worker_sockets() reads sockets that workers free).
+        Waits until no child does anything (for at most 2 s, on a server under load): event and worker may crash, even
+        without any module, when they are stopped at the very moment at which a worker releases its connection (their
+        close_worker_sockets() reads sockets that workers free).
         """
         end = time.monotonic() + 2
         before = None
@@ -531,7 +530,7 @@ class Httpd:
         self._wait_ready(before, what, old)
 
     def _wait_exit(self, deadline):
-        """Waits for the end, which must be a good one; the exit status."""
+        """Waits for the end, which must be a proper one; returns the exit status."""
         try:
             status = self.proc.wait(timeout=deadline)
         except subprocess.TimeoutExpired:
@@ -541,8 +540,8 @@ class Httpd:
 
     def stop(self, deadline=60, wait=True):
         """
-        SIGTERM, and then the proof that it ended well and nothing is left. A client that leaves its
-        connection open holds httpd up for two seconds: WAIT False is for those who close theirs first.
+        Sends SIGTERM, and checks that httpd ended properly and left nothing. A client that keeps its connection open
+        delays the end by two seconds; without WAIT, the test can close it first, and then call wait_stopped().
         """
         self._settle()
         self._hard_stops.append(time.time())
@@ -551,13 +550,13 @@ class Httpd:
             self.wait_stopped(deadline)
 
     def graceful_stop(self, deadline=60, wait=True):
-        """SIGWINCH: no new connections; ends when the last request has."""
+        """Sends SIGWINCH: httpd takes no new connections, and ends when the last request has ended."""
         os.kill(self.pid, signal.SIGWINCH)
         if wait:
             self.wait_stopped(deadline)
 
     def wait_stopped(self, deadline=60):
-        """After stop(wait=False) or graceful_stop(wait=False)."""
+        """Waits for the end after stop(wait=False) or graceful_stop(wait=False)."""
         self._wait_exit(deadline)
         self._check_left()
 
@@ -594,14 +593,14 @@ class Httpd:
         return pid
 
     def crash(self):
-        """SIGKILL to the parent and then to its children, as when the machine's memory is full."""
+        """Sends SIGKILL to the parent and then to its children, as if the machine ran out of memory."""
         os.kill(self.pid, signal.SIGKILL)
         self.proc.wait()
         self._kill_sessions()
         self._crashed = True
 
     def _ports_are_free(self):
-        """Whether all that listened is closed."""
+        """Whether all listening sockets are closed."""
         try:
             for port in self.ports:
                 with socket.socket() as probe:
@@ -621,13 +620,13 @@ class Httpd:
             left = [(pid, state) for pid, _, session, state in processes() if session in self.sessions]
             for pid, _ in left:
                 kill_for_good(pid)
-            # A process that nobody waits for stays a zombie.
+            # A process that no parent waits for stays a zombie.
             return all(state == "Z" for _, state in left)
 
         wait_until(gone, what="the end of the server's processes")
 
     def runtime_files(self):
-        """What the module keeps in the runtime directory."""
+        """The files of the module in the runtime directory."""
         return sorted(name for name in os.listdir(self.runtime_dir) if name.startswith("mercure-"))
 
     def _check_left(self):
@@ -647,7 +646,7 @@ class Httpd:
             return ""
 
     def lines(self, name):
-        """The lines of a file below the server root, such as a log, that are written to their end; [] without the file."""
+        """The complete lines of a file below the server root, such as a log; [] without the file."""
         try:
             with open(self.path(name), encoding="utf-8", errors="replace") as file:
                 return file.read().split("\n")[:-1]
@@ -677,12 +676,12 @@ class Httpd:
         return self._is_soon(line, self._hard_stops, HARD_STOP_SECONDS)
 
     def _is_httpds_own(self, line):
-        """Whether LINE of the error log says what httpd says by itself, with any module, and does no harm."""
+        """Whether LINE of the error log is a harmless one that httpd itself writes, with any module."""
         return bool(MACHINE.search(line) or SLOW_END.search(line) or BUSY.search(line) or (HARD_STOP.search(line) and self._in_hard_stop(line)) or
                     (SLOW_RELOAD.search(line) and self._is_soon(line, self._reloads, SLOW_RELOAD_SECONDS)))
 
     def log_problems(self):
-        """What the error log should not have, or lacks; forgets nothing, so it may be called again."""
+        """What the error log should not have, or lacks; changes nothing, so it may be called again."""
         problems = []
         for expected in self._expected:
             expected[2] = False
@@ -706,19 +705,19 @@ class Httpd:
 
     def crashes(self):
         """
-        Lines of the error log that tell of a crash, or of a sanitizer's finding, that no test expects: but
-        of a child that was told to end at once, where event and worker may crash by themselves.
+        Unexpected lines of the error log about a crash or a sanitizer's finding, except those of a child that was told
+        to end at once, where event and worker may crash on their own.
         """
         lines = [problem for problem in self.log_problems() if CRASH.search(problem)
                  and not ("AH0005" in problem and self._in_hard_stop(problem.partition("log: ")[2]))]
         if self.proc is not None and self.proc.poll() in [-number for number in FAULTS]:
-            lines.append(f"httpd itself ended by signal {-self.proc.returncode}")  # of which no log tells
+            lines.append(f"httpd itself ended by signal {-self.proc.returncode}")  # which no log shows
         return lines
 
     # ---- the end ---------------------------------------------------------------------------------
 
     def close(self):
-        """Stops the server if it runs; raises AssertionError with everything that is not as it should."""
+        """Stops the server if it runs; raises AssertionError with everything that is wrong."""
         if self._closed:
             return
         problems = []
@@ -736,7 +735,7 @@ class Httpd:
             raise AssertionError("\n".join([*problems, f"(kept: {self.root})"]))
 
     def abort(self, keep=True):
-        """Ends everything at once, without a proof; the server root stays if KEEP."""
+        """Ends everything at once, without any check; the server root stays if KEEP."""
         if self._closed:
             return
         self._closed = True
@@ -764,7 +763,7 @@ class Httpd:
         return http.Connection(connection.pop("port", self.port), **connection)
 
     def request(self, method, target, headers=(), body=None, host=None, **connection):
-        """One request with its whole response; TARGET goes out as it is."""
+        """Sends a request and reads its whole response; TARGET is sent as it is."""
         port = connection.pop("port", self.port)
         return http.request(port, method, target, headers, body, host, **connection)
 
@@ -791,9 +790,9 @@ class Httpd:
     def publish(self, topic=None, data=None, token=True, path=PATH, headers=(), status=200, fields=(),
                 **more):
         """
-        A publication; returns the response, whose text is the id. TOPIC: one or a list. TOKEN: True
-        is publisher(), None sends none. FIELDS: further pairs, such as [("private", "on")]. The answer
-        must have STATUS (None: any).
+        A publication; returns the response, whose text is the id. TOPIC: one or a list. TOKEN: True stands for
+        publisher(), None for none. FIELDS: further pairs, such as [("private", "on")]. The answer must have STATUS
+        (None: any).
         """
         pairs = [("topic", one) for one in ([topic] if isinstance(topic, str) else topic or [])]
         if data is not None:

@@ -1,9 +1,9 @@
-"""A hub's section of the configuration, as most tests want it."""
+"""The configuration section of a hub, as most tests need it."""
 from .token import PUBLISHER_KEY, SUBSCRIBER_KEY, ISSUER
 
 PATH = "/.well-known/mercure"
 
-# What every hub of this test says of MercureDetach: see the fixture each_carrier.
+# The MercureDetach setting of every hub of this test: see the fixture each_carrier.
 DETACH = ""
 
 

@@ -1,4 +1,4 @@
-"""A server of JWK Sets by https, with an authority of its own, that says whatever the test wants."""
+"""An https server of JWK Sets, with its own authority, that answers whatever the test wants."""
 import base64
 import http.server
 import json
@@ -94,7 +94,7 @@ class JwksServer:
             allow_reuse_address = True
 
             def handle_error(self, request, address):
-                pass  # a client that does not trust us hangs up
+                pass  # a client that does not trust the server hangs up
 
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.cert, self.key)
@@ -105,7 +105,7 @@ class JwksServer:
         return self
 
     def stop(self):
-        """Nothing listens any more; start() may follow."""
+        """Stops listening; start() may follow."""
         if self._server:
             self._server.shutdown()
             self._server.server_close()

@@ -1,4 +1,4 @@
-"""A mercure-hub under test: started, waited for, and never left behind."""
+"""A mercure-hub under test, which is started, waited for, and never left behind."""
 import contextlib
 import glob
 import os
@@ -22,7 +22,7 @@ def processes_below(place):
 
 
 def end_all(launcher, place):
-    """Ends LAUNCHER and its httpd, which has a session of its own and may have outlived it."""
+    """Ends LAUNCHER and its httpd, which has its own session and may have outlived it."""
     if launcher.poll() is None:
         os.killpg(launcher.pid, signal.SIGKILL)
         launcher.wait()
@@ -38,7 +38,7 @@ def end_all(launcher, place):
 
 @contextlib.contextmanager
 def running(command, env, log, **more):
-    """COMMAND, a launcher, writing to the file LOG, until the block ends; its TMPDIR is its own alone."""
+    """COMMAND, a launcher, writing to the file LOG, until the block ends; it has its own TMPDIR."""
     with open(log, "wb") as out:
         launcher = subprocess.Popen(command, env=env, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True,
                                     **more)
@@ -49,7 +49,7 @@ def running(command, env, log, **more):
 
 
 def wait_ready(launcher, log):
-    """Until LAUNCHER serves; fails with what it said if it ends."""
+    """Waits until LAUNCHER serves; fails with its output if it ends."""
     wait_until(lambda: launcher.poll() is not None or "resuming normal operations" in log.read_text(), 60,
                "the hub's start")
     assert launcher.poll() is None, log.read_text()

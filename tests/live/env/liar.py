@@ -1,4 +1,4 @@
-"""A proxy in front of a Redis server that changes some answers: a server that is broken, or hostile."""
+"""A proxy in front of a Redis server that changes some answers, so that the server looks broken or hostile."""
 import socket
 import threading
 

@@ -1,7 +1,7 @@
 /*
- * Preloaded into a server: names addresses without a resolver. A lookup waits for another one at
- * the same time. The name says whether both are about the same object of the address, in whose pool
- * APR allocates: "shared.example" or "own.example".
+ * Preloaded into a server: names addresses without a resolver. A lookup waits until there is
+ * another one at the same time. The name says whether both are about the same object of the
+ * address, in whose pool APR allocates: "shared.example" or "own.example".
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -20,7 +20,7 @@ static bool are_shared;
 int apr_getnameinfo(char **ret_name, apr_sockaddr_t *address, int32_t flags)
 {
     (void)flags;
-    if (gettid() == getpid()) { /* httpd looks for its own name at the start */
+    if (gettid() == getpid()) { /* httpd looks up its own name at the start */
         *ret_name = NULL;
         return 1;
     }

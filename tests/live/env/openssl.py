@@ -71,7 +71,7 @@ class Client:
         self._check(self._ssl.SSL_do_handshake(self._ssl_of))
 
     def ocsp_response(self):
-        """The OCSP response that came with the handshake, as DER; b"" if none came."""
+        """The OCSP response that came with the handshake, in DER; b"" if none came."""
         response = ctypes.c_void_p()
         size = self._ssl.SSL_ctrl(self._ssl_of, GET_STATUS_RESPONSE, 0, ctypes.byref(response))
         return ctypes.string_at(response, size) if size > 0 else b""

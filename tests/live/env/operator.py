@@ -23,7 +23,7 @@ def bearer(sub="root", **more):
 def call(httpd, method, name, fields=None, authorization=True, path=PATH, headers=(), status=None, **more):
     """
     One call below HUB/control/; the response. FIELDS: pairs or a dict, sent in the body of a POST and in the
-    query of anything else. AUTHORIZATION: True is bearer(), None sends none. STATUS: what the answer must have.
+    query of anything else. AUTHORIZATION: True stands for bearer(), None for none. STATUS: what the answer must have.
     """
     head = list(headers.items() if isinstance(headers, dict) else headers)
     if authorization is not None:

@@ -11,12 +11,12 @@ import time
 
 from .wait import wait_until
 
-# Debian's redis-tools has one program for all roles, which takes its role from its name.
+# Debian's redis-tools has one program for all roles, which chooses its role by its name.
 PROGRAM = "/usr/bin/redis-check-rdb"
 
 
 def free_port(below=65536):
-    """A free port; a node of a cluster needs the port 10000 above it, too."""
+    """A free port; a node of a cluster also needs the port that is 10000 higher."""
     while True:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -71,7 +71,7 @@ class Redis:
         return f"redis://127.0.0.1:{self.port}"
 
     def ask(self, *args, timeout=5):
-        """One command, on a connection of its own."""
+        """Sends one command on its own connection; returns the reply."""
         with socket.create_connection(("127.0.0.1", self.port), timeout) as connection:
             if self.options.get("requirepass"):
                 self._command(connection, "AUTH", self.options["requirepass"])
@@ -122,7 +122,7 @@ class Redis:
         os.kill(self.proc.pid, signum)
 
     def kill(self):
-        """SIGKILL, as when the machine fails."""
+        """Sends SIGKILL, as if the machine failed."""
         self.proc.kill()
         self.proc.wait()
 

@@ -15,7 +15,7 @@ from .hub import PATH
 from .http import ProtocolError
 from .wait import DEADLINE
 
-# What a client sees of a server that ends, starts, or is killed.
+# What a client sees while a server ends, starts, or is killed.
 BROKEN = (OSError, ProtocolError, EOFError)
 
 TOPIC = "https://example.com/soak"
@@ -33,8 +33,8 @@ def seed():
 
 class Token:
     """
-    A client's token, which it keeps for some minutes, because a child process remembers each token that it has seen.
-    MAKE(ttl=…) makes one. It is valid for longer than any step of the servers' clocks.
+    A client's token, which is used for some minutes, because a child process remembers each token that it has seen.
+    MAKE(ttl=…) makes a token. It is valid for longer than any step of the servers' clocks.
     """
 
     KEPT_SECONDS, STEP_MAX = 300, 600
@@ -61,7 +61,7 @@ class Worker:
         try:
             while not self._stopping.is_set():
                 self.once()
-        except BaseException as error:  # for stop()
+        except BaseException as error:  # stop() raises it
             self.problem = error
 
     def pause(self, seconds):
@@ -82,9 +82,9 @@ class Worker:
 class Sender(Worker):
     """
     Publishes updates with the ids `urn:NAME.SERIES:NUMBER` to TOPIC, each once. `stored`: the ids that were answered
-    with 200; `refused`: those that are not stored, according to the answer; `unknown`: the others; `sent`: their number,
-    which is that of the next id. A connection that
-    breaks begins a new series: the server may be another one then.
+    with 200; `refused`: those that are not stored, according to the answer; `unknown`: the others; `sent`: their
+    number, which is that of the next id. After a connection breaks, a new series begins, because the server may be
+    another one.
     """
 
     def __init__(self, httpd, name, rate=30, path=PATH, **connection):
@@ -133,7 +133,7 @@ class Sender(Worker):
 
 
 class Http2Stream:
-    """One stream over HTTP/2 and TLS, with what Listener needs of an EventSource."""
+    """One stream over HTTP/2 and TLS, with the parts of an EventSource that Listener needs."""
 
     def __init__(self, port, target, headers):
         self.conn = Http2(port, tls=True)
@@ -173,14 +173,14 @@ class Http2Stream:
 class Listener(Worker):
     """
     A subscriber that always comes back with its last id, to the server that CHOOSE() returns. `parts`: the ids of
-    the events that it got; a new part begins when a server has told it that it may have missed something.
+    the events that it got; a new part begins when a server says that the listener may have missed something.
     `turns`: the number of its streams.
     """
 
     def __init__(self, choose, stay=None, query=(("match", TOPIC),), path=PATH, bearer=None, http2=False, **connection):
         """
-        STAY: the seconds after which it leaves a stream by itself; None: never. BEARER: a function that returns its
-        token. HTTP2: it speaks that, with TLS.
+        STAY: the seconds after which it leaves a stream on its own; None: never. BEARER: a function that returns its
+        token. HTTP2: whether it speaks HTTP/2, with TLS.
         """
         super().__init__()
         self.choose, self.stay, self.connection = choose, stay, connection
@@ -240,7 +240,7 @@ def missing(stored, listener):
 
 
 def twice(listener):
-    """The ids that LISTENER got more than once, although no server told it to begin anew."""
+    """The ids that LISTENER got more than once although no server told it to begin anew."""
     found = []
     for part in listener.parts:
         had = set()
@@ -250,10 +250,10 @@ def twice(listener):
 
 
 def moved(ours, theirs):
-    """How many ids of OURS must be moved to have them in the order of THEIRS."""
+    """How many ids of OURS must be moved to put them in the order of THEIRS."""
     places = {event_id: place for place, event_id in enumerate(theirs)}
     both = [places[event_id] for event_id in ours if event_id in places]
-    tails = []  # of the rising sequences of each length
+    tails = []  # the last elements of the rising sequences of each length
     for place in both:
         at = bisect.bisect_left(tails, place)
         tails[at:at + 1] = [place]
@@ -273,7 +273,7 @@ def is_in_order(stored, listener):
 
 
 class Report:
-    """What a soak has seen: lines of a file in MERCURE_SOAK_DIR, and on the standard output."""
+    """The report of a soak: lines in a file in MERCURE_SOAK_DIR, and on standard output."""
 
     def __init__(self, name, *lines):
         self.folder = os.environ.get("MERCURE_SOAK_DIR", "/tmp")

@@ -1,6 +1,6 @@
 """
-A client of event streams (HTML standard, "Server-sent events"), with nothing hidden: ids, comments,
-retry, and how the stream ended. It reads when the test asks, so a test decides who is slow.
+A client of event streams (HTML standard, "Server-sent events") that hides nothing: ids, comments, retry, and how the
+stream ended. It reads when the test asks, so a test decides which client is slow.
 """
 import selectors
 import time
@@ -25,7 +25,7 @@ class Event:
 
 class Parser:
     """
-    Bytes in (any cut), events out: `events`, `comments`, `retry` (ms), `last_event_id`. `positions`: the ids of
+    Bytes in, cut anywhere, and events out: `events`, `comments`, `retry` (ms), `last_event_id`. `positions`: the ids of
     blocks that only set the last event id; `position_events`: how many of them were events of the type for that.
     """
 
@@ -104,7 +104,7 @@ class EventSource:
         self.ended = False  # no more bytes will come
         self.clean = False  # … and the end was a proper one: the last chunk was seen
         self._need = 0  # bytes left of the current chunk; -1: its line end
-        self._fresh = True  # what came together with the head is not taken apart yet
+        self._fresh = True  # what came together with the head is not decoded yet
         pairs = list(headers.items() if isinstance(headers, dict) else headers)
         if not any(name.lower() == "accept" for name, _ in pairs):
             pairs.append(("Accept", "text/event-stream"))
@@ -143,7 +143,7 @@ class EventSource:
         return self.response.status
 
     def _decode(self):
-        """Takes the chunks apart as far as they have come."""
+        """Decodes the chunks that have come."""
         buf = self.conn.buffer
         if not self.chunked:
             self.parser.feed(bytes(buf))
@@ -177,7 +177,7 @@ class EventSource:
                 self._need = size
 
     def pump(self, deadline):
-        """Reads once, waiting at most DEADLINE seconds; False when nothing came or all is over."""
+        """Reads once, waiting at most DEADLINE seconds; False if nothing came, or the stream is over."""
         if self.ended:
             return False
         if self._fresh and self.conn.buffer:
@@ -212,7 +212,7 @@ class EventSource:
         return self.parser.events.popleft()
 
     def take(self, count, deadline=DEADLINE):
-        """The next COUNT events."""
+        """Returns the next COUNT events."""
         return [self.next(deadline) for _ in range(count)]
 
     def wait_comment(self, count=1, deadline=DEADLINE):
@@ -221,7 +221,7 @@ class EventSource:
         return self.parser.comments
 
     def wait_end(self, deadline=DEADLINE):
-        """Until the server ends the stream; True if it did so properly. Events before it are kept."""
+        """Waits until the server ends the stream; True if it did so properly. Events before it are kept."""
         end = time.monotonic() + deadline
         while not self.ended:
             left = end - time.monotonic()

@@ -1,4 +1,4 @@
-"""Minting tokens, good and evil: at+jwt with authorization_details, and any header or claim."""
+"""Makes tokens, valid and forged: at+jwt with authorization_details, and any header or claim."""
 import base64
 import hashlib
 import hmac
@@ -26,7 +26,7 @@ def b64(data):
 
 
 def matcher(value):
-    """"text" is an exact matcher, ("urlpattern", "text") another type, a dict is itself."""
+    """"text" is an exact matcher, ("urlpattern", "text") one of another type, and a dict is used as it is."""
     if isinstance(value, dict):
         return value
     if isinstance(value, tuple):
@@ -82,7 +82,7 @@ def _der_to_raw(der, width):
 
 
 def mint_raw(header, payload, key, alg="HS256"):
-    """HEADER and PAYLOAD: objects, or strings taken as they are; signed with ALG whatever HEADER says."""
+    """HEADER and PAYLOAD: objects, or strings that are used as they are; signed with ALG whatever HEADER says."""
     head = header if isinstance(header, str) else json.dumps(header)
     body = payload if isinstance(payload, str) else json.dumps(payload)
     signing_input = f"{b64(head)}.{b64(body)}"

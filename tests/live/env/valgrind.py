@@ -20,12 +20,12 @@ def _accepts(port):
 @contextlib.contextmanager
 def under_valgrind(httpd, port, suspects):
     """
-    Runs HTTPD, which is configured and listens on PORT. At the end, valgrind has reported no leak and no bad access in
-    SUSPECTS, a pattern of names of libraries.
+    Runs HTTPD, which is configured and listens on PORT. Fails at the end if valgrind has reported a leak or a bad
+    access in SUSPECTS, a pattern of names of libraries.
     """
     valgrind, log = shutil.which("valgrind"), httpd.path("logs/valgrind")
     assert valgrind, "valgrind is not installed"
-    httpd.expect_log("AH03490: ", required=False)  # the parent looks before the slow child has its threads
+    httpd.expect_log("AH03490: ", required=False)  # the parent checks before the slow child has its threads
     run = subprocess.Popen([valgrind, "--leak-check=full", "--show-leak-kinds=definite", "--trace-children=yes",
                             f"--log-file={log}.%p", *httpd._command("-DFOREGROUND")], env=httpd._environment(), cwd=httpd.root)
     try:

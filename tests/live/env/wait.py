@@ -1,7 +1,7 @@
-"""Waiting with a generous bound: a deadline says when something is broken, never how fast it is."""
+"""Waiting with generous limits: a deadline shows that something is broken, never how fast it is."""
 import time
 
-DEADLINE = 60.0  # seconds; several builds may share the machine
+DEADLINE = 60.0  # seconds; other builds may run on the machine
 
 
 def wait_until(predicate, deadline=DEADLINE, what="the condition", pause=0.02):
@@ -18,8 +18,8 @@ def wait_until(predicate, deadline=DEADLINE, what="the condition", pause=0.02):
 
 def in_time(request, deadline=60.0):
     """
-    What REQUEST() returns; it is called again where the server's RequestReadTimeout was over before this
-    process came to send the request.
+    What REQUEST() returns; it is called again if the server's RequestReadTimeout ended before this process could send
+    the request.
     """
     end = time.monotonic() + deadline
     while True:

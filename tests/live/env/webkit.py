@@ -1,4 +1,4 @@
-"""WebKitGTK's MiniBrowser on a screen that nobody sees, which obeys over WebDriver."""
+"""WebKitGTK's MiniBrowser on an invisible screen, driven by WebDriver."""
 import http.client
 import json
 import os
@@ -95,7 +95,7 @@ class WebKit:
         return tab
 
     def load(self, tab, url):
-        """Loads the page at URL in a tab, also in place of itself."""
+        """Loads the page at URL in a tab, even if it is already there."""
         self.do("POST", "/window", handle=tab)
         self.do("POST", "/url", url=url)
 

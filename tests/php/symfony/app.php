@@ -25,7 +25,7 @@ spl_autoload_register(static function (string $class): void {
         require $file;
     }
 });
-// A Debian that packages the bundle is tested with it.
+// A Debian that packages the bundle is tested with that bundle.
 if (stream_resolve_include_path('Symfony/Bundle/MercureBundle/autoload.php')) {
     require 'Symfony/Bundle/MercureBundle/autoload.php';
 } else {

@@ -1,4 +1,4 @@
--- What a machine that has connected finds. Makes the hub if the engine does not have it.
+-- Returns what a machine that has connected finds. Makes the hub if the engine does not have it.
 -- KEYS: log, head
 -- ARGV: a fresh generation, then what the machine knows: generation ("": nothing), number of its last entry, token of
 --       that entry ("time writer counter"; "": none); its writer, the identity of the hub, the version of the format, the

@@ -1,6 +1,6 @@
 -- Removes a machine that is dead: its subscriptions, with one entry for each, and then the machine itself. With it go the
--- counters of writers that had no machine when one was removed 30 days ago, and have none now. They are looked for once
--- in an hour, because there may be thousands.
+-- counters of writers that had no machine when one was removed 30 days ago, and have none now. The script looks for
+-- them only once an hour, because there may be thousands.
 -- KEYS: log, head, machines, subscriptions of the dead machine
 -- ARGV: generation, the dead machine, the value that it reported last, writer and counter for the first entry, then
 --       for each subscription: member, stored bytes, blob (empty: no entry)

@@ -10,7 +10,7 @@ static enum mrc_err decode(const char *text, struct mrc_buf *buf)
 
 START_TEST(encodes_and_decodes)
 {
-    /* RFC 4648, 10, and the two characters that only base64url has. */
+    /* RFC 4648, section 10, and the two characters that only base64url has. */
     static const char *const cases[][2] = {
         {"", ""},           {"f", "Zg"},          {"fo", "Zm8"},          {"foo", "Zm9v"},
         {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}, {"\xfb\xff\xbf", "-_-_"},

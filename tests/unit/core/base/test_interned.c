@@ -34,7 +34,7 @@ START_TEST(stores_equal_strings_once)
     char text[] = "the same";
     struct mrc_interned *first = get(text), *second = get("the same"), *other = get("the other");
 
-    text[0] = 'T'; /* it is a copy */
+    text[0] = 'T'; /* the interned text is a copy */
     ck_assert_ptr_eq(first, second);
     ck_assert_ptr_ne(first, other);
     ck_assert_uint_eq(mrc_interned_table_count(table), 2);

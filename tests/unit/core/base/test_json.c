@@ -213,7 +213,7 @@ START_TEST(the_whole_text_must_be_json)
 }
 END_TEST
 
-/* Two parsers agree about texts that are made from pieces of JSON. */
+/* Both parsers agree on texts made of pieces of JSON. */
 START_TEST(agrees_with_the_parser)
 {
     static const char *const pieces[] = {
@@ -252,11 +252,73 @@ START_TEST(agrees_with_the_parser)
 }
 END_TEST
 
+/* The parser would accept some of these. */
+START_TEST(nul_bytes_are_refused)
+{
+    static const char *const texts[] = {
+        "{\"a\":true#,\"b\":1}", "{\"a\":1#}", "[null#]", "{}#", "#{}", "{\"a#\":1}"};
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct mrc_error error = {""};
+        json_t *value = NULL;
+        char text[32];
+        size_t len = strlen(texts[i]);
+
+        memcpy(text, texts[i], len);
+        *(char *)memchr(text, '#', len) = '\0';
+        ck_assert_msg(mrc_json_parse((struct mrc_bytes){text, len}, &error, &value) == MRC_EINVAL,
+                      "%s", texts[i]);
+        ck_assert_msg(error.text[0], "%s", texts[i]);
+        ck_assert_ptr_null(value);
+    }
+}
+END_TEST
+
+/* What the parser refuses for another reason is not taken for a lack of memory. */
+START_TEST(refused_texts_are_no_lack_of_memory)
+{
+    static const char *const pieces[] = {
+        "{\"x\":", "\"a\"",       "}",           "[",           "]",    ",",    ":",  "1",
+        "1e999",   "\"\\ud83d\"", "\"\\u0000\"", "\"\xff\"",    "\x01", "{},",  "\"", "\xef",
+        "-0",      "[1,2]",       "{\"\":{}}",   "\"\\udc00\"", "\\",   "01",   " ",  "\"\x01\"",
+        "\"y\":1", "null",        "{\"y\":1}",   "\"\\u0041\"", "tru",  "true", "{",  "\xc3\xa9",
+    };
+    size_t refused = 0, objects = 0;
+    struct mrc_buf text;
+    uint32_t state = 1;
+
+    mrc_buf_init(&text, 256);
+    for (int round = 0; round < 100000; round++) {
+        enum mrc_err err;
+        json_t *parsed;
+
+        mrc_buf_reset(&text);
+        for (int count = 1 + round % 5; count; count--) {
+            state = state * 1664525 + 1013904223;
+            mrc_buf_add_str(&text, pieces[(state >> 16) % (sizeof(pieces) / sizeof(pieces[0]))]);
+        }
+        err = mrc_json_parse(mrc_buf_bytes(&text), NULL, &parsed);
+        ck_assert_msg(err == MRC_OK || err == MRC_EINVAL, "%.*s", (int)text.len, text.ptr);
+        if (!err)
+            json_decref(parsed);
+        refused += err != MRC_OK;
+        err = mrc_json_parse_object(mrc_buf_bytes(&text), NULL, &parsed);
+        ck_assert_msg(err == MRC_OK || err == MRC_EINVAL, "%.*s", (int)text.len, text.ptr);
+        if (!err)
+            json_decref(parsed);
+        objects += err == MRC_OK;
+    }
+    mrc_buf_free(&text);
+    ck_assert_uint_gt(refused, 1000);
+    ck_assert_uint_gt(objects, 1000);
+}
+END_TEST
+
 /* Strings, names and numbers for which the parser needs more memory than it begins with. */
 #define LONG_TEXTS                                                                                 \
     "{\"a name of more than sixteen "                                                              \
     "characters\":\"https://example.com/a/topic/of/many/characters\","                             \
-    "\"b\":[1767225600123456789,-1234567890.12345678901234,123456789012345678901234567890,"        \
+    "\"b\":[1767225600123456789,-1234567890.12345678901234,123456789012345678901234567890,1e999,"  \
     "\"with \\\"escapes\\\", \\u00e9 and \\ud83d\\ude00, and a "                                   \
     "line\\n\",true,null,0,-0,1.5,\"\"]}"
 
@@ -268,7 +330,7 @@ static bool parse_long_texts(void)
     enum mrc_err err = mrc_json_parse(mrc_bytes_of(LONG_TEXTS), NULL, &got);
     long left = fail_later();
 
-    ck_assert_int_eq(got == NULL, err != MRC_OK);
+    ck_assert_int_eq(err, got ? MRC_OK : MRC_ENOMEM);
     ck_assert(!got || json_equal(got, want));
     json_decref(got);
     fail_again(left);
@@ -283,7 +345,7 @@ static bool pick_long_texts(void)
     enum mrc_err err = mrc_json_pick(mrc_bytes_of(LONG_TEXTS), all, NULL, &got);
     long left = fail_later();
 
-    ck_assert_int_eq(got == NULL, err != MRC_OK);
+    ck_assert_int_eq(err, got ? MRC_OK : MRC_ENOMEM);
     ck_assert(!got || json_equal(got, want));
     json_decref(got);
     fail_again(left);
@@ -292,7 +354,7 @@ static bool pick_long_texts(void)
 
 START_TEST(no_character_is_missing_without_memory)
 {
-    json_set_alloc_funcs(malloc, free); /* those of this program */
+    json_set_alloc_funcs(malloc, free); /* the program's own functions */
     ck_assert_int_eq(mrc_json_parse(mrc_bytes_of(LONG_TEXTS), NULL, &want), MRC_OK);
     fail_in_turn("parse", parse_long_texts, 30);
     fail_in_turn("pick", pick_long_texts, 30);
@@ -310,6 +372,8 @@ int main(void)
     tcase_add_test(tcase, members_that_are_used_are_strict);
     tcase_add_test(tcase, the_whole_text_must_be_json);
     tcase_add_test(tcase, agrees_with_the_parser);
+    tcase_add_test(tcase, nul_bytes_are_refused);
+    tcase_add_test(tcase, refused_texts_are_no_lack_of_memory);
     tcase_add_test(tcase, no_character_is_missing_without_memory);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

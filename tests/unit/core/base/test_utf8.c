@@ -83,7 +83,7 @@ START_TEST(malformed_sequences)
 }
 END_TEST
 
-/* A view may end at the end of a page, so no byte behind it may be read. */
+/* A view may end at the end of a page, so no byte past it may be read. */
 START_TEST(never_reads_past_the_end)
 {
     uint32_t code_point;

@@ -9,7 +9,7 @@
 #include "core/base/base64url.h"
 #include "tokens.h"
 
-/* ---- signatures of other implementations ---- */
+/* ---- signatures of other implementations ------------------------------------------------------*/
 
 static json_t *load(const char *name)
 {
@@ -198,10 +198,10 @@ static struct mrc_keyset *wycheproof_keys(const json_t *group)
 }
 
 /*
- * Eight of 401 tests expect something else than we do: foreign characters in base64url are ignored
- * (372, 373); a key is accepted for another algorithm than its own `alg`, or its `alg` does not
- * exist (346, 347, 350, 351: PS256 for PS384, ES521); two tests refuse the same text that 357
- * accepts.
+ * Eight of 401 tests expect something other than this module does: foreign characters in base64url
+ * are ignored (372, 373); a key is accepted for an algorithm other than its own `alg`, or its `alg`
+ * does not exist (346, 347, 350, 351: PS256 for PS384, ES521); two tests refuse the same text that
+ * 357 accepts.
  */
 static bool is_odd(json_int_t id)
 {
@@ -247,7 +247,7 @@ START_TEST(wycheproof)
 }
 END_TEST
 
-/* ---- every algorithm, signed here ---- */
+/* ---- every algorithm, signed here -------------------------------------------------------------*/
 
 static EVP_PKEY *generate(enum mrc_alg alg)
 {
@@ -301,7 +301,7 @@ START_TEST(every_algorithm_with_its_key_only)
                           mrc_strerror(err));
         }
     }
-    for (enum mrc_alg alg = 0; alg < MRC_ALG_COUNT; alg++) { /* three bytes more, or less */
+    for (enum mrc_alg alg = 0; alg < MRC_ALG_COUNT; alg++) { /* three more or fewer bytes */
         size_t len = strlen(tokens[alg]);
         char *text = malloc(len + 5);
 
@@ -383,7 +383,7 @@ START_TEST(keys_verify_only_their_algorithms)
 }
 END_TEST
 
-/* Errors that are in OpenSSL's queue already stay there. */
+/* Errors that are already in OpenSSL's queue stay there. */
 START_TEST(keeps_the_openssl_error_queue)
 {
     EVP_PKEY *pkey = generate(MRC_ALG_ES256);
@@ -426,7 +426,7 @@ START_TEST(enforces_the_configured_algorithms)
 }
 END_TEST
 
-/* The data of a thread that verifies with shared keys. */
+/* What the threads that verify with shared keys use. */
 struct shared {
     struct mrc_keyset *keys;
     char *token;
@@ -469,7 +469,7 @@ START_TEST(threads_share_keys)
 }
 END_TEST
 
-/* ---- attacks ---- */
+/* ---- attacks ----------------------------------------------------------------------------------*/
 
 /* Fails unless a hub with SECRET refuses TOKEN for a reason that holds WORDS. */
 static void refuse(const char *token, const char *words)
@@ -634,7 +634,7 @@ START_TEST(accepts_three_strict_segments_only)
     for (size_t cut = 0; cut < len; cut++) /* truncated at each place */
         ck_assert_msg(check((struct mrc_bytes){token, cut}, keys, NULL) != MRC_OK, "cut at %zu",
                       cut);
-    for (size_t at = 0; at <= len; at++) { /* one character more at each place */
+    for (size_t at = 0; at <= len; at++) { /* an extra character at each place */
         static const char more[] = {'=', ' ', '\n', '+', '/', '.', '\0', 'A'};
 
         for (size_t c = 0; c < sizeof(more); c++) {
@@ -726,7 +726,7 @@ START_TEST(ecdsa_signatures)
 }
 END_TEST
 
-/* ---- kid ---- */
+/* ---- kid --------------------------------------------------------------------------------------*/
 
 /* A JWK Set with two secrets, "a" and "b", and perhaps a third one without a name. */
 static struct mrc_keyset *named_keys(bool with_unnamed)

@@ -58,7 +58,7 @@ static const struct mrc_key *first_of(const char *content, mrc_alg_set algs, siz
     return mrc_keyset_get_key(*ret_keys, 0);
 }
 
-/* The length of the secret CONTENT; 0: it is not a secret. */
+/* The length of the secret CONTENT; 0 if it is not a secret. */
 static size_t secret_length(const char *content, mrc_alg_set algs)
 {
     struct mrc_keyset *keys = NULL;
@@ -90,7 +90,7 @@ START_TEST(parses_lists_of_algorithms)
     ck_assert_uint_eq(MRC_ALG_SET_HMAC | MRC_ALG_SET_RSA | MRC_ALG_SET_ECDSA | EDDSA,
                       MRC_ALG_SET_ALL);
     ck_assert_uint_eq(MRC_ALG_SET_ALL, ((mrc_alg_set)1 << MRC_ALG_COUNT) - 1);
-    /* The names of RFC 9864 stand for one curve. */
+    /* Each name of RFC 9864 stands for one curve. */
     ck_assert_int_eq(mrc_alg_parse_list(mrc_bytes_of("Ed25519,ES256"), NULL, &set), MRC_OK);
     ck_assert_uint_eq(set, ED25519 | ES256);
     ck_assert_int_eq(mrc_alg_parse_list(mrc_bytes_of("Ed448,EdDSA"), NULL, &set), MRC_OK);
@@ -253,7 +253,7 @@ START_TEST(restrictions_of_a_jwk_apply)
 }
 END_TEST
 
-/* `alg` of RFC 9864 names EdDSA with one curve. */
+/* An `alg` of RFC 9864 names EdDSA with one curve. */
 START_TEST(an_alg_may_name_its_curve)
 {
     const struct {
@@ -454,7 +454,7 @@ START_TEST(refuses_other_pem)
 }
 END_TEST
 
-/* A key with an extra byte behind it. */
+/* A key with an extra byte after it. */
 START_TEST(refuses_pem_with_bytes_after_the_key)
 {
     EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
@@ -601,7 +601,7 @@ START_TEST(network_sources_hold_jwk_sets_only)
 }
 END_TEST
 
-/* A JWK Set with COUNT times KEY, then the keys MORE. The caller free()s it. */
+/* A JWK Set with KEY repeated COUNT times, then the keys MORE. The caller free()s it. */
 static char *set_of(const char *key, size_t count, const char *more)
 {
     struct mrc_buf buf;

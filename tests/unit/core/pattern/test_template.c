@@ -73,7 +73,7 @@ START_TEST(every_expansion_matches_its_template)
 }
 END_TEST
 
-/* These are valid templates; only their expansion with values of the wrong kind fails. */
+/* Whether TEMPLATE is valid, and only its expansion with values of the wrong kind fails. */
 static bool fails_by_its_values(const char *template)
 {
     static const char *const list[] = {"{keys:1}", "{+keys:1}"};
@@ -169,7 +169,7 @@ START_TEST(lists_have_a_bounded_number_of_separators)
     ck_assert(matches("{?a,b}", "?a=1&b=2"));
     ck_assert(!matches("{?a,b}", "?a=1&b=2&c=3"));
     ck_assert(matches("{?a*}", "?x=1&y=2&z=3"));
-    ck_assert(matches("{a,b}", "1,2,3")); /* a value may hold a comma, too */
+    ck_assert(matches("{a,b}", "1,2,3")); /* a value may also hold a comma */
 }
 END_TEST
 

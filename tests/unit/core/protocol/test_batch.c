@@ -108,7 +108,7 @@ static enum mrc_err parse(struct mrc_bytes text, const struct mrc_update_limits 
     return err;
 }
 
-/* COUNT updates; with BAD, that many elements follow which are no updates. */
+/* COUNT updates, followed by BAD elements that are not updates. */
 static char *array_of(size_t count, size_t bad)
 {
     struct mrc_buf buf;
@@ -192,7 +192,7 @@ START_TEST(invalid_utf8_is_refused)
 }
 END_TEST
 
-/* A NUL byte between values is no white space, and does not end the text. */
+/* A NUL byte between values is not white space, and does not end the text. */
 START_TEST(nul_bytes_are_no_end)
 {
     static const char text[] = "{\"topic\":\"a\"}\0", inside[] = "{\"topic\":\0\"a\"}";

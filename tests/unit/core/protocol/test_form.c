@@ -23,7 +23,7 @@ static void add_lossy(struct mrc_buf *buf, struct mrc_bytes in)
     }
 }
 
-/* The standard's parser decodes UTF-8 as its last step. Ours leaves this step to the caller. */
+/* The standard's parser decodes UTF-8 as its last step; this one leaves that to its caller. */
 static void check_lossy(struct mrc_bytes got, const json_t *want, const char *input)
 {
     struct mrc_bytes text = vectors_bytes(want);

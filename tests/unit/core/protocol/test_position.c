@@ -36,7 +36,7 @@ START_TEST(is_read_as_it_was_written)
 }
 END_TEST
 
-/* The answer of AES-256-CCM of another implementation (cryptography's AESCCM in Python). */
+/* The result comes from another implementation of AES-256-CCM (AESCCM of Python's cryptography). */
 START_TEST(is_aes_256_ccm)
 {
     char text[MRC_POSITION_TEXT_BYTES];

@@ -78,7 +78,7 @@ START_TEST(returns_types_and_values_in_their_order)
     ck_assert_uint_eq(read.request.matchers_count, 3);
     ck_assert_matcher(read, 0, "exact", "a b");
     ck_assert_matcher(read, 1, "urlpattern", "/x/:id");
-    ck_assert_matcher(read, 2, "new", ""); /* whether there is such a type is for the caller */
+    ck_assert_matcher(read, 2, "new", ""); /* the caller decides whether the type exists */
     ck_assert(!read.request.has_cursor);
     done(&read);
     read = read_parts("match_exact=a&match_=b", NULL, false);

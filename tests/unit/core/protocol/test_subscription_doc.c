@@ -27,7 +27,7 @@ static void check_text(struct mrc_buf *buf, const char *want)
 
 /* ---- URLs -------------------------------------------------------------------------------------*/
 
-/* Draft, "Subscription Events": percent-encoded exactly once, as in RFC 6570. */
+/* The draft, "Subscription Events": URLs are percent-encoded exactly once, as in RFC 6570. */
 START_TEST(urls)
 {
     static const struct {
@@ -145,7 +145,9 @@ START_TEST(a_list)
 }
 END_TEST
 
-/* The document of an active subscription becomes the one that says that it has ended. */
+/*
+ * The document of an active subscription becomes the one that says that the subscription has ended.
+ */
 START_TEST(documents_of_ended_subscriptions)
 {
     static const char odd[] = "a\",\"active\":true,\"b\\";

@@ -152,7 +152,7 @@ START_TEST(limits_the_length_of_ids)
 }
 END_TEST
 
-/* What an older version has stored can be imported. The other rules are as old as the format. */
+/* What an older version has stored can be imported. The other rules have always applied. */
 START_TEST(imports_ids_that_older_versions_have_accepted)
 {
     struct mrc_update_limits limits = roomy;

@@ -142,7 +142,7 @@ START_TEST(evicts_the_least_recently_used)
         ck_assert_int_eq(ask("a", tokens[i], NOW_US, &found), MRC_OK);
         mrc_token_unref(found);
     }
-    ck_assert(is_cached("a", tokens[0])); /* used again, so 1 is the oldest now */
+    ck_assert(is_cached("a", tokens[0])); /* used again, so 1 is now the oldest */
     tokens[3] = make(3);
     ck_assert_int_eq(ask("a", tokens[3], NOW_US, &found), MRC_OK);
     mrc_token_unref(found);
@@ -199,7 +199,8 @@ START_TEST(caches_the_longest_token)
     struct mrc_token *found = NULL;
     char *token = NULL;
 
-    /* A byte of padding is four thirds of a character: one of four headers gives the exact length.
+    /*
+     * A byte of padding is four thirds of a character: one of four headers gives the exact length.
      */
     for (size_t n = 48000, kid = 0; kid < 4 && !token; n++) {
         char header[64];

@@ -111,7 +111,7 @@ START_TEST(unknown_actions_grant_nothing)
     ck_assert(may_subscribe(grants, "a"));
     ck_assert(!may_subscribe(grants, "b"));
     mrc_grants_free(grants);
-    /* A detail that grants nothing is validated, too. */
+    /* A detail that grants nothing is also validated. */
     refuse("[" ONE_DETAIL("\"actions\":[\"fly\"],\"topics\":[]") "]", MRC_EINVAL,
            ".topics must be");
 }

@@ -1,6 +1,6 @@
 /*
- * Every allocation of the core fails in turn: the call says so or does without, frees what it has
- * taken, and works again afterwards.
+ * Every allocation of the core fails in turn: the call reports that or copes, frees what it has
+ * allocated, and works again afterwards.
  */
 #include "core/base/json.h"
 #include "core/pattern/automaton.h"
@@ -47,8 +47,7 @@ static void tear_down(void)
     free(signed_token);
 }
 
-/* ---- what is done
- * ------------------------------------------------------------------------------*/
+/* ---- what is done -----------------------------------------------------------------------------*/
 
 static enum mrc_err parse_urls(void)
 {
@@ -263,8 +262,7 @@ static enum mrc_err reserve(void)
                : MRC_OK;
 }
 
-/* ---- the test
- * ----------------------------------------------------------------------------------*/
+/* ---- the test ---------------------------------------------------------------------------------*/
 
 static const struct {
     const char *name;
@@ -291,7 +289,7 @@ static const struct {
 
 START_TEST(each_allocation_may_fail)
 {
-    enum mrc_err err = steps[_i].run(); /* what OpenSSL and PCRE2 take once is there from now on */
+    enum mrc_err err = steps[_i].run(); /* OpenSSL and PCRE2 now have what they allocate once */
     bool is_used;
     long i;
 
@@ -302,7 +300,7 @@ START_TEST(each_allocation_may_fail)
         alloc_left = i;
         err = steps[_i].run();
         is_used = alloc_left < 0;
-        alloc_left = -1; /* before the checks, which allocate, too */
+        alloc_left = -1; /* before the checks, which also allocate */
         lost = alloc_bytes - before;
         ck_assert_msg(err == MRC_ENOMEM || err == MRC_OK, "%s: %ld: %d", steps[_i].name, i, err);
         ck_assert_msg(is_used || err == MRC_OK, "%s: %ld", steps[_i].name, i);

@@ -408,7 +408,7 @@ START_TEST(numbers_may_be_of_any_size)
 }
 END_TEST
 
-/* RFC 7519, 4.3: nobody decides what private claims hold. */
+/* RFC 7519, 4.3: private claims may hold anything. */
 START_TEST(claims_that_are_not_used_hold_any_value)
 {
     static const char *const claims[] = {

@@ -1,4 +1,6 @@
-/* Tokens of protocol 0.x: which ones a hub accepts beside modern tokens, and what they grant. */
+/*
+ * Tokens of protocol 0.x: which of them a hub accepts besides modern tokens, and what they grant.
+ */
 #include "core/token/token.h"
 
 #include "tokens.h"
@@ -29,7 +31,10 @@ static void teardown(void)
     mrc_keyset_free(old);
 }
 
-/* A hub that trusts ISSUER in this role, PUBLISHER in the other one, and one legacy key. */
+/*
+ * Verifies TOKEN for a hub that trusts ISSUER in this role, PUBLISHER in the other one, and one
+ * legacy key.
+ */
 static enum mrc_err verify_as(const char *token, bool with_legacy, bool only_legacy,
                               struct mrc_error *reason, struct mrc_token **ret_token)
 {

@@ -196,7 +196,7 @@ START_TEST(topics_outlive_the_matchers_that_they_forget)
         mrc_matcher_free(matcher);
     }
     mrc_topics_clear(&topics);
-    mrc_topics_forget(&topics); /* there are none */
+    mrc_topics_forget(&topics); /* no topic is left */
 }
 END_TEST
 

@@ -64,7 +64,7 @@ static char *href_of(const struct mrc_url *url)
     return mrc_buf_take(&buf, NULL);
 }
 
-/* Parses INPUT against BASE and serializes it; the caller free()s it. NULL: not a URL. */
+/* INPUT, parsed against BASE, as a string that the caller free()s; NULL if it is not a URL. */
 static char *resolve(struct mrc_bytes input, struct mrc_bytes base)
 {
     struct mrc_url *base_url = NULL, *url = NULL;

@@ -12,10 +12,9 @@ static const char *const component_names[MRC_URLPATTERN_COMPONENTS] = {
     "protocol", "username", "password", "hostname", "port", "pathname", "search", "hash",
 };
 
-/* ---- the vectors, read as their own runner does ------------------------------------------------
- */
+/* ---- the vectors, read as their own runner does -----------------------------------------------*/
 
-/* For each component, the ones that keep it from being inherited if they are given. */
+/* For each component, the components that keep it from being inherited if they are given. */
 static const unsigned earlier_components[MRC_URLPATTERN_COMPONENTS] = {
     [MRC_URLPATTERN_HOSTNAME] = 1 << MRC_URLPATTERN_PROTOCOL,
     [MRC_URLPATTERN_PORT] = 1 << MRC_URLPATTERN_PROTOCOL | 1 << MRC_URLPATTERN_HOSTNAME,
@@ -75,7 +74,7 @@ struct input {
     const struct mrc_url *url;
 };
 
-/* RET_INPUT is all zero at first. The caller clears it, also on failure. */
+/* RET_INPUT is all zero at first. The caller clears it, even on failure. */
 static enum mrc_err read_input(const json_t *args, struct input *ret_input)
 {
     const json_t *first = json_array_get(args, 0);
@@ -257,8 +256,7 @@ START_TEST(passes_the_vectors)
 }
 END_TEST
 
-/* ---- beyond the vectors ------------------------------------------------------------------------
- */
+/* ---- beyond the vectors -----------------------------------------------------------------------*/
 
 #define HUB "https://hub.example.com/.well-known/mercure"
 
@@ -296,7 +294,7 @@ static bool routes(const char *text, const char *topic)
     return result;
 }
 
-/* The same. The second engine has to agree. */
+/* Whether TEXT matches TOPIC, as routes() says; the second engine must agree. */
 static bool matches(const char *text, const char *topic)
 {
     struct explained *explained = NULL;
@@ -868,7 +866,7 @@ START_TEST(bounds_its_input)
     mrc_urlpattern_free(pattern);
     free(text);
     text = make_long("/(", "(?:", 1000, "a");
-    for (size_t i = 0; i < 332; i++) /* one for each opened group, and one for the outermost */
+    for (size_t i = 0; i < 332; i++) /* one step for each opened group, and one for the outermost */
         text = realloc(text, strlen(text) + 2), memcpy(text + strlen(text), ")", 2);
     ck_assert_str_eq(refusal_of(text, MRC_EINVAL),
                      "not a URL Pattern: a group is not closed (byte 1)");

@@ -14,13 +14,13 @@ static jmp_buf at_end;
 
 void ap_abort_on_oom(void);
 
-/* httpd's, which does not return. */
+/* httpd's function, which does not return. */
 void ap_abort_on_oom(void)
 {
     longjmp(at_end, 1);
 }
 
-/* More than the address space has. */
+/* Allocates more than the address space has. */
 static void exhaust(apr_pool_t *pool)
 {
     if (setjmp(at_end))

@@ -36,7 +36,7 @@ void mrc_client_socket_drop_input(int fd)
 {
 }
 
-/* Connects both descriptors over TCP, because other sockets know no MSG_MORE. */
+/* Connects both descriptors over TCP, because other sockets do not know MSG_MORE. */
 static void connect_tcp(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -65,7 +65,7 @@ static SSL *open_side(SSL_CTX *context, int fd)
     return ssl;
 }
 
-/* Lets the client read until it has everything, into BYTES. Returns how many bytes there were. */
+/* Makes the client read everything into BYTES. Returns the number of bytes. */
 static size_t read_all(char *bytes, size_t size)
 {
     size_t count = 0;
@@ -108,7 +108,7 @@ static void tear_down(void)
     apr_pool_destroy(pool);
 }
 
-/* Writes COUNT parts; returns how many bytes TLS took. */
+/* Writes COUNT parts. Returns how many bytes TLS has accepted. */
 static size_t write_parts(const struct iovec *parts, size_t count)
 {
     size_t sent = 0;
@@ -134,7 +134,7 @@ static int held_back(void)
 }
 
 /* Skips what the server has written since it had written BEFORE bytes. Returns the number of
- * records, and the largest one. */
+ * records, and the size of the largest one. */
 static unsigned count_records(uint64_t before, size_t *ret_largest)
 {
     static unsigned char wire[64 * 1024];
@@ -192,7 +192,7 @@ START_TEST(records_are_small_without_room)
 END_TEST
 
 /* The kernel sends what it holds back after 200 ms, so a slow machine may need several attempts. It
- * also holds something back while it sends other bytes, so nothing must be on its way. */
+ * also holds bytes back while it sends others, so nothing must be on its way. */
 START_TEST(record_waits_for_the_next_one)
 {
     bool has_waited = false;
@@ -212,7 +212,7 @@ START_TEST(record_waits_for_the_next_one)
 }
 END_TEST
 
-/* Records that the socket did not take come later; nothing is lost in between. */
+/* Records that the socket has refused are sent later; nothing is lost in between. */
 START_TEST(blocked_write_goes_on)
 {
     static char sent[40 * MRC_CARRIER_WRITE_BYTES], got[sizeof(sent)];

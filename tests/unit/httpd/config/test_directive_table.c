@@ -45,7 +45,7 @@ START_TEST(refuses_other_texts)
         "M1",
         "1,000",
         "99999999999999999999", /* more than 64 bits */
-        "9223372036854775807G", /* only with the suffix */
+        "9223372036854775807G", /* too large only with the suffix */
         "9000000000G",
     };
 
@@ -84,7 +84,7 @@ START_TEST(every_default_is_within_its_limits)
 }
 END_TEST
 
-/* A field that two rows wrote would have two defaults. Keys are lists to which rows append. */
+/* A field that two rows write would have two defaults. Keys are lists to which rows append. */
 START_TEST(every_field_has_one_row)
 {
     unsigned rows[MRC_FIELD_COUNT] = {0};

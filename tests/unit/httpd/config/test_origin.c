@@ -18,7 +18,7 @@ static void teardown(void)
     apr_terminate();
 }
 
-/* Adds ARGS, up to NULL, to a list; NULL or the error. */
+/* Adds ARGS, which end with NULL, to a list. Returns NULL or the error. */
 static const char *add_all(struct mrc_origins *ret_origins, const char *const *args)
 {
     const char *error = NULL;
@@ -50,7 +50,7 @@ START_TEST(normalizes_the_origin_of_a_url)
         {"https://ex%61mple.com/", "https://example.com"},
         {"wss://example.com:443/", "wss://example.com"},
         {"other://Example.com:1", "other://example.com:1"}, /* such as chrome-extension: */
-        /* A URL that a browser would read otherwise than its look. */
+        /* URLs that a browser reads differently from how they look. */
         {"https://evil.example\\@example.com/", "https://evil.example"},
         {"https://evil.example\\.example.com/", "https://evil.example"},
         {"https:\\\\evil.example\\@example.com", "https://evil.example"},

@@ -191,7 +191,7 @@ static struct mrc_settings *with_header(bool is_on)
     return settings;
 }
 
-/* Off inside of On is another setting than Off: the fields are removed. */
+/* Off inside On differs from Off alone: the fields are removed. */
 START_TEST(publish_header_remembers_that_an_outer_section_is_on)
 {
     const struct mrc_settings *none = mrc_settings_create(pool);

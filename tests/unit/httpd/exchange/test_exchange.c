@@ -29,7 +29,7 @@ static void take_note(struct mrc_call *note)
 
 static void take_notes(void)
 {
-    struct mrc_link *link;
+    struct mrc_list_link *link;
 
     while ((link = mrc_list_take(&notes)))
         take_note((struct mrc_call *)link);
@@ -47,7 +47,7 @@ static struct mrc_exchange_held all;
 static struct mrc_exchange_origin origin = {
     .take_note = take_note, .threads_are_short = threads_are_short, .held = {.all = &all}};
 
-/* A request with a body, which has a length, or comes in chunks. */
+/* An exchange of a request whose body has a length, or comes in chunks. */
 static struct mrc_exchange *create(bool has_length)
 {
     struct mrc_exchange *exchange = mrc_exchange_create(&origin, 1);
@@ -58,7 +58,7 @@ static struct mrc_exchange *create(bool has_length)
     return exchange;
 }
 
-/* Closes the stream; nothing is left of the exchange. */
+/* Closes the stream. Fails unless nothing is left of the exchange. */
 static void destroy(struct mrc_exchange *exchange)
 {
     mrc_exchange_close(exchange);
@@ -68,7 +68,7 @@ static void destroy(struct mrc_exchange *exchange)
     ck_assert_uint_eq(all.bytes, 0);
 }
 
-/* All that a worker gets of the body; returns the status of the last read. */
+/* Reads all that a worker gets of the body. Returns the status of the last read. */
 static apr_status_t read_all(struct mrc_exchange *exchange, char *ret_bytes, size_t *ret_len)
 {
     const struct mrc_exchange_read read = {.max = 100};
@@ -142,7 +142,7 @@ START_TEST(a_body_for_which_there_is_no_memory_is_not_complete)
 }
 END_TEST
 
-/* A client may send more when it has the answer to what it has sent. */
+/* A client may wait for the answer to what it has sent before it sends more. */
 START_TEST(a_worker_that_waits_for_more_sends_what_it_has_written)
 {
     const struct mrc_exchange_read read = {.max = 100, .may_wait = true, .timeout_us = 1};
@@ -199,7 +199,7 @@ START_TEST(fields_of_a_request_whose_stream_is_closed_do_not_wait_for_its_job)
 }
 END_TEST
 
-/* So few bytes that no other note is posted for them. */
+/* The bytes are so few that no other note is posted for them. */
 START_TEST(a_worker_that_waits_in_a_crowd_sends_what_it_has_written)
 {
     static const char bytes[20 * 1024];
@@ -265,7 +265,7 @@ START_TEST(a_fast_body_is_not_given_up)
 
     ck_assert(mrc_exchange_add_body(exchange, bytes, sizeof(bytes)));
     ck_assert_int_eq(read_all(exchange, got, &len), APR_EAGAIN);
-    exchange->waited_us = 100 * 1000 * 1000; /* so many bytes may take 200 s */
+    exchange->waited_us = 100 * 1000 * 1000; /* this many bytes may take 200 s */
     are_short = true;
     ck_assert_int_eq(trickle(exchange, 5), APR_SUCCESS);
     destroy(exchange);

@@ -76,7 +76,7 @@ START_TEST(line_ends_are_found_across_chunks)
 }
 END_TEST
 
-/* A file with the bytes TEXT, which has no name. */
+/* A file without a name that holds TEXT. */
 static int make_file(const char *text)
 {
     FILE *file = tmpfile();
@@ -88,7 +88,7 @@ static int make_file(const char *text)
     return fd;
 }
 
-/* Reads QUEUE as a session does. False: it is broken. */
+/* Reads QUEUE as a session does. Returns false if it is broken. */
 static bool read_all(struct mrc_exchange_queue *queue, char *ret_bytes, size_t *ret_len)
 {
     off_t offset;

@@ -12,7 +12,9 @@
 /* ServerLimit and ThreadLimit. */
 static int children, threads;
 
-/* ---- httpd's functions, and those of the room below ------------------------------------------*/
+/*
+ * ---- httpd's functions, and those of the layer below -------------------------------------------
+ */
 
 apr_status_t ap_mpm_query(int code, int *ret_value)
 {
@@ -93,7 +95,7 @@ START_TEST(connections_have_different_numbers)
             ids[n++] = mrc_scoreboard_connection_id(child, UINT_MAX - JOBS / 2 + job);
     }
     qsort(ids, n, sizeof(*ids), compare);
-    ck_assert_int_ge(ids[0], CHILDREN * 64); /* those of the MPM are below */
+    ck_assert_int_ge(ids[0], CHILDREN * 64); /* the numbers of the MPM are below */
     for (size_t i = 1; i < n; i++)
         ck_assert_int_lt(ids[i - 1], ids[i]);
 }

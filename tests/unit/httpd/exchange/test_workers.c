@@ -10,19 +10,19 @@
 #define THREADS 4
 #define JOBS    100
 
-/* httpd's, which APR's allocators of the threads get. */
+/* httpd's variable, whose value the APR allocators of the threads get. */
 extern apr_uint32_t ap_max_mem_free;
 apr_uint32_t ap_max_mem_free;
 
 void ap_abort_on_oom(void);
 
-/* httpd's, of its pools. */
+/* httpd's function, for its pools. */
 void ap_abort_on_oom(void)
 {
     abort();
 }
 
-/* Threads that wait with a deadline are at it at once while this is set; the calls are counted. */
+/* While this is set, threads that wait with a deadline reach it at once; the calls are counted. */
 static atomic_bool deadlines_are_over;
 static atomic_uint timed_waits;
 
@@ -137,7 +137,7 @@ START_TEST(a_session_has_half_of_the_threads)
     pthread_mutex_lock(&test.gate);
     post(&test, &sessions[0], jobs[0], JOBS);
     wait_for(&test.begun, THREADS / 2);
-    apr_sleep(50 * 1000); /* in which no other begins */
+    apr_sleep(50 * 1000); /* no other job begins meanwhile */
     ck_assert_uint_eq(test.begun, THREADS / 2);
     post(&test, &sessions[1], jobs[1], 1);
     post(&test, &sessions[2], jobs[2], 1);
@@ -170,7 +170,7 @@ START_TEST(stop_does_not_wait_for_ever)
 }
 END_TEST
 
-/* The end of a thread that waits at the gate. */
+/* A thread waits at this gate when it ends. */
 static pthread_mutex_t exit_gate = PTHREAD_MUTEX_INITIALIZER;
 static atomic_uint leaving;
 
@@ -208,7 +208,7 @@ START_TEST(idle_threads_end_but_for_two_that_sleep)
     atomic_store(&timed_waits, 0);
     pthread_mutex_unlock(&test.gate);
     wait_for(&leaving, THREADS - 2);
-    apr_sleep(50 * 1000); /* in which no thread waits again and again, and no third one leaves */
+    apr_sleep(50 * 1000); /* no thread waits again and again meanwhile, and no third one leaves */
     ck_assert_uint_eq(leaving, THREADS - 2);
     ck_assert_uint_le(timed_waits, 4 * THREADS);
     ck_assert_uint_eq(mrc_exchange_workers_busy(test.workers), 0);

@@ -36,7 +36,7 @@ static void free_it(void *reading)
     free(reading);
 }
 
-/* The number of the reading of KEY at NOW_US; 0: there is none. */
+/* The number of the reading of KEY at NOW_US; 0 if there is none. */
 static int take(struct mrc_htaccess_cache *cache, const char *key, int64_t now_us)
 {
     struct mrc_htaccess_hold *hold = mrc_htaccess_cache_take(cache, key, read_it, NULL, now_us);
@@ -122,7 +122,7 @@ START_TEST(no_more_files_than_allowed_are_remembered)
         ck_assert_int_eq(take(cache, key, SECOND_US * (i + 1)), i + 1);
         ck_assert_int_le(made - freed, 10);
     }
-    /* All are in use: no room for one more, and the ten stay. */
+    /* All readings are in use: there is no room for another, and the ten stay. */
     for (int i = 990; i < 1000; i++) {
         snprintf(key, sizeof(key), "%d", i);
         take(cache, key, SECOND_US * 1001);
@@ -147,7 +147,7 @@ START_TEST(idle_files_are_forgotten)
 }
 END_TEST
 
-/* A read that hangs, until the test lets it go. */
+/* A read hangs at this gate until the test opens it. */
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static atomic_bool is_waiting;
 

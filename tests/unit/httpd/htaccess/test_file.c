@@ -165,7 +165,7 @@ START_TEST(stamps_tell_changes)
     ck_assert(!mrc_file_stamp_eq(&before, &after));
     after = mrc_htaccess_file_look(in("none"));
     ck_assert(mrc_file_stamp_eq(&none, &after));
-    /* A link is looked at itself. */
+    /* The look is at the link itself. */
     before = mrc_htaccess_file_look(in("link"));
     write_file("keys/good", "content again");
     after = mrc_htaccess_file_look(in("link"));
@@ -173,7 +173,7 @@ START_TEST(stamps_tell_changes)
 }
 END_TEST
 
-/* The line of CONTENT that is refused; 0: none. */
+/* The line of CONTENT that is refused; 0 if none is. */
 static unsigned refused(struct mrc_bytes content, const char *words)
 {
     struct mrc_error error = {""};
@@ -185,7 +185,7 @@ static unsigned refused(struct mrc_bytes content, const char *words)
     return line;
 }
 
-/* COUNT times TEXT. */
+/* TEXT, repeated COUNT times. */
 static const char *repeat(const char *text, unsigned count)
 {
     struct mrc_buf buf;
@@ -220,7 +220,7 @@ START_TEST(sections_may_not_be_too_deep)
 }
 END_TEST
 
-/* What httpd takes for a part of the line before it, or for no tag at all, closes no section. */
+/* A line that httpd takes for a part of the line before it, or not for a tag, closes no section. */
 START_TEST(a_comment_closes_no_section)
 {
     const unsigned max = MRC_HTACCESS_FILE_DEPTH_MAX;

@@ -48,7 +48,7 @@ END_TEST
 
 START_TEST(sent_bytes_give_credit_for_window_updates)
 {
-    /* One for the stream and one for the connection, for each frame at least. */
+    /* At least one for the stream and one for the connection, for each frame. */
     ck_assert_int_ge(mrc_http2_limits_gain_of_bytes(1), 2);
     ck_assert_int_ge(mrc_http2_limits_gain_of_bytes(16384), 2 * 16);
 }

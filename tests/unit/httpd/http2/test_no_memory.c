@@ -6,7 +6,7 @@
 #include "unit.h"
 #include "vectors.h"
 
-/* More allocations than a program makes are no use. */
+/* More allocations than any program makes. */
 #define ALLOCATIONS_MAX 5000
 
 static void run(const struct mrc_buf *program)
@@ -14,7 +14,9 @@ static void run(const struct mrc_buf *program)
     LLVMFuzzerTestOneInput((const uint8_t *)program->ptr, program->len);
 }
 
-/* The step that counts allocations takes a byte, so the count is set by hand after the beginning.
+/*
+ * Runs PROGRAM until LEFT allocations have succeeded. The step that limits allocations holds one
+ * byte, so the count is set by hand after the beginning.
  */
 static bool run_short(const struct mrc_buf *program, long left)
 {

@@ -121,7 +121,7 @@ START_TEST(a_subscription_is_small)
     long before = alloc_bytes, with, after;
     struct mrc_http2_stream *stream;
 
-    /* No ck_assert() here, whose allocations would be counted. */
+    /* The allocations of ck_assert() would be counted, so it is not used here. */
     stream = mrc_http2_stream_create(NULL, mrc_exchange_ref(exchange));
     mrc_http2_stream_leave(stream);
     with = alloc_bytes;

@@ -33,13 +33,13 @@ static void close_pair(struct pair *pair)
     close(pair->client);
 }
 
-/* The byte at AT of what is sent. */
+/* The byte at AT of the text that is sent. */
 static char byte_at(size_t at)
 {
     return (char)(at * 2654435761u >> 24);
 }
 
-/* Reads what has come, behind GOT bytes, which it checks. Returns how many there are then. */
+/* Reads and checks what has come after GOT bytes. Returns the number of all bytes so far. */
 static size_t read_all(const struct pair *pair, size_t got)
 {
     char bytes[4096];

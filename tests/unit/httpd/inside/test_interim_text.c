@@ -9,10 +9,10 @@
 #define SWITCHING "HTTP/1.1 101 Switching Protocols\r\n"
 #define FIELD     "Mercure-Publish: topic=a\r\n"
 
-/* A response begins in one piece. */
+/* The first bytes of a response come in one piece. */
 #define FIRST_PIECE 12
 
-/* Takes IN in pieces: up to FIRST, then up to SECOND, then the rest byte by byte if SINGLY. */
+/* Passes IN in pieces: up to FIRST, then up to SECOND, then the rest, byte by byte if SINGLY. */
 static void check_cut(const char *in, const char *out, size_t first, size_t second, bool singly)
 {
     struct mrc_interim_text text = {MRC_INTERIM_TEXT_BETWEEN};

@@ -208,10 +208,10 @@ START_TEST(an_answer_without_streams)
     ck_assert_uint_eq(text.len, 0);
     ck_assert_uint_eq(read.count, 0);
     ck_assert(!read.has_more);
-    /* A page that is full only wants to know whether there are more. */
+    /* A full page only asks whether there are more. */
     ck_assert(read_streams("{\"streams\":[],\"more\":true,\"unanswered\":0}", 0, &read));
     ck_assert(read.has_more);
-    /* With room, that would be asked for ever. */
+    /* With room, the question would be asked for ever. */
     ck_assert(!read_streams("{\"streams\":[],\"more\":true,\"unanswered\":0}", 1, &read));
 }
 END_TEST
@@ -237,7 +237,7 @@ START_TEST(answers_that_make_no_sense)
     mrc_buf_add_str(&text, TWO);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         ck_assert_msg(!read_streams(wrong[i], 10, &read), "%s", wrong[i]);
-        ck_assert_bytes_eq(mrc_buf_bytes(&text), TWO); /* nothing of it is left */
+        ck_assert_bytes_eq(mrc_buf_bytes(&text), TWO); /* nothing of the answer is left */
     }
     ck_assert_uint_eq(read.count, 9);
     ck_assert(read_streams("{\"streams\":[" ONE "],\"after\":\"1.2.3.4\"}", 10, &read));
@@ -301,7 +301,7 @@ static bool exchange_streams(void)
 
 START_TEST(each_allocation_may_fail)
 {
-    json_set_alloc_funcs(malloc, free); /* those of this program */
+    json_set_alloc_funcs(malloc, free); /* the program's own functions */
     fail_in_turn_strictly("question", exchange_question, 3, 0);
     fail_in_turn("streams", exchange_streams, 3);
 }

@@ -7,7 +7,9 @@
 
 #define NOW_US ((int64_t)1000000)
 
-/* A publication that the client sent GAP_US after the last answer, and that is answered at once. */
+/*
+ * A publication that the client sends GAP_US after the last answer, and that is answered at once.
+ */
 static bool publish(struct mrc_pace *pace, int64_t gap_us)
 {
     int64_t arrived_us = (pace->answered_us ? pace->answered_us : NOW_US) + gap_us;

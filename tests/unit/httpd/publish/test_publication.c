@@ -149,8 +149,7 @@ START_TEST(each_update_of_a_batch_is_checked)
 }
 END_TEST
 
-/* ---- make_ids, store
- * ---------------------------------------------------------------------------*/
+/* ---- make_ids, store --------------------------------------------------------------------------*/
 
 START_TEST(update_without_an_id_gets_a_new_one)
 {
@@ -297,7 +296,7 @@ static bool refuse_reserved(void)
     return true;
 }
 
-/* What cannot be found out is refused. */
+/* When it cannot be found out whether a topic is reserved, the publication is refused. */
 static bool refuse_others(void)
 {
     ck_assert_int_ne(judge("https://example.com/x/%2e%2e/y"), MRC_PUBLICATION_ACCEPTED);

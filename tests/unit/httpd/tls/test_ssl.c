@@ -14,7 +14,7 @@
 #include "tls_unit.h"
 #include "unit.h"
 
-/* As mrc_takeover_switch() leaves an SSL. */
+/* The server's SSL is set up as mrc_takeover_switch() leaves one. */
 #define RECORD_BYTES 2048
 #define LARGE_BYTES  16384
 
@@ -122,7 +122,7 @@ START_TEST(one_read_takes_one_message)
 }
 END_TEST
 
-/* A blocked record is sent again from another address, and nothing is lost; also when records of
+/* A blocked record is sent again from another address, and nothing is lost, even when records of
  * both sizes take turns. */
 START_TEST(blocked_write_goes_on)
 {
@@ -140,7 +140,8 @@ START_TEST(blocked_write_goes_on)
         ck_assert(!is_large || result == MRC_SSL_DONE);
         result = mrc_ssl_write(server, from + at, sizeof(sent) - at, &written);
         if (result == MRC_SSL_DONE) {
-            ck_assert_uint_le(written, LARGE_BYTES + RECORD_BYTES); /* a sealed one, and another */
+            ck_assert_uint_le(written,
+                              LARGE_BYTES + RECORD_BYTES); /* a sealed record, and another */
             at += written;
         }
         if (is_large)
@@ -174,7 +175,7 @@ START_TEST(larger_record_after_an_alert)
     memset(sent, 'x', sizeof(sent));
     ck_assert_int_eq(mrc_ssl_write(server, sent, sizeof(sent), &written), MRC_SSL_DONE);
     ck_assert_uint_eq(written, sizeof(sent));
-    count = drain_client(got, sizeof(got)); /* it is told that there is no renegotiation */
+    count = drain_client(got, sizeof(got)); /* an alert: no renegotiation */
     count += drain_client(got + count, sizeof(got) - count);
     ck_assert_mem_eq(got, sent, count);
 }

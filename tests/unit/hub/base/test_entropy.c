@@ -58,8 +58,7 @@ START_TEST(no_bytes_are_handed_out_twice)
 }
 END_TEST
 
-/* A random byte is 0 now and then, but not in each of twenty turns; the byte past the end always
- * is. */
+/* A random byte is sometimes 0, but not twenty times in a row; the byte past the end always is. */
 START_TEST(every_length_is_filled)
 {
     struct mrc_entropy *entropy = mrc_entropy_create(store_pool());

@@ -15,7 +15,7 @@
 #define ROUNDS  200
 
 struct letter {
-    struct mrc_link link;
+    struct mrc_list_link link;
     unsigned poster, number;
 };
 
@@ -98,7 +98,7 @@ START_TEST(a_closed_mailbox_takes_nothing)
     ck_assert(mrc_mailbox_is_empty(&mailbox));
     ck_assert_uint_eq(count(mrc_mailbox_take(&mailbox)), 0);
     ck_assert_uint_eq(count(mrc_mailbox_close(&mailbox)), 0);
-    ck_assert(!mrc_mailbox_post(&mailbox, &letters[1].link)); /* still */
+    ck_assert(!mrc_mailbox_post(&mailbox, &letters[1].link)); /* it stays closed */
 }
 END_TEST
 
@@ -113,7 +113,7 @@ START_TEST(a_post_needs_no_memory)
     left = alloc_left;
     alloc_left = -1;
     ck_assert(is_posted);
-    ck_assert_int_eq(left, 0); /* nothing was asked for */
+    ck_assert_int_eq(left, 0); /* no allocation was attempted */
     ck_assert_uint_eq(count(mrc_mailbox_take(&mailbox)), 1);
 }
 END_TEST
@@ -217,7 +217,7 @@ static bool post_one(void *unused)
     return n >= HANDLER_LETTERS || mrc_mailbox_post(&mailbox, &letters[n].link);
 }
 
-/* A signal handler that has interrupted a post may wait for another poster. */
+/* A signal handler may interrupt a post and then wait for another poster. */
 START_TEST(a_post_that_is_interrupted_holds_up_nobody)
 {
     size_t all;

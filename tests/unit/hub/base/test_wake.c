@@ -10,7 +10,7 @@
 
 #include "store_unit.h"
 
-/* A wait that is never woken fails by the timeout of its test. */
+/* A wait that nothing ends fails with the timeout of its test. */
 #define FOR_EVER (-1)
 
 static bool is_readable(const struct mrc_wake *wake)
@@ -44,7 +44,7 @@ START_TEST(several_posts_are_one_wake_up)
         mrc_wake_post(&wake);
     mrc_wake_drain(&wake);
     ck_assert(!is_readable(&wake));
-    mrc_wake_drain(&wake); /* without anything to drain, it does not wait */
+    mrc_wake_drain(&wake); /* does not wait when there is nothing to drain */
     mrc_wake_close(&wake);
 }
 END_TEST
@@ -119,7 +119,7 @@ START_TEST(a_process_may_have_no_descriptor_left)
     none = (struct rlimit){0, before.rlim_max};
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
     status = mrc_wake_open(&wake, NULL);
-    setrlimit(RLIMIT_NOFILE, &before); /* LeakSanitizer needs some at the end */
+    setrlimit(RLIMIT_NOFILE, &before); /* LeakSanitizer needs descriptors at the end */
     ck_assert_int_eq(status, APR_FROM_OS_ERROR(EMFILE));
     ck_assert_int_eq(wake.fd, -1);
     mrc_wake_close(&wake);

@@ -119,7 +119,7 @@ START_TEST(a_long_sleep)
     for (size_t i = 0; i < n; i++)
         ck_assert(mrc_timer_is_set(&timers[i]) == (timers[i].due_us > now_us));
     ck_assert_uint_eq(fired, n / 2);
-    /* A week later; one timer is due before the tick that the wheel has come to. */
+    /* A week later, one timer is due before the tick that the wheel has reached. */
     mrc_wheel_set(wheel, &timers[0], now_us + 6000 * ROUND);
     mrc_wheel_set(wheel, &timers[1], now_us + 6000 * ROUND - TICK);
     while (mrc_wheel_expire(wheel, now_us + 6000 * ROUND + TICK))

@@ -40,7 +40,7 @@ static const struct mrc_hub_spec b = {
 };
 static const struct mrc_hub_spec *const hubs[] = {&unknown, &a, &b};
 
-#define A 1 /* their indexes among the hubs of the child */
+#define A 1 /* index among the hubs of the child */
 #define B 2
 
 static void setup(void)
@@ -91,6 +91,16 @@ static struct mrc_hub_segment *segment_of(size_t i)
     return mrc_memory_hub(memory, hubs[i]->shape.key);
 }
 
+static uint64_t counter_of(size_t i, unsigned counter)
+{
+    return mrc_counters_sum(mrc_hub_segment_counters(segment_of(i)), counter);
+}
+
+static uint64_t gauge_of(size_t i, unsigned gauge)
+{
+    return mrc_counters_gauge_sum(mrc_hub_segment_counters(segment_of(i)), gauge);
+}
+
 #define wait_until(condition)                                                                      \
     do {                                                                                           \
         int64_t until_us_ = mrc_clock_us() + DEADLINE_US;                                          \
@@ -109,7 +119,7 @@ static bool is_readable(int fd)
 
 /* ---- slots ------------------------------------------------------------------------------------*/
 
-/* With the wildcard. */
+/* Makes HUB listen to all topics, or stop to. */
 static void listen_to_all(struct mrc_hub *hub, bool on)
 {
     struct mrc_matcher *all;
@@ -123,7 +133,7 @@ static void listen_to_all(struct mrc_hub *hub, bool on)
     mrc_matcher_free(all);
 }
 
-/* A seat that is counted for no client. */
+/* Takes a seat that is counted for no client. */
 static apr_status_t join(struct mrc_hub *hub)
 {
     const struct mrc_hub_client client = {.address = {NULL, 0}, .token = {NULL, 0}};
@@ -227,11 +237,11 @@ START_TEST(subscribers_are_counted_in_all_children)
     ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(segment_of(A)), 1), 2);
     leave(there, MRC_END_SLOW);
     ck_assert_int_eq(join(here), APR_SUCCESS);
-    ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_SUBSCRIBERS), 0);
+    ck_assert_uint_eq(counter_of(A, MRC_COUNTER_SUBSCRIBERS), 0);
     mrc_hub_begin(here);
     mrc_hub_begin(there);
-    ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_SUBSCRIBERS), 2);
-    ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_ENDED + MRC_END_SLOW), 1);
+    ck_assert_uint_eq(counter_of(A, MRC_COUNTER_SUBSCRIBERS), 2);
+    ck_assert_uint_eq(counter_of(A, MRC_COUNTER_ENDED + MRC_END_SLOW), 1);
     leave(here, MRC_END_CLIENT);
     leave(here, MRC_END_CLIENT);
     leave(there, MRC_END_CLIENT);
@@ -250,13 +260,13 @@ START_TEST(without_room_a_child_counts_for_itself)
         struct mrc_child *process = start(101);
 
         ck_assert_uint_eq(mrc_hub_get_slot(mrc_child_hub(process, A)), slot);
-        ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_UPDATES), 0);
+        ck_assert_uint_eq(counter_of(A, MRC_COUNTER_UPDATES), 0);
         mrc_numbers_count(mrc_hub_numbers(mrc_child_hub(process, A)), MRC_COUNTER_UPDATES, 1);
-        ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_UPDATES), 1);
+        ck_assert_uint_eq(counter_of(A, MRC_COUNTER_UPDATES), 1);
         ck_assert(mrc_child_hold_thread(process, 1, 1));
         ck_assert(mrc_child_stop(process));
         mrc_child_close(process);
-        ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(A), MRC_COUNTER_UPDATES), 0);
+        ck_assert_uint_eq(counter_of(A, MRC_COUNTER_UPDATES), 0);
         ck_assert_int_eq(mrc_control_claim(mrc_memory_control(memory), 201, 7), slot);
     }
 }
@@ -269,17 +279,17 @@ START_TEST(threads_are_limited_per_child_and_in_total)
 
     ck_assert(mrc_child_hold_thread(first, 2, 3));
     ck_assert(mrc_child_hold_thread(first, 2, 3));
-    ck_assert(!mrc_child_hold_thread(first, 2, 3)); /* it has two */
+    ck_assert(!mrc_child_hold_thread(first, 2, 3)); /* its own limit */
     ck_assert(mrc_child_hold_thread(second, 2, 3));
-    ck_assert(!mrc_child_hold_thread(second, 2, 3)); /* there are three in all */
-    ck_assert_uint_eq(mrc_hub_segment_gauge(segment_of(A), MRC_GAUGE_THREADS), 3);
+    ck_assert(!mrc_child_hold_thread(second, 2, 3)); /* the limit for all children */
+    ck_assert_uint_eq(gauge_of(A, MRC_GAUGE_THREADS), 3);
     mrc_child_release_thread(first);
     ck_assert(mrc_child_hold_thread(second, 2, 3));
     ck_assert(!mrc_child_hold_thread(first, 2, 3));
     mrc_child_release_thread(first);
     mrc_child_release_thread(second);
     mrc_child_release_thread(second);
-    ck_assert_uint_eq(mrc_hub_segment_gauge(segment_of(A), MRC_GAUGE_THREADS), 0);
+    ck_assert_uint_eq(gauge_of(A, MRC_GAUGE_THREADS), 0);
     ck_assert(!mrc_child_hold_thread(first, 0, 3));
     ck_assert(!mrc_child_hold_thread(first, 3, 0));
     mrc_child_stop(first);
@@ -311,11 +321,11 @@ END_TEST
 /* RACERS threads try to take the last place at the same time, ROUNDS times. */
 struct race {
     struct mrc_child *children[RACERS]; /* each racer is in another child */
-    atomic_uint turn;                   /* incremented by each racer that comes to a line */
+    atomic_uint turn;                   /* incremented by each racer that reaches a line */
     atomic_uint got;
 };
 
-/* Waits until all racers have come to the line number LINE; spins at first. */
+/* Waits until all racers have reached line number LINE; spins at first. */
 static void line_up(struct race *race, unsigned line)
 {
     atomic_fetch_add(&race->turn, 1);
@@ -357,7 +367,7 @@ static void *run_race(void *arg)
     return NULL;
 }
 
-/* Of several that try to take the last place at the same time, exactly one gets it. */
+/* Of several children that try to take the last place at the same time, exactly one gets it. */
 START_TEST(the_last_place_goes_to_one)
 {
     struct race race = {.children = {start(101), start(102)}};
@@ -381,7 +391,7 @@ START_TEST(the_last_place_goes_to_one)
 }
 END_TEST
 
-/* Numbers that a predecessor left in the slot do not become those of a new child. A child of the
+/* A new child does not inherit the numbers that a predecessor left in the slot. A child of the
  * previous generation may free a slot without folding hubs that came with a reload. */
 START_TEST(a_slot_begins_empty)
 {
@@ -389,7 +399,7 @@ START_TEST(a_slot_begins_empty)
 
     mrc_child_stop(process);
     mrc_interests_add(mrc_hub_segment_interests(segment_of(A)), 0);
-    mrc_hub_segment_gauge_add(segment_of(A), 0, MRC_GAUGE_SUBSCRIBERS, 3);
+    mrc_counters_gauge_add(mrc_hub_segment_counters(segment_of(A)), 0, MRC_GAUGE_SUBSCRIBERS, 3);
     mrc_notify_wake(mrc_memory_notify(memory), 0);
     process = start(101);
     ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(segment_of(A)), 0), 0);
@@ -399,8 +409,7 @@ START_TEST(a_slot_begins_empty)
 }
 END_TEST
 
-/* A child that ends leaves nothing in the hubs that it has opened, and does not touch the others.
- */
+/* A child that ends leaves nothing in the hubs that it has opened, and does not touch others. */
 START_TEST(a_stop_folds_only_what_was_opened)
 {
     struct mrc_child *process = start(100);
@@ -417,8 +426,8 @@ END_TEST
 
 /* ---- a child that dies ------------------------------------------------------------------------*/
 
-/* A child in slot 0 that holds a thread and two subscribers, and dies after it has published,
- * before it has woken anybody. */
+/* Starts a child in slot 0 that holds a thread and two subscribers, and dies after publishing and
+ * before waking anybody. */
 static pid_t start_child(void)
 {
     int ready[2];
@@ -452,8 +461,8 @@ static void kill_child(pid_t pid)
 {
     kill(pid, SIGKILL);
     ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
-    ck_assert_uint_eq(mrc_hub_segment_gauge(segment_of(A), MRC_GAUGE_SUBSCRIBERS), 1);
-    ck_assert_uint_eq(mrc_hub_segment_gauge(segment_of(A), MRC_GAUGE_THREADS), 1);
+    ck_assert_uint_eq(gauge_of(A, MRC_GAUGE_SUBSCRIBERS), 1);
+    ck_assert_uint_eq(gauge_of(A, MRC_GAUGE_THREADS), 1);
     ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(segment_of(B)), 0), 1);
     ck_assert_uint_eq(mrc_control_mark_dead(mrc_memory_control(memory), pid), 1);
 }
@@ -461,10 +470,10 @@ static void kill_child(pid_t pid)
 static void ck_assert_folded(void)
 {
     for (size_t i = A; i <= B; i++) {
-        ck_assert_uint_eq(mrc_hub_segment_gauge(segment_of(i), MRC_GAUGE_SUBSCRIBERS), 0);
-        ck_assert_uint_eq(mrc_hub_segment_gauge(segment_of(i), MRC_GAUGE_THREADS), 0);
+        ck_assert_uint_eq(gauge_of(i, MRC_GAUGE_SUBSCRIBERS), 0);
+        ck_assert_uint_eq(gauge_of(i, MRC_GAUGE_THREADS), 0);
         ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(segment_of(i)), 0), 0);
-        ck_assert_uint_eq(mrc_hub_segment_counter(segment_of(i), MRC_COUNTER_SUBSCRIBERS), 1);
+        ck_assert_uint_eq(counter_of(i, MRC_COUNTER_SUBSCRIBERS), 1);
     }
 }
 
@@ -534,8 +543,10 @@ static void slow_close(struct mrc_carrier *carrier, enum mrc_end end)
     atomic_store(&is_closed, true);
 }
 
-/* A thread that has not ended still counts in its slot after the stop, so no other child may have
- * the slot before this one is dead: here the subscriber of another child would be lost. */
+/*
+ * A thread that has not ended still counts in its slot after the stop, so no other child may have
+ * the slot before this one is dead: otherwise the subscriber of another child would be lost here.
+ */
 START_TEST(a_slot_is_kept_while_a_thread_still_counts)
 {
     static const struct mrc_carrier_ops ops = {
@@ -563,10 +574,11 @@ START_TEST(a_slot_is_kept_while_a_thread_still_counts)
     next = start(102);
     ck_assert_int_eq(join(mrc_child_hub(next, A)), APR_SUCCESS);
     atomic_store(&released, true);
-    while (!mrc_dispatcher_stop(mrc_child_dispatcher(process))) /* however late it is scheduled */
+    while (!mrc_dispatcher_stop(
+        mrc_child_dispatcher(process))) /* however late the thread is scheduled */
         ;
     ck_assert(atomic_load(&is_closed));
-    ck_assert_uint_eq(mrc_hub_segment_gauge(segment_of(A), MRC_GAUGE_SUBSCRIBERS), 1);
+    ck_assert_uint_eq(gauge_of(A, MRC_GAUGE_SUBSCRIBERS), 1);
     leave(mrc_child_hub(next, A), MRC_END_CLIENT);
     ck_assert_uint_eq(mrc_control_mark_dead(mrc_memory_control(memory), 101), 1);
     mrc_child_stop(next);
@@ -586,7 +598,7 @@ START_TEST(drains)
     ck_assert(!mrc_child_is_draining(process));
     mrc_child_drain(process, true);
     ck_assert(mrc_child_is_draining(process));
-    wait_until(is_readable(mrc_waiter_fd(waiter))); /* threads that hold a stream are woken */
+    wait_until(is_readable(mrc_waiter_fd(waiter))); /* the drain wakes threads that hold a stream */
     mrc_child_drain(process, false);
     mrc_waiter_close(waiter);
     mrc_child_stop(process);

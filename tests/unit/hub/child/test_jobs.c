@@ -5,7 +5,7 @@
 
 #include "store_unit.h"
 
-/* A job that waits for the gate, and checks that it is the next one. */
+/* A job that waits at the gate, and checks that it is next. */
 struct numbered {
     struct mrc_job job;
     unsigned number;
@@ -53,7 +53,7 @@ START_TEST(a_post_never_waits)
     ck_assert(!mrc_jobs_is_full(jobs));
     post(jobs, MRC_JOBS_MAX - 1);
     ck_assert(mrc_jobs_is_full(jobs));
-    post(jobs, MRC_JOBS_MAX); /* a caller that cannot wait is not refused */
+    post(jobs, MRC_JOBS_MAX); /* a caller that cannot wait is never refused */
     ck_assert_uint_eq(atomic_load(&ran), 0);
     pthread_mutex_unlock(&gate);
     ck_assert(mrc_jobs_stop(jobs));
@@ -73,9 +73,9 @@ START_TEST(a_job_that_hangs_is_abandoned)
     next = post(jobs, 1);
     ck_assert(!mrc_jobs_stop(jobs));
     pthread_mutex_unlock(&gate);
-    while (!mrc_jobs_stop(jobs)) /* however late it is scheduled */
+    while (!mrc_jobs_stop(jobs)) /* however late the thread is scheduled */
         ;
-    ck_assert_uint_eq(atomic_load(&ran), 1); /* the next one may need what is freed by now */
+    ck_assert_uint_eq(atomic_load(&ran), 1); /* the next job may need what is freed by now */
     free(next);
     ck_assert(mrc_jobs_stop(NULL));
 }

@@ -1,7 +1,7 @@
 /*
  * A child starts with each allocation and each thread failing in turn, and with too few
- * descriptors: it starts completely, or leaves nothing behind. A hub that it could not open then is
- * opened later.
+ * descriptors: it starts completely, or leaves nothing behind. It opens a hub later that it could
+ * not open then.
  */
 #include <poll.h>
 
@@ -165,7 +165,7 @@ static struct mrc_child *start_without_hub(void)
     return NULL;
 }
 
-/* Whether the child tries to open its hub, without memory. */
+/* Whether the child, without memory, tries to open its hub. */
 static bool tries_in_vain(struct mrc_child *child)
 {
     const struct mrc_hub *hub;
@@ -211,7 +211,7 @@ START_TEST(a_hub_that_could_not_be_opened_is_tried_again)
     wait_until((hub = mrc_child_hub(child, 0)));
     ck_assert_uint_eq(opened, 1);
 
-    /* Its announcer announces ends, as if the hub had been there from the start. */
+    /* The announcer announces ends as if the hub had been open from the start. */
     hub_publish(hub, "id", "https://example.com/a", "data");
     ck_assert_ptr_nonnull(mrc_hub_get_presence_queue(hub));
     for (int is_orphan = 0; is_orphan < 2; is_orphan++) {

@@ -1,6 +1,6 @@
 /*
- * Orders and revocations are read with each allocation failing in turn: no token that is revoked is
- * accepted, and no order is passed over without a word.
+ * Orders and revocations are read with each allocation failing in turn: no revoked token is
+ * accepted, and no order is skipped silently.
  */
 #include "core/base/buf.h"
 #include "failing_calls.h"
@@ -86,7 +86,7 @@ static void tear_down(void)
     apr_pool_destroy(pool);
 }
 
-/* Nobody is accepted without an index; the next look makes it. Returns whether TOKEN gets the
+/* Without an index no token is accepted; the next look makes one. Returns whether TOKEN gets the
  * answer that it would get with memory. */
 static bool look_at(struct mrc_revoked *revoked, const struct mrc_token *token)
 {
@@ -117,8 +117,8 @@ static bool look_first(const struct mrc_token *token)
     return is_done;
 }
 
-/* Looks again after the list has changed: the index is made anew, in the memory of the last one,
- * which is too small. */
+/* Looks again after the list has changed: the index is made anew, in the memory of the previous
+ * one, which is too small. */
 static bool look_again(const struct mrc_token *token)
 {
     long left = fail_later();

@@ -94,7 +94,9 @@ START_TEST(all_fields_travel)
 }
 END_TEST
 
-/* No cut or changed order is read beyond its end, and none of a later version applies to anything.
+/*
+ * No truncated or changed order is read past its end, and no order of a later version applies to
+ * anything.
  */
 START_TEST(broken_bytes_are_refused)
 {
@@ -173,8 +175,8 @@ START_TEST(every_field_must_fit)
 }
 END_TEST
 
-/* Of a claim that the protocol does not use, any value is accepted, and one of another type is
- * none. */
+/* A claim that the protocol does not use may have any value; a value of another type counts as
+ * missing. */
 START_TEST(claims_may_be_missing)
 {
     struct mrc_token *token = verified("{\"iss\":\"" ISSUER "\",\"aud\":\"" HUB
@@ -184,7 +186,7 @@ START_TEST(claims_may_be_missing)
     ck_assert_ptr_null(mrc_token_get_id(token));
     ck_assert_int_eq(mrc_token_get_issued_us(token), INT64_MIN);
     order.issued_before_us = 1;
-    ck_assert(mrc_order_fits_token(&order, token)); /* counts as older */
+    ck_assert(mrc_order_fits_token(&order, token)); /* a missing iat counts as older */
     ck_assert(!mrc_order_fits_token(&order, NULL));
     order.jti = mrc_bytes_of("1");
     ck_assert(!mrc_order_fits_token(&order, token));

@@ -1,4 +1,4 @@
-/* Figures of several machines add up, and what comes from another machine is checked. */
+/* The figures of several machines add up, and those of another machine are checked. */
 #include <stdio.h>
 #include <string.h>
 
@@ -105,7 +105,7 @@ START_TEST(the_busiest_of_many_topics_stay)
 }
 END_TEST
 
-/* Two machines with other latencies: the quantile is that of all deliveries, not a mean. */
+/* Two machines with different latencies: the quantile is that of all deliveries, not a mean. */
 START_TEST(a_quantile_is_that_of_all_deliveries)
 {
     struct mrc_figures fast = {.subscribers = 0}, slow = {.subscribers = 0};

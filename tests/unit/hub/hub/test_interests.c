@@ -80,7 +80,7 @@ static bool has_known_bit(const char *text)
     return false;
 }
 
-/* Writes a topic to TEXT that begins with NAME and shares its bit with none of these. */
+/* Writes a topic to TEXT that begins with NAME and shares its bit with no matcher of the tests. */
 static const char *stranger(const char *name, char text[TEXT_BYTES])
 {
     unsigned i = 0;
@@ -141,9 +141,9 @@ START_TEST(a_child_is_woken_for_its_topics)
     ck_assert(!wakes(text));
     ck_assert_int_eq(hub_publish_to(elsewhere, "id", topics, 2, mrc_bytes_of("x"), true),
                      APR_SUCCESS);
-    ck_assert(was_woken()); /* an alternate topic counts, too */
+    ck_assert(was_woken()); /* an alternate topic also counts */
     hub_publish(place.hub, "id", "t/1", "x");
-    ck_assert(was_woken()); /* and so does an update of its own */
+    ck_assert(was_woken()); /* and so does an update of the child itself */
     leave(first);
     ck_assert(wakes("t/1"));
     leave(second);
@@ -174,7 +174,7 @@ START_TEST(a_matcher_that_is_no_topic_wakes_for_everything)
 }
 END_TEST
 
-/* A subscriber with a pattern beside its topics leaves nothing behind when it goes. */
+/* A subscriber with a pattern in addition to its topics leaves nothing behind when it goes. */
 START_TEST(a_mixture_is_as_broad_as_its_broadest)
 {
     struct mrc_matcher *matchers[] = {hub_matcher(MRC_MATCHER_EXACT, "t/1", NULL), hub_all()};
@@ -196,8 +196,8 @@ START_TEST(a_mixture_is_as_broad_as_its_broadest)
 }
 END_TEST
 
-/* With more users than can be counted the bit stays: a wake-up too many is possible, a lost one is
- * not. */
+/* With more users than can be counted, the bit stays: a wake-up may be superfluous, but none is
+ * lost. */
 START_TEST(uses_past_the_count_leave_the_bit)
 {
     enum { COUNTED = UINT16_MAX };
@@ -257,7 +257,7 @@ START_TEST(more_topics_than_tags_concern_everybody)
 }
 END_TEST
 
-/* Also if the group has more topics than there are tags. */
+/* This holds even if the group has more topics than there are tags. */
 START_TEST(a_group_wakes_whom_one_of_its_records_wakes)
 {
     struct mrc_record items[MRC_TAGS_MAX + 2];
@@ -293,7 +293,7 @@ START_TEST(a_group_wakes_whom_one_of_its_records_wakes)
 }
 END_TEST
 
-/* It may be about any topic. */
+/* An unreadable record may be about any topic. */
 START_TEST(an_unreadable_record_concerns_everybody)
 {
     struct mrc_subscriber *subscriber;
@@ -331,7 +331,7 @@ START_TEST(a_commit_wakes_for_all_of_its_records)
     was_woken();
     ck_assert(!wakes(stranger("s", text)));
     ck_assert(wakes("t/1"));
-    /* One of another child, which did not commit it. */
+    /* An update of another child, which did not commit it. */
     mrc_buf_init(&record, SIZE_MAX);
     mrc_update_encode(&near, &record);
     update.payload = mrc_buf_bytes(&record);
@@ -398,7 +398,7 @@ START_TEST(a_part_of_the_ring_wakes_everybody)
 }
 END_TEST
 
-/* Neither does its successor in the slot have them. */
+/* Its successor in the slot has none of its interests either. */
 START_TEST(a_dead_child_leaves_no_interest)
 {
     struct mrc_subscriber *subscriber;
@@ -439,7 +439,7 @@ START_TEST(the_sets_have_a_limit)
 }
 END_TEST
 
-/* With 10,000 topics most other topics still wake nobody. Slots that do not exist are ignored. */
+/* With 10,000 topics, most other topics still wake nobody. Slots that do not exist are ignored. */
 START_TEST(many_topics_still_tell_others_apart)
 {
     enum { TOPICS = 10000, OTHERS = 1000 };
@@ -470,12 +470,13 @@ START_TEST(many_topics_still_tell_others_apart)
 }
 END_TEST
 
-/* ---- in the moment between --------------------------------------------------------------------
- * The linker leads the functions here that take a position, and the one that takes a bit away, so
- * that something can happen right after, or before.
+/*
+ * ---- in the moment between --------------------------------------------------------------------
+ * The linker redirects the functions that take a position, and the one that clears a bit, to this
+ * file, so that something can happen right after or before.
  */
 
-static void (*_Atomic between)(void); /* called once; NULL: nothing is, as in other threads */
+static void (*_Atomic between)(void); /* called once; NULL: not called, as in other threads */
 
 static void happen(void)
 {
@@ -551,8 +552,8 @@ START_TEST(a_subscriber_with_a_position_is_woken)
 }
 END_TEST
 
-/* The last user of a bit has counted itself out. A new user comes and still finds the bit; then the
- * bit is cleared, and an update published. The thread that cleared the bit wakes the child. */
+/* The last user of a bit no longer counts. A new user comes and still finds the bit; then the bit
+ * is cleared, and an update is published. The thread that cleared the bit wakes the child. */
 START_TEST(a_new_user_of_a_bit_is_woken_while_the_last_one_goes)
 {
     struct mrc_subscriber *last;
@@ -574,7 +575,7 @@ END_TEST
 
 /*
  * In each round a subscriber comes, one update is published, and another subscriber that needs the
- * same bit goes, all at the same time as nearly as possible. If the update is not before the
+ * same bit goes, all as nearly as possible at the same time. If the update is not before the
  * position of the new subscriber, the child must be woken for it. There is no dispatcher, so
  * nothing looks at the ring without a wake-up.
  */
@@ -595,7 +596,7 @@ static void wait_for(const _Atomic uint64_t *what, uint64_t round)
         sched_yield();
 }
 
-/* Spends some instructions, at most as many as the other threads need. */
+/* Spends some instructions, at most as many as the work of the other threads takes. */
 static void dawdle(uint64_t *state)
 {
     for (volatile unsigned i = hub_random_below(state, 2000); i > 0; i--)

@@ -1,6 +1,7 @@
 /*
- * A hub works with each allocation failing in turn: it opens whole or not at all, updates that are
- * published together are all published, or none, and a token is revoked everywhere or nowhere.
+ * A hub works with each allocation failing in turn: it opens completely or not at all, updates that
+ * are published together are all published or none is, and a token is revoked everywhere or
+ * nowhere.
  */
 #include "apr_general.h"
 
@@ -50,7 +51,7 @@ static bool is_of_jti(struct mrc_bytes bytes)
            mrc_bytes_eq_str(order.jti, "1");
 }
 
-/* The engine of a hub with a transport does not answer. What it is asked to do is whole. */
+/* The engine of a hub with a transport does not answer. Whatever it is asked is complete. */
 apr_status_t __wrap_mrc_history_append_control(struct mrc_history *history,
                                                struct mrc_bytes payload, struct mrc_bytes operation,
                                                int64_t now_us)
@@ -75,7 +76,7 @@ apr_status_t __wrap_mrc_history_append_control(struct mrc_history *history,
 
 /* ---- opening ----------------------------------------------------------------------------------*/
 
-/* Fails unless HUB has all that it needs. */
+/* Fails unless HUB works completely. */
 static void use(struct mrc_hub *hub)
 {
     struct mrc_matcher *matchers[] = {hub_matcher(MRC_MATCHER_EXACT, TOPIC, NULL),
@@ -116,7 +117,7 @@ static bool open_once(void)
 
 /* ---- publishing -------------------------------------------------------------------------------*/
 
-/* How many updates the hub has counted as published about the topic. */
+/* How many updates about the topic the hub has counted. */
 static uint64_t busiest(void)
 {
     struct mrc_busiest_topic topic = {.count = 0};
@@ -161,7 +162,7 @@ static void check_updates(uint64_t pos, size_t count)
     ck_assert_uint_eq(found, count);
 }
 
-/* COUNT updates were published since BEFORE. */
+/* Fails unless COUNT updates were published since BEFORE. */
 static void check_published(const struct state *before, size_t count)
 {
     long left = fail_later();
@@ -171,7 +172,7 @@ static void check_published(const struct state *before, size_t count)
     ck_assert_uint_eq(after.counted - before->counted, count);
     if (count == 0) {
         ck_assert_uint_eq(after.head, before->head);
-        ck_assert_uint_le(after.busiest, before->busiest); /* it falls when a minute is over */
+        ck_assert_uint_le(after.busiest, before->busiest); /* it drops when a minute ends */
     }
     check_updates(before->head, count);
     fail_again(left);
@@ -234,7 +235,7 @@ static bool publish_group(void)
     return status == APR_SUCCESS;
 }
 
-static uint64_t second; /* the number of the second record of the history */
+static uint64_t second; /* the number of the second record in the history */
 
 static bool last_id(void)
 {
@@ -279,7 +280,7 @@ static apr_status_t count_one(void *ctx, const struct mrc_revocation *entry)
     return APR_SUCCESS;
 }
 
-/* Fails unless list and file have COUNT revocations. */
+/* Fails unless the list and the file have COUNT revocations. */
 static void check_revoked(unsigned count)
 {
     long left = fail_later();
@@ -316,7 +317,7 @@ static apr_status_t lift_one(void)
     return mrc_revocation_lift(place.hub, id_of_one, apr_time_now());
 }
 
-/* The first one, for which the list has no pages yet. */
+/* Revokes the first token, for which the list has no pages yet. */
 static void revoke_first(void)
 {
     apr_status_t status = APR_ENOMEM;
@@ -345,7 +346,7 @@ static bool revoke_and_lift(void)
         return false;
     status = lift_one();
     ck_assert(!status || status == APR_ENOMEM);
-    if (status) { /* half of it may be done: the operator tries again */
+    if (status) { /* half of the change may be made: the operator tries again */
         left = fail_later();
         ck_assert_int_eq(lift_one(), APR_SUCCESS);
         fail_again(left);
@@ -354,21 +355,24 @@ static bool revoke_and_lift(void)
     return status == APR_SUCCESS;
 }
 
-/* A child that opens the hub of a server that has started: the file has one, the list none. */
+/*
+ * A child opens the hub of a server that has just started: the file has a revocation, the list has
+ * none.
+ */
 static void check_load(void)
 {
     struct mrc_revocations *list = mrc_hub_revocations(place.hub);
 
     mrc_revocations_set_epoch(list, 0);
     mrc_revocations_remove(list, id_of_one, apr_time_now());
-    alloc_left = 0; /* it needs no memory */
+    alloc_left = 0; /* the call needs no memory */
     ck_assert_int_eq(mrc_revocation_load(place.hub, apr_time_now()), APR_SUCCESS);
     alloc_left = -1;
     ck_assert_uint_ne(mrc_revocations_epoch(list), 0);
     check_revoked(1);
 }
 
-/* No engine answers. What is not confirmed is not in the list. */
+/* No engine answers. An order that is not confirmed is not in the list. */
 static bool revoke_with_engine(void)
 {
     apr_status_t status = revoke_one();
@@ -407,13 +411,13 @@ START_TEST(a_hub)
     place = hub_place_open(1 << 20, &spec);
     fail_in_turn("open", open_once, 3);
     run_common();
-    json_set_alloc_funcs(malloc, free); /* those of this program */
+    json_set_alloc_funcs(malloc, free); /* the program's own functions */
     fail_in_turn("figures", exchange_figures, 1);
     hub_place_close(&place);
 }
 END_TEST
 
-/* A process has its file open once. */
+/* A process may open the file only once. */
 START_TEST(a_durable_hub)
 {
     struct mrc_error error = {""};

@@ -46,7 +46,7 @@ START_TEST(times_are_gathered)
     struct hub_place place = hub_place_open(RING, &spec);
     struct mrc_numbers_times times = {.count = 0};
 
-    mrc_numbers_count_times(mrc_hub_numbers(place.hub), &times); /* none */
+    mrc_numbers_count_times(mrc_hub_numbers(place.hub), &times); /* no times */
     ck_assert(mrc_numbers_times_add(&times, 251));
     ck_assert(mrc_numbers_times_add(&times, 500));
     ck_assert(!mrc_numbers_times_add(&times, 501));
@@ -108,7 +108,7 @@ START_TEST(the_lag_is_what_a_child_has_not_read)
     mrc_numbers_set_taken(mrc_hub_numbers(place.hub), 0, 4);
     ck_assert_uint_eq(mrc_numbers_lag(mrc_hub_numbers(place.hub), HUB_SLOT), 0);
     mrc_numbers_set_taken(mrc_hub_numbers(place.hub), MRC_NUMBERS_LOOPS_MAX - 1,
-                          3); /* the slowest loop counts */
+                          3); /* that of the slowest loop */
     ck_assert_uint_eq(mrc_numbers_lag(mrc_hub_numbers(place.hub), HUB_SLOT), 1);
     mrc_numbers_set_taken(mrc_hub_numbers(place.hub), MRC_NUMBERS_LOOPS_MAX - 1, 0);
     ck_assert_uint_eq(mrc_numbers_lag(mrc_hub_numbers(place.hub), HUB_SLOT), 0);

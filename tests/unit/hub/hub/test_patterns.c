@@ -73,7 +73,7 @@ START_TEST(a_pattern_is_kept_once)
     ck_assert_uint_eq(count(), 1);
     ck_assert_uint_eq(bytes(), mrc_matcher_size(first));
     ck_assert_int_eq(try_get(place.hub, "/:x", "https://other.example/", &elsewhere), MRC_OK);
-    ck_assert_ptr_ne(elsewhere, first); /* it has another base */
+    ck_assert_ptr_ne(elsewhere, first); /* its base differs */
     ck_assert_uint_eq(count(), 2);
     put(place.hub, first);
     ck_assert_uint_eq(count(), 2);
@@ -142,7 +142,7 @@ START_TEST(a_malformed_pattern_is_not_counted)
 }
 END_TEST
 
-/* The limit is for both children together. */
+/* The limit applies to both children together. */
 START_TEST(the_number_is_limited_over_all_children)
 {
     struct mrc_matcher *here[2], *there, *more = NULL;
@@ -237,7 +237,7 @@ START_TEST(a_full_table_is_reported_once)
     ck_assert(!mrc_patterns_should_report(mine)); /* more than half of the limit is still in use */
     put(place.hub, matchers[1]);
     put(place.hub, matchers[2]);
-    more = get(place.hub, "/d/:x"); /* there is room again */
+    more = get(place.hub, "/d/:x"); /* the limit leaves room again */
     ck_assert(mrc_patterns_should_report(theirs));
     ck_assert(!mrc_patterns_should_report(mine));
     put(place.hub, more);

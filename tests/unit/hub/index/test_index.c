@@ -36,7 +36,7 @@ static void drop_matchers(struct ear *ear)
     ear->count = 0;
 }
 
-static long held; /* bytes that indexes hold because of the functions below */
+static long held; /* bytes that indexes hold, as counted by the functions below */
 
 static void listen_to(struct mrc_index *index, struct ear *ear)
 {
@@ -58,7 +58,7 @@ static void leave(struct mrc_index *index, struct ear *ear)
     drop_matchers(ear);
 }
 
-/* With one matcher: a URL Pattern if BASE is given, else exact. */
+/* Adds EAR with one matcher: a URL Pattern if BASE is given, else exact. */
 static void listen_to_one(struct mrc_index *index, struct ear *ear, const char *value,
                           const char *base)
 {
@@ -77,7 +77,7 @@ static void collect_one(struct mrc_index *index, struct mrc_bytes topic)
     ck_assert_int_eq(status, APR_SUCCESS);
 }
 
-/* How often EAR is found for TOPIC. */
+/* How many times EAR is found for TOPIC. */
 static unsigned found_for(struct mrc_index *index, struct ear *ear, const char *topic)
 {
     ear->found = 0;
@@ -213,7 +213,7 @@ START_TEST(cached_results_are_never_stale)
     listen_to_one(index, &second, "/b/*", BASE); /* one more pattern */
     ck_assert_uint_eq(found_for(index, &second, "https://example.com/b/1"), 1);
     ck_assert_uint_eq(found_for(index, &first, "https://example.com/a/1"), 1);
-    leave(index, &first); /* one pattern less, then as many as before, but other ones */
+    leave(index, &first); /* a pattern less, then as many as before, but different ones */
     ck_assert_uint_eq(found_for(index, &first, "https://example.com/a/1"), 0);
     listen_to_one(index, &first, "/*/1", BASE);
     ck_assert_uint_eq(found_for(index, &first, "https://example.com/a/1"), 1);
@@ -305,9 +305,7 @@ START_TEST(grows_with_its_nodes)
 }
 END_TEST
 
-/*
- * COUNT patterns that match every topic: each adds a pointer to the cache entry of a topic.
- */
+/* Adds COUNT patterns that match every topic: each adds a pointer to the cache entry of a topic. */
 static struct ear *many_for_all(struct mrc_index *index, unsigned count)
 {
     struct ear *ears = calloc(count, sizeof(*ears));
@@ -328,7 +326,7 @@ static void drop_all(struct mrc_index *index, struct ear *ears, unsigned count)
     mrc_index_free(index);
 }
 
-/* With results for twice its size, the cache stays within its limit, and stays right. */
+/* With results for twice its size, the cache stays within its limit and remains correct. */
 START_TEST(the_cache_has_a_limit)
 {
     enum { EARS = 8000, TOPICS = 2 * MRC_INDEX_CACHE_BYTES / (EARS * sizeof(void *)) };
@@ -352,7 +350,7 @@ START_TEST(the_cache_has_a_limit)
 }
 END_TEST
 
-/* The most patterns that the cache takes for one topic, and one more. */
+/* The most patterns that the cache accepts for one topic, and one more. */
 START_TEST(one_topic_cannot_fill_the_cache)
 {
     enum { EARS = (int)(MRC_INDEX_CACHE_ONE_BYTES / sizeof(void *)) + 1 };
@@ -386,10 +384,10 @@ static void fill(struct ear *ear, unsigned n)
     ear->count = 4;
 }
 
-/* Wherever memory runs out in an addition, nothing of it stays. */
+/* Wherever an addition runs out of memory, nothing of it stays. */
 START_TEST(an_addition_without_memory_leaves_nothing)
 {
-    enum { EARS = 150 }; /* more than every first size */
+    enum { EARS = 150 }; /* more than any initial size */
     struct mrc_index *index = mrc_index_create(key);
     struct ear *ears = calloc(EARS, sizeof(*ears));
     unsigned failures = 0;
@@ -634,7 +632,7 @@ START_TEST(generated_patterns_against_a_scan)
 }
 END_TEST
 
-/* One collection in pieces: the time is up as soon as a listener is found. */
+/* A collection in pieces: its time is up as soon as a listener is found. */
 struct pieces {
     struct ear *first, *end; /* all listeners */
     int64_t left_us;
@@ -651,7 +649,7 @@ static void heard_piece(struct mrc_listener *listener, void *ctx)
 }
 
 /*
- * Between the pieces listeners come and go. Those that stay are found once, as in one collection.
+ * Listeners come and go between the pieces. Those that stay are found once, as in one collection.
  * Those that come may be found, if they listen to the topic.
  */
 START_TEST(pieces_find_what_one_collection_finds)
@@ -728,7 +726,7 @@ START_TEST(pieces_find_what_one_collection_finds)
 }
 END_TEST
 
-/* Up to the limit, and with one more, of patterns that have no literal text of their own. */
+/* Patterns that have no literal text of their own, up to the limit and one more. */
 START_TEST(a_crowd_is_reported)
 {
     struct mrc_index *index = mrc_index_create(key);
@@ -785,7 +783,7 @@ START_TEST(listeners_that_leave_free_their_memory)
                 collect_one(index, mrc_matcher_get_value(ears[i].matchers[0]));
         }
         full = held;
-        for (unsigned i = 0; i < CROWD; i++) /* the rest needs little of what all needed */
+        for (unsigned i = 0; i < CROWD; i++) /* the rest needs little compared to all */
             if (i % 100 != round)
                 leave(index, &ears[i]);
         ck_assert_int_lt(held * 10, full);

@@ -15,7 +15,7 @@ static struct mrc_prefix_node *add(struct mrc_prefix_tree *tree, const char *key
     return node;
 }
 
-/* The keys that are a prefix of TEXT, the shortest first. */
+/* Fails unless WANT are the keys that are a prefix of TEXT, shortest first. */
 static void check(const struct mrc_prefix_tree *tree, const char *text, const char *want)
 {
     struct mrc_prefix_walk walk;
@@ -118,7 +118,7 @@ static void compare(const struct mrc_prefix_tree *tree, const struct keyed *all,
     ck_assert_uint_eq(got, want);
 }
 
-/* Keys of few letters; now and then memory runs out, and the tree must not change. */
+/* The keys have few distinct letters. Sometimes memory runs out, and the tree must not change. */
 START_TEST(random_changes_against_a_model)
 {
     struct mrc_prefix_tree tree = {NULL};

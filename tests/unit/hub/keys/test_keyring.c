@@ -1,7 +1,7 @@
 /*
- * The keyring: keys that are taken while they are swapped, the numbers of their versions, and rows
- * that cannot use a new document. And the keeper: it reads changed key files, and takes the lead
- * when another keeper dies.
+ * The keyring: keys that are used while they are swapped, version numbers, and rows that cannot use
+ * a new document. The keeper: it reads changed key files, and takes the lead when another keeper
+ * dies.
  */
 #include "hub/keys/keyring.h"
 
@@ -146,7 +146,7 @@ START_TEST(each_version_has_a_number_of_its_own)
 }
 END_TEST
 
-/* One row that can use a document is enough; the other rows then have no keys. */
+/* A document is taken if one row can use it; the other rows then have no keys. */
 START_TEST(a_document_is_good_for_some_row)
 {
     struct mrc_error error = {""};
@@ -199,7 +199,7 @@ END_TEST
 
 static atomic_bool enough;
 
-/* The token verifies with one of the two keys at any time. */
+/* At any time, the token verifies with one of the two keys. */
 static void *verify_on(void *unused)
 {
     char *one = token_sign(MRC_ALG_HS256, SECRET, AT, CLAIMS "}");
@@ -286,7 +286,7 @@ static void hear(void *unused, const struct mrc_keeper_report *report)
     pthread_mutex_unlock(&said_lock);
 }
 
-/* Returns only when it is released. */
+/* hear_for_long() returns only once this is set. */
 static atomic_bool released;
 
 static void hear_for_long(void *unused, const struct mrc_keeper_report *report)
@@ -365,7 +365,7 @@ START_TEST(a_changed_key_file_is_read)
     wait_said("file unreadable", 1);
     wait_said("No such file", 1);
     write_file("again");
-    wait_said("the secret has 5 bytes", 2); /* it was reported again, after another report */
+    wait_said("the secret has 5 bytes", 2); /* reported again, after another report */
     ck_assert_int_eq(verify(1, OTHER OTHER), MRC_OK);
     write_file(SECRET);
     wait_verifies(1, SECRET);
@@ -463,7 +463,7 @@ START_TEST(another_keeper_follows_one_that_dies_or_drains)
     ck_assert(!mrc_documents_lead(documents));
     keeper = start_keeper();
     write_file(OTHER OTHER);
-    wait_verifies(1, OTHER OTHER); /* it takes over what the other one has read */
+    wait_verifies(1, OTHER OTHER); /* it takes over what the other keeper has read */
     ck_assert_int_eq(kill(pid, SIGKILL), 0);
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     write_file(SECRET);
@@ -471,7 +471,7 @@ START_TEST(another_keeper_follows_one_that_dies_or_drains)
     mrc_keeper_post_drain(keeper);
     wait_until_nobody_leads();
     put(0, OTHER OTHER);
-    wait_verifies(1, OTHER OTHER); /* it still takes new keys over */
+    wait_verifies(1, OTHER OTHER); /* it still takes over new keys */
     stop(keeper);
     mrc_documents_resign(documents);
     mrc_keeper_stop(NULL);

@@ -8,7 +8,7 @@
 #include "store_unit.h"
 #include "tokens.h"
 
-/* As long as SECRET. */
+/* Has the length of SECRET. */
 #define OTHER "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
 
 static apr_pool_t *pool;
@@ -87,7 +87,7 @@ static bool renew(void)
         mrc_keyring_refresh(keyring);
         ck_assert_uint_ne(version(), before);
     }
-    alloc_bytes = bytes; /* the keys stay until the next ones come */
+    alloc_bytes = bytes; /* the keys stay until the next keys replace them */
     fail_again(left);
     return after != before;
 }

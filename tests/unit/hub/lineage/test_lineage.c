@@ -65,8 +65,8 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* A ring keeps more than the log, which has removed most of what both have had. */
-START_TEST(the_fork_is_found_behind_what_the_log_has_removed)
+/* The ring has more records than the log, which has removed most of what both had. */
+START_TEST(the_fork_is_found_after_what_the_log_has_removed)
 {
     uint64_t engine[1000];
     unsigned questions;
@@ -80,7 +80,7 @@ START_TEST(the_fork_is_found_behind_what_the_log_has_removed)
     ck_assert_uint_eq(search(engine, 981, 980, &questions), 980); /* the log is empty */
     ck_assert_uint_eq(questions, 0);
     for (size_t i = 950; i < 990; i++)
-        engine[i] = 2000 + i; /* what was put back meanwhile */
+        engine[i] = 2000 + i; /* entries put back meanwhile */
     ck_assert_uint_eq(search(engine, 900, 990, &questions), 950);
     ck_assert_uint_le(questions, 7);
     mrc_lineage_free(&lineage);
@@ -88,10 +88,10 @@ START_TEST(the_fork_is_found_behind_what_the_log_has_removed)
 END_TEST
 
 /*
- * A model: a machine mirrors a log that loses its tail now and then, and goes on with other
- * entries, and that is trimmed. The fork that the search finds is where the log of the machine and
- * that of the engine part, whatever has happened before. Of entries that are trimmed it assumes
- * that both have had them.
+ * A model: a machine mirrors a log that sometimes loses its tail and continues with other entries,
+ * and that is trimmed. The fork that the search finds is where the log of the machine and that of
+ * the engine diverge, whatever has happened before. The search assumes that both had the entries
+ * that are trimmed.
  */
 START_TEST(the_fork_is_found)
 {
@@ -133,7 +133,7 @@ START_TEST(the_fork_is_found)
                               fork + 1 < oldest ? least(oldest - 1, least(mine, count)) : fork);
             ck_assert_uint_le(questions, 10);
             mrc_lineage_free(&lineage);
-            lineage = copy; /* the ring keeps what is gone */
+            lineage = copy; /* the ring keeps what the engine has lost */
             shared = fork;
         }
     }
@@ -148,7 +148,7 @@ int main(void)
 
     tcase_add_test(tcase, an_empty_ring_shares_nothing);
     tcase_add_test(tcase, entries_of_a_log_that_is_gone_are_left_out);
-    tcase_add_test(tcase, the_fork_is_found_behind_what_the_log_has_removed);
+    tcase_add_test(tcase, the_fork_is_found_after_what_the_log_has_removed);
     tcase_add_loop_test(tcase, the_fork_is_found, 0, 300);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

@@ -1,6 +1,6 @@
 /*
- * What a machine notes about its log, with each allocation failing in turn: nothing that is noted
- * gets lost, and an order that is not known is not taken for known.
+ * What a machine notes about its log, with each allocation failing in turn: no note is lost, and an
+ * unknown order is not taken for known.
  */
 #include "core/base/buf.h"
 #include "core/protocol/update.h"
@@ -96,8 +96,8 @@ static struct mrc_link *make_link(void)
     return made;
 }
 
-/* Loses the entries 3 to 5, and gets the last of them back. Whoever does not know what is lost
- * keeps the window open. */
+/* Loses the entries 3 to 5, and gets the last of them back. A machine that does not know what is
+ * lost keeps the window open. */
 static bool lose(void)
 {
     struct mrc_link *own = make_link();
@@ -114,8 +114,8 @@ static bool lose(void)
     return is_done;
 }
 
-/* An entry that was lost after entry 3 comes to a machine that had none of it: the window begins
- * with record 4, or before. */
+/* An entry that was lost after entry 3 comes to a machine that has not seen the loss: the window
+ * begins with record 4, or before. */
 static bool learn(void)
 {
     struct mrc_link *own = make_link();

@@ -10,7 +10,7 @@ START_TEST(the_highest_counter_is_kept)
     ck_assert(mrc_seen_note(seen, 5, 10));
     ck_assert(mrc_seen_note(seen, 5, 9));
     ck_assert_uint_eq(mrc_seen_get(seen, 5), 10);
-    ck_assert(mrc_seen_note(seen, 6, 0)); /* room for one that comes */
+    ck_assert(mrc_seen_note(seen, 6, 0)); /* makes room for a new writer */
     ck_assert_uint_eq(mrc_seen_get(seen, 6), 0);
     ck_assert(mrc_seen_note(seen, 6, 1));
     ck_assert_uint_eq(mrc_seen_get(seen, 6), 1);

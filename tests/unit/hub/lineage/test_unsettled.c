@@ -1,4 +1,4 @@
-/* Where the order of the updates may differ: what the leader notes about a ring and a log. */
+/* What the leader notes about where the order of updates may differ between ring and log. */
 #include "core/base/buf.h"
 #include "core/protocol/update.h"
 #include "hub/lineage/unsettled.h"
@@ -114,7 +114,7 @@ START_TEST(a_window_may_begin_with_what_comes_next)
     ck_assert_uint_eq(window_of(4), 0);
     ck_assert_uint_eq(window_of(5), 5);
     ck_assert_uint_eq(window_of(6), 0);
-    /* Records of a log before this one have numbers of their own. */
+    /* The records of an earlier log have numbers of their own. */
     mrc_unsettled_forget(&unsettled);
     append_some(1, 3);
     mrc_unsettled_note(&unsettled, 1, 6, true);
@@ -131,7 +131,7 @@ START_TEST(what_does_not_come_back_is_waited_for_until_nobody_can_put_it_back)
     mrc_unsettled_join(&unsettled);
     mrc_unsettled_take_newest(&unsettled, 5);
     mrc_unsettled_reached(&unsettled, 5);
-    ck_assert(mrc_link_is_open(the_link)); /* another machine may have something yet */
+    ck_assert(mrc_link_is_open(the_link)); /* another machine may still put something back */
     mrc_link_clear_fork(the_link);
     mrc_unsettled_restored(&unsettled);
     mrc_unsettled_take_newest(&unsettled, 6);
@@ -151,7 +151,7 @@ START_TEST(another_leader_does_not_know_what_was_waited_for)
     mrc_unsettled_lose(&unsettled, 3);
     mrc_unsettled_came(&unsettled, 1, 4);
     ck_assert(mrc_link_is_open(the_link));
-    mrc_unsettled_join(&unsettled); /* nothing is to be put back */
+    mrc_unsettled_join(&unsettled); /* there is nothing to put back */
     mrc_unsettled_take_newest(&unsettled, 4);
     mrc_unsettled_reached(&unsettled, 4);
     ck_assert(!mrc_link_is_open(the_link));

@@ -1,6 +1,7 @@
 /*
- * Subscriptions begin and end with each allocation failing in turn: what was announced as active is
- * announced as ended, if not at once, then with the next attempt, and nothing stays in the list.
+ * Subscriptions begin and end with each allocation failing in turn: every subscription that was
+ * announced as active is announced as ended, at the latest in the next attempt, and none stays in
+ * the list.
  */
 #include <sys/stat.h>
 
@@ -138,7 +139,7 @@ static struct mrc_presence *begin(void)
     return presence;
 }
 
-/* This child is gone, and another one announces what it has left. */
+/* This child is gone, and another one announces what it left behind. */
 static void clean_up(void)
 {
     mrc_roster_fold(mrc_hub_roster(hub), SLOT);
@@ -174,7 +175,7 @@ static bool begin_and_end(void)
 
 #define MANY 60
 
-/* So many at the same time that the list needs more pages. */
+/* Begins so many subscriptions at the same time that the list needs more pages. */
 static void begin_many(void)
 {
     const struct mrc_roster *roster = mrc_hub_roster(hub);
@@ -203,7 +204,7 @@ static void begin_many(void)
 
 static struct mrc_presence_queue *queue;
 
-/* The announcer tries again later what it could not announce. */
+/* The announcer tries again later to announce what it could not. */
 static bool announce_ends(void)
 {
     long left = fail_later();
@@ -227,7 +228,7 @@ static bool announce_ends(void)
 
 /* ---- after others -----------------------------------------------------------------------------*/
 
-/* Tries to announce what others have left, and then again. */
+/* Announces what others left behind, in a second attempt if the first one fails. */
 static bool announce_orphans(void)
 {
     apr_status_t status = mrc_presence_announce_orphans(hub);

@@ -192,7 +192,7 @@ START_TEST(begins_and_ends_are_announced_in_order)
     take("two", true, "");
     take("three", true, "");
     mrc_subscriber_close(subscriber, MRC_END_CLIENT);
-    ck_assert_uint_eq(listed(), 0); /* at once, before the end is announced */
+    ck_assert_uint_eq(listed(), 0); /* delisted at once, before the end is announced */
     take("one", false, "");
     take("two", false, "");
     take("three", false, "");
@@ -216,7 +216,7 @@ START_TEST(a_full_roster_lists_no_part_of_a_subscriber)
     const char *const both[] = {"small", match};
     struct mrc_subscriber *subscriber;
 
-    memset(match, 'x', 4000000); /* takes nearly all shared cells, of 120 bytes each */
+    memset(match, 'x', 4000000); /* occupies nearly all shared cells, of 120 bytes each */
     subscriber = open_subscriber(hub, both, 2, NULL);
     ck_assert_int_eq(mrc_subscriber_announce(subscriber), APR_ENOSPC);
     mrc_subscriber_close(subscriber, MRC_END_REFUSED);
@@ -260,8 +260,8 @@ END_TEST
 
 /* ---- children that end ------------------------------------------------------------------------*/
 
-/* A child in a process of its own, with a subscriber to "a" and one to "b", to be killed. Forked
- * before this process has threads. */
+/* Forks a child to be killed, with a subscriber to "a" and one to "b", before this process has
+ * threads. */
 static pid_t make_victim(void)
 {
     int ready[2];
@@ -292,7 +292,7 @@ static void kill_victim(pid_t pid)
     ck_assert_uint_eq(mrc_control_mark_dead(mrc_memory_control(memory), pid), 1);
 }
 
-/* Announces the end of the entry with MATCH, and does not remove it. */
+/* Announces the end of the entry with MATCH without removing the entry. */
 static void announce_end_of(struct mrc_child *process, const char *match)
 {
     struct mrc_presence_events *events = mrc_presence_events_open(mrc_child_hub(process, 0));
@@ -309,8 +309,7 @@ static void announce_end_of(struct mrc_child *process, const char *match)
         _exit(1);
 }
 
-/* A child dies after it announced an end, before it removed the entry: the end is announced once.
- */
+/* A child dies after announcing an end and before removing the entry: the end is announced once. */
 START_TEST(an_end_that_a_dead_child_announced_is_not_repeated)
 {
     struct mrc_child *survivor;
@@ -395,8 +394,8 @@ START_TEST(the_next_child_announces_the_ends_if_none_was_left)
 }
 END_TEST
 
-/* The old child, in a process of its own, because it has a mapping of its own: it subscribes, waits
- * until the hub has moved, and goes on as before. */
+/* The old child, in its own process because it needs its own mapping: it subscribes, waits until
+ * the hub has moved, and continues as before. */
 static void be_old(int ready_fd, int go_fd)
 {
     struct mrc_child *process = start(101);
@@ -652,7 +651,8 @@ static void stop_successor(struct mrc_child *process)
     mrc_hub_close(mrc_child_hub(process, 0));
 }
 
-/* Calls FN with each event in the history of PROCESS, the oldest first, and returns their number.
+/*
+ * Calls FN with each event in the history of PROCESS, the oldest first, and returns their number.
  */
 static unsigned each_event(struct mrc_child *process,
                            void (*fn)(const char *match, bool active, void *ctx), void *ctx)
@@ -711,7 +711,10 @@ static void begin_two_and_end_one(struct mrc_child *process, int ready_fd)
         _exit(1);
 }
 
-/* Its subscription stays, while others begin and end, until the file has trimmed its begin. */
+/*
+ * Its subscription stays while others begin and end, until the file has trimmed the event of its
+ * begin.
+ */
 static void begin_one_and_many_updates(struct mrc_child *process, int ready_fd)
 {
     subscribe(process, "left");
@@ -723,7 +726,7 @@ static void begin_one_and_many_updates(struct mrc_child *process, int ready_fd)
         _exit(1);
 }
 
-/* All processes are killed: the next server announces the ends that nobody announced, and no other;
+/* All processes are killed: the next server announces exactly the ends that nobody has announced,
  * and the server after that announces nothing. */
 START_TEST(a_new_server_announces_what_a_crash_left)
 {
@@ -746,7 +749,7 @@ START_TEST(a_new_server_announces_what_a_crash_left)
 }
 END_TEST
 
-/* Other updates have taken the place of the event that the subscription began. */
+/* Other updates have displaced the event with which the subscription began. */
 START_TEST(a_trimmed_history_knows_what_has_begun)
 {
     const char *history_dir = store_dir();
@@ -779,11 +782,11 @@ static void do_nothing(struct mrc_child *process, int ready_fd)
 }
 
 /* The publication of events that kills its process, counted from 0 (-1: none), and whether it does
- * so before or after the commit. */
+ * so before the commit or after it. */
 static int deadly_publication = -1;
 static bool dies_before;
 
-/* So many publications fail before the others succeed. */
+/* This many publications fail before others succeed. */
 static atomic_int failing_publications;
 
 apr_status_t __real_mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_record *items,
@@ -854,7 +857,7 @@ START_TEST(a_crash_while_announcing_repeats_no_end)
 }
 END_TEST
 
-/* The disk is full for a while. */
+/* The disk is full at first. */
 START_TEST(what_was_left_is_announced_once_there_is_room)
 {
     const char *history_dir = store_dir();

@@ -24,11 +24,9 @@
 #include "hub_unit.h"
 #include "store/base/clock.h"
 
-#define SECOND INT64_C(1000000)
-#define DEADLINE_US                                                                                \
-    (60 * SECOND)                 /* far more than is needed: only a broken build waits that long  \
-                                   */
-#define LOOK_MS     (3600 * 1000) /* so long that no update is delivered by a look */
+#define SECOND      INT64_C(1000000)
+#define DEADLINE_US (60 * SECOND) /* far more than is needed, except by a broken build */
+#define LOOK_MS     (3600 * 1000) /* so long that no look delivers an update */
 #define CLIENTS_MAX 200
 #define STILL_OPEN  (-1)
 
@@ -38,20 +36,20 @@ struct client {
     /* The test's thread. */
     int fd;
     struct mrc_buf in;
-    bool is_paused; /* it takes nothing */
+    bool is_paused; /* it reads nothing */
     bool is_closed;
-    uint64_t start; /* position in the ring of the first record that it is due */
+    uint64_t start; /* position in the ring of the first record that is for it */
     struct mrc_matcher *wants;
     bool may_read;
 
     /* Shared with the loop's thread. */
     atomic_bool gate_shut;  /* its carrier may not be closed */
-    atomic_uint finishes;   /* how often it got the end of the stream */
+    atomic_uint finishes;   /* how often it got the stream's end */
     atomic_uint refused;    /* how often the carrier refused to be closed */
     atomic_bool was_forced; /* the carrier was closed all the same */
     atomic_int end;         /* enum mrc_end, or STILL_OPEN */
     _Atomic int64_t closed_us;
-    _Atomic(apr_thread_t *) thread;          /* that last wrote */
+    _Atomic(apr_thread_t *) thread;          /* the last one that wrote */
     void (*on_write)(struct client *client); /* in the loop's thread; NULL: nothing */
     bool swallows;                           /* writes succeed, and go nowhere */
 };
@@ -153,7 +151,7 @@ static const struct mrc_carrier_ops pipe_ops = {
 
 static struct hub_place place;
 static struct mrc_dispatcher *dispatcher;
-static struct mrc_inquiry *inquiry; /* of a test that sets it before start() */
+static struct mrc_inquiry *inquiry; /* a test may set it before start() */
 static struct mrc_waiters *waiters;
 static struct client clients[CLIENTS_MAX];
 static size_t clients_count;
@@ -254,7 +252,7 @@ static inline struct client *connect_costly(const char *cursor)
 
 /* ---- what clients get -------------------------------------------------------------------------*/
 
-/* Reads what CLIENT has got, without waiting. */
+/* Reads what has arrived for CLIENT, without waiting. */
 static inline void read_some(struct client *client)
 {
     char bytes[16384];
@@ -287,7 +285,7 @@ static inline void read_all(void)
         }                                                                                          \
     } while (0)
 
-/* The N of the next `id: id-N` that CLIENT has got, from *FROM on; -1: there is none. */
+/* The N of the next `id: id-N` that CLIENT has received, from *FROM on; -1 if there is none. */
 static inline long next_id(const struct client *client, size_t *from)
 {
     static const char mark[] = "id: id-";
@@ -332,8 +330,8 @@ static inline bool is_for(const struct client *client, const struct mrc_update *
     return false;
 }
 
-/* The number of updates that CLIENT is due. COMPARE: fails unless it has got exactly these, in
- * order. */
+/* The number of updates that CLIENT must get. COMPARE: fails unless it has received exactly these,
+ * in order. */
 static inline unsigned expected(const struct client *client, bool compare)
 {
     struct mrc_ring_record record = {.buf = NULL};
@@ -387,7 +385,7 @@ static inline bool all_ended(void)
     return true;
 }
 
-/* Fails unless every client that is not paused gets all that it is due, once and in order. */
+/* Fails unless every client that is not paused gets all that it must get, once and in order. */
 static inline void ck_assert_all_delivered(void)
 {
     for (size_t i = 0; i < clients_count; i++) {
@@ -430,7 +428,7 @@ static inline void ck_assert_ended(struct client *client, enum mrc_end why)
 
 static sem_t entered, released;
 
-/* For on_write: blocks the loop's thread once, until RELEASED. */
+/* An on_write function: blocks the loop's thread once, until RELEASED. */
 static inline void block_once(struct client *client)
 {
     client->on_write = NULL;

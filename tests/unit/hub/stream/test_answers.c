@@ -55,7 +55,7 @@ static void ask(unsigned part)
     ck_assert_int_eq(mrc_listing_read_answer(mrc_buf_bytes(&bytes), &answer), MRC_OK);
 }
 
-/* The next stream of the answer, which must have one. */
+/* The next stream of the answer; fails if there is none. */
 static struct mrc_listing_entry next_entry(void)
 {
     struct mrc_listing_entry entry;
@@ -175,7 +175,7 @@ START_TEST(page_by_page)
 }
 END_TEST
 
-/* The entries of all answers, each of which begins after the one before. */
+/* Counts the entries of all answers, each of which begins after the one before. */
 static unsigned count_pages(unsigned *ret_pages)
 {
     struct mrc_listing_entry entry;
@@ -269,8 +269,8 @@ START_TEST(parts)
 }
 END_TEST
 
-/* A question that is none gets an answer without streams. */
-START_TEST(no_question)
+/* An invalid question gets an answer without streams. */
+START_TEST(an_invalid_question)
 {
     open_hub(1);
     connect_all();
@@ -295,7 +295,7 @@ int main(void)
     tcase_add_test(tcase, page_by_page);
     tcase_add_test(tcase, full_answers);
     tcase_add_test(tcase, parts);
-    tcase_add_test(tcase, no_question);
+    tcase_add_test(tcase, an_invalid_question);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

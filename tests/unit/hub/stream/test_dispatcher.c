@@ -1,6 +1,6 @@
 /*
- * The dispatcher: how streams are spread over its threads, what each stream gets, and when it
- * sleeps.
+ * The dispatcher: how streams are spread over its threads, what each stream gets, and when the
+ * dispatcher sleeps.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -60,7 +60,7 @@ static void ck_assert_spread(unsigned threads)
     }
 }
 
-/* Each thread has its share; when the streams of one thread leave, it gets the new ones. */
+/* Each thread has its share; when the streams of a thread leave, it gets the new ones. */
 START_TEST(a_stream_goes_to_the_thread_with_the_fewest)
 {
     apr_thread_t *thread;
@@ -159,7 +159,7 @@ static uint64_t bit_of(const char *topic)
 }
 
 /* Updates that none of its streams listens to do not wake the child, and are skipped when another
- * one does. A stream that ends takes its topic along. */
+ * one does. When a stream ends, its topic goes with it. */
 START_TEST(it_sleeps_through_updates_for_others)
 {
     static const char here[] = "https://example.com/a";
@@ -179,7 +179,7 @@ START_TEST(it_sleeps_through_updates_for_others)
     other->is_closed = true;
     close(other->fd);
     wait_until(atomic_load(&other->end) == MRC_END_CLIENT);
-    /* It gives its seat in the hub back right after. */
+    /* It gives back its seat in the hub right afterwards. */
     wait_until(mrc_numbers_gauge(mrc_hub_numbers(place.hub), MRC_GAUGE_SUBSCRIBERS) == 1);
     for (unsigned i = 2; i < 100; i++)
         publish(i, there, 10);

@@ -5,7 +5,7 @@
 
 #include "dispatcher_unit.h"
 
-/* The reconnection time that CLIENT got; it got nothing else. */
+/* The reconnection time that CLIENT has received. Fails if it has received anything else. */
 static unsigned retry_of(struct client *client)
 {
     struct mrc_bytes in;
@@ -153,7 +153,7 @@ static void note_write(struct client *client)
     sem_post(&has_written);
 }
 
-/* A client that takes nothing yet, and whose carrier holds a part of the first write. */
+/* A client that reads nothing yet, and whose carrier holds a part of the first write. */
 static struct client *connect_behind(void)
 {
     int fds[2], bytes = 1;
@@ -169,7 +169,7 @@ static struct client *connect_behind(void)
     return &clients[clients_count - 1];
 }
 
-/* The response does not break off inside of a write, and nothing follows this part of an event. */
+/* The response does not break off inside a write, and nothing follows this part of an event. */
 START_TEST(a_drain_waits_for_the_rest_of_a_write)
 {
     struct client *client;
@@ -216,7 +216,7 @@ START_TEST(a_drain_does_not_touch_ended_streams)
     wait_until(atomic_load(&client->refused) >= 3);
     atomic_store(&client->gate_shut, false);
     ck_assert_ended(client, MRC_END_CLIENT);
-    /* The timers of these are in the slots where its timer was. */
+    /* The timers of these streams are in the slots where the timer of that stream was. */
     for (int i = 0; i < 20; i++)
         ck_assert_ended(connect_all(), MRC_END_DRAINING);
     poll(NULL, 0, (int)(MRC_LOOP_DRAIN_US / 1000) + 200); /* until that timer would have fired */
@@ -230,7 +230,7 @@ static void *stop(void *arg)
     return NULL;
 }
 
-/* The stop waits for the carrier of a stream that was posted just before, too. */
+/* The stop also waits for the carrier of a stream that was posted just before. */
 START_TEST(a_stop_waits_for_streams_just_posted)
 {
     struct client *blocked, *posted;
@@ -241,7 +241,7 @@ START_TEST(a_stop_waits_for_streams_just_posted)
     start(1 << 20, 1, &patient);
     blocked = connect_all();
     blocked->on_write = block_once;
-    mrc_dispatcher_post_drain(dispatcher, false); /* the close writes a farewell */
+    mrc_dispatcher_post_drain(dispatcher, false); /* closing writes a farewell */
     while (sem_wait(&entered) < 0)
         ;
     posted = connect_all();
@@ -276,7 +276,7 @@ START_TEST(a_stream_posted_after_the_stop_is_left_alone)
 }
 END_TEST
 
-/* A carrier that never allows it is closed in the end. */
+/* A carrier that never allows to be closed is closed in the end. */
 START_TEST(a_stop_has_a_time_limit)
 {
     start(1 << 20, 1, &patient);

@@ -11,7 +11,7 @@
 
 static atomic_uint costly_writes, quick_writes;
 
-/* Writes to the costly client before the second write to the quick one. */
+/* The number of writes to the costly client before the second write to the quick one. */
 static atomic_int costly_before;
 
 static void note_costly(struct client *client)
@@ -33,7 +33,8 @@ static void publish_third(struct client *client)
     }
 }
 
-/* While costly patterns are matched with one update, other streams get it, and those that follow.
+/*
+ * While costly patterns are matched with one update, other streams get this update and later ones.
  */
 START_TEST(costly_patterns_delay_no_other_stream)
 {
@@ -121,7 +122,7 @@ START_TEST(private_updates_need_a_grant)
         const struct mrc_bytes data = mrc_bytes_of("secret");
         char id[32];
 
-        /* For an update with both topics one grant is enough. Every eighth is public. */
+        /* One grant is enough for an update with both topics. Every eighth is public. */
         snprintf(id, sizeof(id), "id-%u", i);
         ck_assert_int_eq(hub_publish_to(place.hub, id, mine + i % 2, 1 + (i % 4 == 0), data, i % 8),
                          APR_SUCCESS);
@@ -139,7 +140,7 @@ START_TEST(private_updates_need_a_grant)
 }
 END_TEST
 
-/* For on_write: the write finds that the client is gone. */
+/* An on_write function: the write finds that the client is gone. */
 static void hang_up(struct client *client)
 {
     client->on_write = NULL;
@@ -254,14 +255,14 @@ START_TEST(an_overrun_ends_the_streams_that_missed_something)
     ck_assert_ended(costly, MRC_END_OVERRUN);
     ck_assert_ended(other, MRC_END_OVERRUN); /* it may have missed something */
     ck_assert_uint_eq(received(blocked), 2);
-    connect_all(); /* the hub goes on */
+    connect_all(); /* the hub still works */
     publish(200, "https://example.com/a", 10);
     wait_until(received(&clients[3]) == 1);
     finish();
 }
 END_TEST
 
-/* As the link of a hub with a transport: appends the update of another machine. */
+/* Appends the update of another machine, as the link of a hub with a transport does. */
 static void mirror(unsigned id)
 {
     struct mrc_bytes topic = mrc_bytes_of("https://example.com/a");
@@ -280,7 +281,9 @@ static void mirror(unsigned id)
     mrc_hub_segment_wake(place.segment, place.notify);
 }
 
-/* Those that begin after it have missed nothing, and may have no cursor to come back with. */
+/*
+ * Streams that begin after the gap have missed nothing, and may have no cursor to come back with.
+ */
 START_TEST(a_gap_ends_the_streams_that_began_before)
 {
     static const struct mrc_transport_spec transport = {.machine = "m", .name = "hub"};
@@ -309,7 +312,7 @@ START_TEST(a_gap_ends_the_streams_that_began_before)
 }
 END_TEST
 
-/* Fails unless CLIENT has got the ids FIRST to END - 1, each once and in order. */
+/* Fails unless CLIENT has received the ids FIRST to END - 1, each once and in order. */
 static void ck_assert_in_order(const struct client *client, long first, long end)
 {
     size_t from = 0;
@@ -350,7 +353,7 @@ START_TEST(after_an_overrun_streams_read_from_the_disk)
     other = connect_with(MRC_MATCHER_EXACT, "*", "id-0", NULL);
     sem_post(&released);
     wait_until(received(blocked) == 200 && received(other) == 199);
-    publish(200, "https://example.com/a", 10); /* all are live again */
+    publish(200, "https://example.com/a", 10); /* all streams are live again */
     wait_until(received(blocked) == 201 && received(other) == 200 && received(costly) == 201);
     ck_assert_in_order(blocked, 0, 201);
     ck_assert_in_order(costly, 0, 201);
@@ -417,7 +420,7 @@ START_TEST(no_memory_to_listen)
 }
 END_TEST
 
-/* Without memory for an update the stream ends there: there is no gap in what it got. */
+/* Without memory for an update, the stream ends before it: there is no gap in what it sent. */
 START_TEST(no_memory_to_deliver)
 {
     struct client *client;

@@ -1,7 +1,7 @@
 /*
- * The memory of one live stream. There are tens of thousands, so a change that makes it larger
- * fails here. The carriers belong to httpd's layer, and have assertions of their own
- * (httpd/carrier/detached.c, httpd/log/record.c).
+ * The memory of one live stream. There are tens of thousands of streams, so a change that makes
+ * them larger fails here. The carriers belong to the layer of httpd, and have assertions of their
+ * own (httpd/carrier/detached.c, httpd/log/record.c).
  */
 #include <stdio.h>
 
@@ -16,7 +16,7 @@
 /* Limits for the bytes of one stream, as malloc() counts them. */
 #define SHARED_TOPIC_BYTES 430 /* all listen to the same topic */
 #define OWN_TOPIC_BYTES    490 /* each listens to a topic of its own */
-#define SECOND_TOPIC_BYTES 210 /* one more topic of its own */
+#define SECOND_TOPIC_BYTES 210 /* a second topic of its own */
 #define CAUGHT_UP_BYTES    4   /* that a stream keeps of a replay */
 
 static const struct mrc_hub_spec spec = {.limits.backlog_bytes = 1000};

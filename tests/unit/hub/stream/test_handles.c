@@ -6,7 +6,7 @@
 #include "hub_unit.h"
 #include "tokens.h"
 
-/* Far more groups than there are buckets at first. */
+/* There are far more groups than buckets at first. */
 #define TOKENS  1000
 #define STREAMS (TOKENS * 2)
 
@@ -104,7 +104,10 @@ static void note(void *ctx, struct mrc_stream *stream)
     }
 }
 
-/* The number of streams that ORDER finds; each has a number that is NUMBER modulo EACH. */
+/*
+ * The number of streams that ORDER finds. Fails unless each has a number that is NUMBER modulo
+ * EACH.
+ */
 static unsigned find(const struct mrc_order *order, unsigned number, unsigned each)
 {
     found_count = 0;
@@ -172,7 +175,7 @@ static void end(void *ctx, struct mrc_stream *stream)
     found_count++;
 }
 
-/* Streams that an order ends leave while it looks for the others. */
+/* Streams that an order ends leave while the order looks for others. */
 START_TEST(removed_while_found)
 {
     struct mrc_order order = mrc_order_init(MRC_ORDER_REVOKE);
@@ -185,7 +188,7 @@ START_TEST(removed_while_found)
 }
 END_TEST
 
-/* Serial numbers grow, so that a list of streams can go on. */
+/* Serial numbers grow, so that a list of streams can be continued. */
 START_TEST(serials)
 {
     for (unsigned i = 1; i <= STREAMS; i++)

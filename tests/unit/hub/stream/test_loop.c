@@ -1,6 +1,4 @@
-/*
- * The loop: long replays beside live streams, several hubs, and clients that hang up.
- */
+/* The loop: long replays along with live streams, several hubs, and clients that hang up. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
@@ -14,7 +12,7 @@ static void publish_one_more(struct client *client)
         publish(1000, "https://example.com/endless", 1);
 }
 
-/* A replay that never ends, because there is always more, does not delay live streams. */
+/* A replay that never ends, because there is always more to replay, does not delay live streams. */
 START_TEST(a_long_replay_delays_no_live_stream)
 {
     struct mrc_stream *stream;
@@ -106,7 +104,7 @@ static void finish_with(struct mrc_hub *other, struct mrc_hub_segment *segment)
     finish();
 }
 
-/* Publishes until each of the streams of the crowd has got an update from the feed. */
+/* Publishes until each stream of the crowd has received an update from the feed. */
 static void wait_until_all_listen(void)
 {
     uint64_t before;
@@ -120,8 +118,8 @@ static void wait_until_all_listen(void)
     atomic_store(&crowd_writes, 0);
 }
 
-/* While the streams of one hub have much to write, an update of another hub is not kept waiting
- * until they have written it. */
+/* An update of one hub does not wait until the streams of another hub have written the much that
+ * they have. */
 START_TEST(a_large_fan_out_delays_no_other_hub)
 {
     struct mrc_hub_segment *segment;

@@ -1,6 +1,6 @@
 /*
- * A dispatcher with each allocation and each thread failing in turn: it starts whole or not at all,
- * and a stream gets all updates in their order, or ends before the first one that it cannot get.
+ * A dispatcher with each allocation and each thread failing in turn: it starts completely or not at
+ * all, and a stream gets all updates in order, or ends before the first update that it cannot get.
  */
 #include "failing_calls.h"
 
@@ -78,7 +78,8 @@ START_TEST(a_stream_has_no_gap)
     connect_all();
     connect_with(MRC_MATCHER_EXACT, "https://example.com/a", NULL, NULL);
     connect_with(MRC_MATCHER_URLPATTERN, "https://example.com/*", NULL, NULL);
-    publish(0, "https://example.com/a", 4000); /* the carriers then have memory for the others */
+    publish(0, "https://example.com/a",
+            4000); /* the carriers then have memory for the other updates */
     for (size_t i = 0; i < clients_count; i++)
         wait_until(received(&clients[i]) == 1);
     clients[0].on_write = begin_to_fail;

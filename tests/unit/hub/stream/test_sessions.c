@@ -39,7 +39,9 @@ static void close_sessions(void)
     mrc_wake_close(&client);
 }
 
-/* Each try looks at the memory of a connection, and a flood of short connections makes many turns.
+/*
+ * Each attempt looks at the memory of a connection, and a flood of short connections causes many
+ * turns.
  */
 START_TEST(a_session_that_cannot_be_freed_is_not_tried_in_each_turn)
 {

@@ -7,7 +7,7 @@
 
 static struct mrc_shares shares;
 static struct mrc_share hubs[3];
-static struct mrc_link streams[3][STREAMS];
+static struct mrc_list_link streams[3][STREAMS];
 
 static void add(int hub, int first, int count)
 {
@@ -15,12 +15,12 @@ static void add(int hub, int first, int count)
         mrc_shares_add(&shares, &hubs[hub], &streams[hub][i]);
 }
 
-/* Takes the next stream, which costs COST: its hub as a letter, and its number. */
+/* Takes the next stream, which costs COST. Returns its hub as a letter, and its number. */
 static const char *take(int64_t cost)
 {
     static char name[3];
     struct mrc_share *share = mrc_shares_get(&shares);
-    struct mrc_link *stream;
+    struct mrc_list_link *stream;
 
     if (!share)
         return "";
@@ -77,8 +77,7 @@ START_TEST(a_turn_is_as_long_as_its_streams_cost)
 }
 END_TEST
 
-/* A hub comes to the turns and goes, with as many streams as it likes: the others keep their turns.
- */
+/* A hub comes and goes, with any number of streams: the others keep their turns. */
 START_TEST(hubs_come_and_go)
 {
     add(0, 0, 5);

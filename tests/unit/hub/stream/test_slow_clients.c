@@ -1,6 +1,4 @@
-/*
- * Clients that take little or nothing, for a while or for ever.
- */
+/* Clients that read little or nothing, for a while or for ever. */
 #include <sys/ioctl.h>
 
 #include "dispatcher_unit.h"
@@ -77,7 +75,7 @@ START_TEST(a_client_that_pauses_goes_on)
 }
 END_TEST
 
-/* So does a client that pauses in the REPLAY: nothing more is read while it pauses. */
+/* So does a client that pauses in its REPLAY: the stream reads nothing more meanwhile. */
 START_TEST(a_client_that_pauses_in_its_replay_goes_on)
 {
     struct mrc_stream *stream;
@@ -109,7 +107,7 @@ static unsigned heartbeats(const struct client *client)
     return n;
 }
 
-/* While it is pending the stream waits for the client, and afterwards for the heartbeat. */
+/* While the stream is pending it waits for the client, and afterwards for the heartbeat. */
 START_TEST(a_client_that_has_paused_gets_heartbeats_again)
 {
     struct mrc_hub_spec spec = patient;
@@ -126,7 +124,7 @@ START_TEST(a_client_that_has_paused_gets_heartbeats_again)
         publish(i, "https://example.com/a", 10000);
     wait_until(received(other) == 300);
     before = heartbeats(other);
-    wait_until(heartbeats(other) >= before + 3); /* its own would have come, too */
+    wait_until(heartbeats(other) >= before + 3); /* its own heartbeats would also have come */
     client->is_paused = false;
     ck_assert_all_delivered();
     before = heartbeats(client);

@@ -11,7 +11,7 @@
 #include "hub_unit.h"
 
 #define SECOND INT64_C(1000000)
-#define NOW    (1000 * SECOND) /* of store/base/clock.h; the tests pass any time they like */
+#define NOW    (1000 * SECOND) /* of store/base/clock.h; the tests pass any time */
 
 /* ---- a carrier that does as it is told --------------------------------------------------------*/
 
@@ -191,7 +191,7 @@ START_TEST(pushed_events_are_written)
     ck_assert(push('b', 20));
     ck_assert(push('c', 30)); /* more than the queue has room for at first */
     ck_assert_int_eq(work(), MRC_STREAM_IDLE);
-    ck_assert_uint_eq(fake.writes, 1); /* all of them in one */
+    ck_assert_uint_eq(fake.writes, 1); /* all events in one write */
     ck_assert_written("a10 b20 c30");
     ck_assert(push('d', 1));
     ck_assert_int_eq(work(), MRC_STREAM_IDLE);
@@ -201,7 +201,9 @@ START_TEST(pushed_events_are_written)
 }
 END_TEST
 
-/* While a stream is pending, one event of any size may wait, and beside it as much as the backlog.
+/*
+ * While a stream is pending, one event of any size may wait, and in addition as much as the
+ * backlog.
  */
 START_TEST(the_backlog_limits_all_but_the_event_in_flight)
 {
@@ -353,7 +355,7 @@ START_TEST(a_write_has_limits)
 }
 END_TEST
 
-/* A large event takes several turns, so that other streams have theirs. */
+/* A large event takes several turns, so that other streams have turns in between. */
 START_TEST(a_large_event_is_written_in_slices)
 {
     const size_t len = 10 * MRC_CARRIER_WRITE_BYTES + 7;
@@ -388,7 +390,7 @@ START_TEST(nothing_is_written_while_pending)
     fake.state = MRC_CARRIER_READY;
     ck_assert(mrc_stream_flush(stream, NOW));
     ck_assert_uint_eq(fake.flushes, 2);
-    ck_assert(mrc_stream_flush(stream, NOW)); /* it is not pending */
+    ck_assert(mrc_stream_flush(stream, NOW)); /* the stream is not pending */
     ck_assert_uint_eq(fake.flushes, 2);
     ck_assert_int_eq(work(), MRC_STREAM_IDLE);
     ck_assert_written("a5 b5");
@@ -466,7 +468,7 @@ START_TEST(replays_and_is_live_then)
     ck_assert_uint_eq(mrc_subscriber_get_position(stream->subscriber),
                       mrc_ring_head(mrc_hub_ring(place.hub)));
     ck_assert_uint_le(fake.most_bytes, MRC_CARRIER_WRITE_BYTES);
-    ck_assert_int_eq(work(), MRC_STREAM_CAUGHT_UP); /* until it listens */
+    ck_assert_int_eq(work(), MRC_STREAM_CAUGHT_UP); /* the result stays until the stream listens */
     stream->is_listening = true;
     ck_assert_int_eq(work(), MRC_STREAM_IDLE);
     close_stream(MRC_END_CLIENT, NULL);
@@ -475,8 +477,8 @@ END_TEST
 
 /*
  * A stream that has caught up listens from that moment on, in whichever turn that is. It must not
- * write anything first that is due meanwhile, such as a heartbeat, because it could have to wait
- * for its client.
+ * first write anything that is due meanwhile, such as a heartbeat, because then it might have to
+ * wait for its client.
  */
 START_TEST(a_stream_that_has_caught_up_listens_at_once)
 {
@@ -501,7 +503,7 @@ START_TEST(a_stream_that_has_caught_up_listens_at_once)
 }
 END_TEST
 
-/* In a replay the ring is the backlog: nothing more is read while the client takes nothing. */
+/* In a replay the ring is the backlog: nothing more is read while the client reads nothing. */
 START_TEST(replay_waits_for_the_client)
 {
     setup();
@@ -533,8 +535,8 @@ static void no_wake(void *ctx)
 }
 
 /*
- * The reader holds a limited number of bytes, so a stream whose client takes nothing gives its page
- * back. A heartbeat that is due meanwhile is enough to make it wait for the client.
+ * The reader holds a limited number of bytes, so a stream whose client reads nothing gives back its
+ * page. A heartbeat that is due meanwhile is enough to make the stream wait for the client.
  */
 START_TEST(a_client_that_takes_nothing_does_not_block_the_reader)
 {
@@ -605,7 +607,7 @@ START_TEST(replay_begins_after_the_cursor)
 }
 END_TEST
 
-/* A turn is short even if nothing of what is read is due. */
+/* A turn is short even if nothing that it reads is for the client. */
 START_TEST(a_turn_of_replay_reads_a_slice)
 {
     struct mrc_subscriber *subscriber;
@@ -762,7 +764,7 @@ START_TEST(a_client_that_takes_nothing_is_slow)
     ck_assert_int_eq(mrc_stream_due_us(stream), NOW + 5 * SECOND);
     ck_assert(!mrc_stream_tick(stream, NULL, 0, NOW + 5 * SECOND - 1));
     ck_assert_int_eq(stream->state, MRC_STREAM_LIVE);
-    ck_assert(mrc_stream_flush(stream, NOW + 4 * SECOND)); /* it takes some bytes */
+    ck_assert(mrc_stream_flush(stream, NOW + 4 * SECOND)); /* the client takes some bytes */
     ck_assert(!mrc_stream_tick(stream, NULL, 0, NOW + 5 * SECOND));
     ck_assert_int_eq(stream->state, MRC_STREAM_LIVE);
     ck_assert(!mrc_stream_tick(stream, NULL, 0, NOW + 9 * SECOND));
@@ -790,7 +792,10 @@ static const struct mrc_carrier_ops silent_ops = {
     .silence_us = fake_silence_us,
 };
 
-/* A live stream that has got an update at NOW, whose last byte was acknowledged a minute before. */
+/*
+ * Opens a live stream that got an update at NOW; its client acknowledged its last byte a minute
+ * before.
+ */
 static void open_watched(void)
 {
     open_live();
@@ -807,7 +812,7 @@ static void tick_at(int64_t now_us)
     ck_assert(!mrc_stream_tick(stream, NULL, 0, now_us));
 }
 
-/* Although the kernel takes all that there is to write. */
+/* The kernel accepts all bytes, but the client acknowledges none. */
 START_TEST(a_client_that_acknowledges_nothing_is_slow)
 {
     open_watched();
@@ -840,7 +845,7 @@ START_TEST(a_client_that_acknowledges_goes_on)
     ck_assert(!stream->is_watched);
     ck_assert_int_eq(mrc_stream_due_us(stream), NOW + 20 * SECOND);
     ck_assert(mrc_stream_tick(stream, heartbeat, 0, NOW + 20 * SECOND));
-    silence_us = 25 * SECOND; /* and then vanishes */
+    silence_us = 25 * SECOND; /* then it vanishes */
     ck_assert_int_eq(mrc_stream_work(stream, NOW + 20 * SECOND), MRC_STREAM_IDLE);
     tick_at(NOW + 25 * SECOND);
     ck_assert_int_eq(stream->end, MRC_END_SLOW);
@@ -849,7 +854,7 @@ START_TEST(a_client_that_acknowledges_goes_on)
 }
 END_TEST
 
-/* It was acknowledging until just after the watch had begun. */
+/* The client acknowledges until just after the watch has begun. */
 START_TEST(a_client_that_vanishes_is_found_within_a_timeout_and_a_heartbeat)
 {
     const struct mrc_hub_limits limits = {.heartbeat_us = 2 * SECOND};
@@ -881,7 +886,7 @@ START_TEST(a_client_that_vanishes_is_found_within_a_timeout_and_a_heartbeat)
 }
 END_TEST
 
-/* A client that takes nothing is found by that alone. */
+/* A pending write is enough to find a client that reads nothing. */
 START_TEST(a_pending_stream_is_not_watched)
 {
     open_watched();
@@ -1096,12 +1101,14 @@ START_TEST(a_stream_that_never_began)
 }
 END_TEST
 
-/* ---- what takes long ---------------------------------------------------------------------------
- */
+/* ---- what takes long --------------------------------------------------------------------------*/
 
 #define MANY 1000
 
-/* An update whose last topic matches, after many that cost a pattern as much as it may cost. */
+/*
+ * Publishes an update whose last topic matches, after many that cost a pattern as much as is
+ * allowed.
+ */
 static void publish_expensive(void)
 {
     char *text = malloc(200);
@@ -1124,7 +1131,10 @@ static void publish_expensive(void)
     free(text);
 }
 
-/* It is matched in several slices, between which other streams have their turn, and given once. */
+/*
+ * The update is matched in several slices, between which other streams have turns, and is delivered
+ * once.
+ */
 START_TEST(an_expensive_update_is_matched_in_slices)
 {
     struct mrc_matcher *pattern = hub_matcher(

@@ -40,7 +40,7 @@ static apr_status_t take_all(struct mrc_subscriber *subscriber, struct mrc_buf *
     return status;
 }
 
-/* From the beginning, with PAGES (NULL: with its own). */
+/* Replays from the beginning, with PAGES (NULL: with pages of its own). */
 static bool replay_with(struct mrc_pages *pages, struct mrc_buf *out)
 {
     long left = fail_later();
@@ -89,7 +89,7 @@ static bool replay(void)
     return is_done;
 }
 
-/* Two of them share what they read. */
+/* Two replays share what they read. */
 static bool share(void)
 {
     struct mrc_pages *pages = mrc_pages_create(place.hub, NULL, NULL, NULL);

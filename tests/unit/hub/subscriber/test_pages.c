@@ -11,7 +11,7 @@
 
 static const struct mrc_hub_spec spec = {.limits.backlog_bytes = 1 << 20};
 
-/* A subscriber, and what it was given. */
+/* A subscriber, and what it has received. */
 struct replay {
     struct mrc_subscriber *subscriber;
     struct mrc_buf out;
@@ -29,7 +29,7 @@ static apr_status_t give(void *ctx, struct mrc_event *event)
     return mrc_subscriber_give_bytes(&replay->out, event);
 }
 
-/* Reads with PAGES; NULL: with its own. */
+/* Begins a replay with PAGES; NULL: with pages of its own. */
 static struct replay begin(struct hub_place *place, struct mrc_pages *pages,
                            struct mrc_matcher *matcher, const char *cursor)
 {
@@ -82,16 +82,15 @@ static void publish(struct hub_place *place, int number, const char *topic)
 }
 
 /*
- * So few records that a take does not look at the clock between them: which events it joins does
- * not depend on the time.
+ * These are so few records that a take does not look at the clock between them, so which events it
+ * joins does not depend on the time.
  */
 #define FEW 7
 
-/* ---- bounds of what is shared
- * ------------------------------------------------------------------*/
+/* ---- bounds of what is shared -----------------------------------------------------------------*/
 
-/* Publishes N updates with eight topics each, and asks for the topics of the oldest one. True: they
- * belong to its page. */
+/* Publishes N updates with eight topics each, and asks for the topics of the oldest one. Returns
+ * whether they belong to its page. */
 static bool shares_topics(struct hub_place *place, int n)
 {
     static const char *const topics[8] = {"a", "b", "c", "d", "e", "f", "g", "h"};
@@ -307,7 +306,7 @@ START_TEST(kept_pages_have_a_limit)
     }
     ck_assert_uint_gt(most, MRC_PAGES_BYTES_MAX - 200000);
     ck_assert_int_eq(take(&replay, 1), APR_SUCCESS);
-    ck_assert_uint_gt(mrc_pages_bytes(pages), large); /* it is the only page */
+    ck_assert_uint_gt(mrc_pages_bytes(pages), large); /* the only page stays */
     ck_assert_uint_lt(mrc_pages_bytes(pages), large + 200);
     ck_assert_int_eq(take(&replay, 1), APR_SUCCESS);
     ck_assert_uint_lt(mrc_pages_bytes(pages), 200);
@@ -425,7 +424,7 @@ START_TEST(the_disk_is_read_once)
 }
 END_TEST
 
-#define LARGE_BYTES 40000 /* more than a page has: each record is a page */
+#define LARGE_BYTES 40000 /* more than a page holds: each record is a page */
 #define LARGE_COUNT 150
 
 /* Publishes more than the reader may hold; each subscriber asks for another page, in order. */
@@ -491,7 +490,7 @@ START_TEST(pages_that_are_not_taken_have_a_limit)
 }
 END_TEST
 
-/* Pages for clients that hang up or do not read do not keep others waiting. */
+/* Pages for clients that hang up or do not read do not make others wait. */
 START_TEST(pages_that_are_given_up_are_not_held)
 {
     struct replay all[LARGE_COUNT];
@@ -512,7 +511,7 @@ START_TEST(pages_that_are_given_up_are_not_held)
     ck_assert_uint_lt(mrc_reader_held_bytes(disk.reader), LARGE_BYTES + 200);
     ck_assert_int_eq(take(&all[LARGE_COUNT - 2], 1), APR_SUCCESS);
     ck_assert_uint_eq(mrc_reader_held_bytes(disk.reader), 0);
-    /* It asks again, and the reader may be quick. */
+    /* The replay asks again, and the reader may be quick. */
     if (take(&all[0], 1) == APR_EAGAIN) {
         wait_until_read(&all[0]);
         ck_assert_int_eq(take(&all[0], 1), APR_SUCCESS);

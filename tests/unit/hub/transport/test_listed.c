@@ -46,7 +46,7 @@ START_TEST(what_is_written_is_read)
 }
 END_TEST
 
-/* What another program, or an attacker with the rights of the hub, may have entered. */
+/* Another program, or an attacker with the rights of the hub, may have entered such members. */
 START_TEST(other_members_are_refused)
 {
     static const struct mrc_bytes bad[] = {

@@ -7,7 +7,7 @@
 
 static struct mrc_machines machines;
 
-/* Reads a report of COUNT names and values at NOW; returns the number of machines that live. */
+/* Reads a report of COUNT names and values at NOW. Returns the number of live machines. */
 static size_t report(const char *const *pairs, size_t count, int64_t now)
 {
     mrc_machines_begin(&machines);
@@ -35,7 +35,7 @@ START_TEST(a_machine_that_is_gone_is_forgotten)
     ck_assert_uint_eq(report((const char *[]){"c", "1"}, 1, 110), 1);
     ck_assert_uint_eq(machines.count, 1);
     ck_assert_str_eq(machines.machines[0].name, "c");
-    /* One that comes back is new. */
+    /* A machine that comes back is new. */
     report((const char *[]){"a", "1", "c", "2"}, 2, 120);
     ck_assert_ptr_null(mrc_machines_find_dead(&machines, LEASE, 130));
     mrc_machines_free(&machines);
@@ -68,7 +68,7 @@ START_TEST(machines_beyond_the_limit_count_as_living)
 }
 END_TEST
 
-/* This machine is a.2; a.1 is what it was before it started anew. */
+/* This machine is a.2; a.1 was its name before it restarted. */
 START_TEST(an_earlier_start_of_this_machine_dies_sooner)
 {
     const char *const pairs[] = {"a.1", "1 w 5 7 1", "a.2", "1 w 5 3 1", "ab.1", "1 w 5 2 1"};

@@ -1,4 +1,4 @@
-/* The outbox: packages keep their counters, whoever leads, and however a leader dies. */
+/* The outbox: packages keep their counters, whichever process leads, and wherever a leader dies. */
 #include <arpa/inet.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -32,7 +32,7 @@ static const struct mrc_redis_keys keys = {
     .prefix = "p:",
 };
 
-/* What the engine has got, and what has come back from there into the ring. */
+/* What the engine has received, and what has come back from it into the ring. */
 static struct {
     _Atomic uint64_t first, last, arrived;
 } * engine;
@@ -97,7 +97,7 @@ static int stage(size_t count)
     return slot;
 }
 
-/* Whether the publisher in SLOT is answered; then with STATUS. */
+/* Whether the publisher in SLOT is answered. Fails if that is not with STATUS. */
 static bool is_answered(int slot, apr_status_t status)
 {
     apr_status_t got;
@@ -139,7 +139,7 @@ START_TEST(a_package_is_answered_when_it_has_arrived)
     ck_assert(send_batch(outbox, &publish));
     ck_assert_uint_eq(publish.counter, 1);
     ck_assert_uint_eq(publish.entries, 3);
-    ck_assert(!send_batch(outbox, &publish)); /* one batch flies */
+    ck_assert(!send_batch(outbox, &publish)); /* one batch is in flight */
     mrc_outbox_stored(outbox, 3);
     mrc_outbox_arrived(outbox, 1, 1);
     ck_assert(is_answered(one, APR_SUCCESS));
@@ -152,8 +152,8 @@ START_TEST(a_package_is_answered_when_it_has_arrived)
 }
 END_TEST
 
-/* As an operation that has changed nothing. */
-START_TEST(a_package_without_entries_is_answered_when_the_ring_is_behind_it)
+/* Such a package is that of an operation that has changed nothing. */
+START_TEST(a_package_without_entries_is_answered_when_the_ring_is_past_it)
 {
     struct mrc_redis_publish publish;
     struct mrc_outbox *outbox = open_outbox();
@@ -212,7 +212,7 @@ START_TEST(what_the_engine_does_not_have_is_sent_again_with_its_counters)
 }
 END_TEST
 
-/* The engine counts the replicas for each batch, also for one that it has refused. */
+/* The engine counts the replicas for each batch, even for one that it has refused. */
 START_TEST(the_answer_of_the_replicas_is_that_of_its_batch)
 {
     struct mrc_redis_publish publish;
@@ -242,7 +242,7 @@ START_TEST(the_answer_of_the_replicas_is_that_of_its_batch)
 }
 END_TEST
 
-/* Its bytes may lie in a socket of an engine that has stopped for a while. */
+/* The bytes may still be in the socket of an engine that is stopped for a while. */
 START_TEST(what_was_sent_once_is_never_certain_not_to_be_stored)
 {
     struct mrc_redis_publish publish;
@@ -292,7 +292,7 @@ START_TEST(what_was_sent_before_a_loss_says_where_the_fork_was)
             mrc_outbox_arrived(outbox, 1, 1);
     }
     ck_assert(!mrc_outbox_restores(outbox));
-    /* A second loss before they have come: the earlier fork counts. */
+    /* A second loss comes before the entries: the earlier fork counts. */
     mrc_outbox_lost(outbox);
     mrc_outbox_settle(outbox, 1, 8, true);
     mrc_outbox_doubt(outbox, 8);
@@ -309,7 +309,7 @@ END_TEST
 
 /* ---- a leader dies ----------------------------------------------------------------------------*/
 
-/* Stages a package of COUNT updates, which a leader sends and dies. */
+/* Stages a package of COUNT updates, and lets a leader send it and die. */
 static int leave(size_t count)
 {
     struct mrc_redis_publish publish;
@@ -343,7 +343,7 @@ START_TEST(the_next_leader_does_not_know_which_replicas_have_it)
 }
 END_TEST
 
-/* The engine may lose the rest before it has come. */
+/* The engine may lose the rest before the ring has it. */
 START_TEST(a_package_of_which_the_ring_has_a_part_is_not_answered_yet)
 {
     int slot = leave(3);
@@ -424,7 +424,7 @@ static int die_after(unsigned steps)
 }
 
 /* The next leader takes over: the package in SLOT is answered, and has the counters under which the
- * engine has it, if it has it. Returns its last counter. BEFORE: the last one of the package
+ * engine has it, if at all. Returns its last counter. BEFORE: the last counter of the package
  * before. */
 static uint64_t judge(int slot, uint64_t before, unsigned steps)
 {
@@ -486,7 +486,7 @@ int main(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_checked_fixture(tcase, setup, tear_down);
     tcase_add_test(tcase, a_package_is_answered_when_it_has_arrived);
-    tcase_add_test(tcase, a_package_without_entries_is_answered_when_the_ring_is_behind_it);
+    tcase_add_test(tcase, a_package_without_entries_is_answered_when_the_ring_is_past_it);
     tcase_add_test(tcase, the_same_after_the_answer_was_lost);
     tcase_add_test(tcase, what_the_engine_does_not_have_is_sent_again_with_its_counters);
     tcase_add_test(tcase, the_answer_of_the_replicas_is_that_of_its_batch);

@@ -1,6 +1,6 @@
 /*
  * The lock for shared memory: it excludes, it keeps its deadline, and when its owner dies, the next
- * owner gets it and is told so once.
+ * owner gets it and learns of the death once.
  */
 #include "store/base/lock.h"
 
@@ -9,12 +9,13 @@
 #include <stdatomic.h>
 #include <sys/wait.h>
 
-#include "apr_time.h"
+#include "mrc_config.h"
+#include "store/base/clock.h"
 #include "store_unit.h"
 
 static struct shared {
     union mrc_lock lock;
-    _Atomic int ready;  /* processes and threads that have come so far */
+    _Atomic int ready;  /* processes and threads that have reached this point */
     uint64_t counter;   /* guarded by the lock */
     uint64_t half_done; /* 1: the owner is in the middle of a change */
 } * shared;
@@ -54,7 +55,7 @@ static void wait_ready(int count)
         usleep(100);
 }
 
-/* Kills PID, which waits for that, and reaps it. */
+/* Kills PID, which waits to be killed, and reaps it. */
 static void kill_and_reap(pid_t pid)
 {
     int status;
@@ -89,19 +90,69 @@ START_TEST(keeps_its_deadline)
 {
     pid_t owner = start(hold_forever);
     bool owner_died = true;
-    apr_time_t start_us;
+    int64_t start_us;
 
     wait_ready(1);
     ck_assert_int_eq(mrc_lock_acquire(&shared->lock, 0, &owner_died), APR_TIMEUP);
-    start_us = apr_time_now();
+    start_us = mrc_clock_us();
     ck_assert_int_eq(mrc_lock_acquire(&shared->lock, 30000, &owner_died), APR_TIMEUP);
-    ck_assert_int_ge(apr_time_now() - start_us, 30000); /* of the same clock */
+    ck_assert_int_ge(mrc_clock_us() - start_us, 30000);
     /* More than a second, to test whole seconds and the rest together. */
-    start_us = apr_time_now();
+    start_us = mrc_clock_us();
     ck_assert_int_eq(mrc_lock_acquire(&shared->lock, 1200000, &owner_died), APR_TIMEUP);
-    ck_assert_int_ge(apr_time_now() - start_us, 1200000);
+    ck_assert_int_ge(mrc_clock_us() - start_us, 1200000);
     ck_assert(owner_died); /* untouched on failure */
     kill_and_reap(owner);
+}
+END_TEST
+
+/* ---- the clock is set -------------------------------------------------------------------------*/
+
+static pid_t killed_in_wait; /* 0: none */
+
+/* When the caller begins to wait, the time of day is set forward past its deadline; after that, the
+ * owner of the lock dies. */
+static bool set_clock(void)
+{
+    pid_t owner = killed_in_wait;
+
+    if (!owner)
+        return false;
+    killed_in_wait = 0;
+    kill_and_reap(owner);
+    return true;
+}
+
+int __real_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until);
+int __wrap_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until);
+
+int __wrap_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until)
+{
+    return set_clock() ? ETIMEDOUT : __real_pthread_mutex_timedlock(mutex, until);
+}
+
+#ifdef HAVE_PTHREAD_MUTEX_CLOCKLOCK
+int __real_pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock,
+                                   const struct timespec *until);
+int __wrap_pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock,
+                                   const struct timespec *until);
+
+int __wrap_pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock,
+                                   const struct timespec *until)
+{
+    return set_clock() && clock == CLOCK_REALTIME
+               ? ETIMEDOUT
+               : __real_pthread_mutex_clocklock(mutex, clock, until);
+}
+#endif
+
+START_TEST(a_new_time_of_day_does_not_end_the_wait)
+{
+    killed_in_wait = start(hold_forever);
+    wait_ready(1);
+    ck_assert(acquire(50000000));
+    ck_assert_int_eq(killed_in_wait, 0);
+    mrc_lock_release(&shared->lock);
 }
 END_TEST
 
@@ -165,7 +216,9 @@ static void *wait_for_lock(void *arg)
     return NULL;
 }
 
-/* The death of an owner wakes the threads that already wait, with a deadline or without one. */
+/*
+ * The death of an owner wakes the threads that are already waiting, with a deadline or without one.
+ */
 START_TEST(a_waiter_gets_the_lock_of_a_dead_owner)
 {
     int64_t wait_us = _i ? 50000000 : MRC_LOCK_WAIT_FOREVER;
@@ -176,7 +229,7 @@ START_TEST(a_waiter_gets_the_lock_of_a_dead_owner)
     for (int i = 0; i < 2; i++)
         ck_assert_int_eq(pthread_create(&waiters[i].thread, NULL, wait_for_lock, &waiters[i]), 0);
     wait_ready(3);
-    usleep(20000); /* most likely they sleep in the lock then */
+    usleep(20000); /* by then they most likely sleep in the lock */
     kill_and_reap(owner);
     for (int i = 0; i < 2; i++)
         pthread_join(waiters[i].thread, NULL);
@@ -228,6 +281,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, NULL);
     tcase_add_test(tcase, is_acquired_and_released);
     tcase_add_test(tcase, keeps_its_deadline);
+    tcase_add_test(tcase, a_new_time_of_day_does_not_end_the_wait);
     tcase_add_test(tcase, a_dead_owner_is_reported_once);
     tcase_add_test(tcase, a_death_in_the_repair_is_reported_again);
     tcase_add_loop_test(tcase, a_waiter_gets_the_lock_of_a_dead_owner, 0, 2);

@@ -14,7 +14,7 @@
 #define OFFSET        2048
 #define GROUPS_OFFSET 4096
 
-/* A sparse file of BYTES in a directory, mapped, and its pages. */
+/* A mapped sparse file in a directory, and its pages. */
 struct place {
     int fd;
     char *base;
@@ -52,7 +52,7 @@ static uint64_t on_disk(const struct place *place)
     return (uint64_t)st.st_blocks * 512;
 }
 
-/* A file system of SIZE at a new directory; NULL: this user may not mount one. */
+/* Mounts a file system of SIZE at a new directory; NULL if this user may not. */
 static const char *small_file_system(const char *size)
 {
     const char *dir = store_dir();
@@ -81,7 +81,7 @@ START_TEST(takes_what_is_needed)
     ck_assert_uint_eq(mrc_sparse_taken(place.pages), atomic_load(place.budget->taken));
     ck_assert_uint_le(mrc_sparse_taken(place.pages), first + 8 * 4096);
     ck_assert_uint_le(on_disk(&place), mrc_sparse_taken(place.pages));
-    /* The end of the file, in another group of bits. */
+    /* The end of the file is in another group of bits. */
     ck_assert_int_eq(mrc_sparse_take(place.pages, place.base + place.bytes - 1, 1), APR_SUCCESS);
     place.base[place.bytes - 1] = 'y';
     ck_assert_int_eq(mrc_sparse_take(place.pages, at, 0), APR_SUCCESS);
@@ -114,14 +114,14 @@ START_TEST(the_budget_is_a_bound)
     ck_assert_int_eq(mrc_sparse_take(place.pages, place.base + 40960, 2 * 4096), APR_SUCCESS);
     ck_assert_int_eq(mrc_sparse_take(place.pages, place.base + 81920, 1), MRC_STATUS_NO_ROOM);
     ck_assert_int_eq(mrc_sparse_take(place.pages, place.base + 40960, 2 * 4096), APR_SUCCESS);
-    atomic_store((_Atomic uint64_t *)place.budget->limit, 1); /* lower than what it has */
+    atomic_store((_Atomic uint64_t *)place.budget->limit, 1); /* lower than what is allocated */
     ck_assert_int_eq(mrc_sparse_take(place.pages, place.base + 81920, 1), MRC_STATUS_NO_ROOM);
     atomic_store((_Atomic uint64_t *)place.budget->limit, 0);
     ck_assert_int_eq(mrc_sparse_take(place.pages, place.base + 81920, 1), APR_SUCCESS);
 }
 END_TEST
 
-/* Fills a file system of 1 MB until it is full: an error, no signal, and others have some room. */
+/* Filling a file system of 1 MB ends with an error and not a signal, and leaves room to others. */
 START_TEST(a_full_file_system_is_an_error)
 {
     const char *dir = small_file_system("size=1m");
@@ -146,7 +146,7 @@ START_TEST(a_full_file_system_is_an_error)
     fd = open(path, O_WRONLY | O_CREAT, 0600);
     ck_assert_int_eq(write(fd, path, 50), 50);
     close(fd);
-    /* Others take the rest: the kernel refuses it now. */
+    /* Without the reserve for others, it is the kernel that refuses. */
     place.budget->fd = -1;
     while (mrc_sparse_take(place.pages, place.base + at, 4096) == APR_SUCCESS)
         at += 4096;
@@ -198,7 +198,9 @@ START_TEST(simultaneous_callers_count_once)
 }
 END_TEST
 
-/* A process may end between the allocation and the bit: the next one allocates again. */
+/*
+ * A process may die between allocating a page and setting its bit: the next one allocates it again.
+ */
 START_TEST(a_page_whose_bit_is_missing_keeps_its_bytes)
 {
     struct place place = open_place(store_dir(), (uint64_t)4 << 20);
@@ -235,7 +237,7 @@ START_TEST(whole_pages_go_back)
         ck_assert_uint_le(on_disk(&place), before - given);
         ck_assert_int_eq(mrc_sparse_take(place.pages, at, 10 * 4096), APR_SUCCESS);
         ck_assert_int_eq(at[4096], 0);
-        /* Over groups that were never used, to the end of the file. */
+        /* The range extends over groups that were never used, to the end of the file. */
         ck_assert_uint_eq(mrc_sparse_give_back(place.pages, at + 4096, place.bytes - 45056),
                           9 * 4096);
     }

@@ -17,7 +17,7 @@
 #include "store/engine/engine.h"
 #include "store_unit.h"
 
-/* The one program of Debian's package redis-tools is the server if it has that name. */
+/* The program of Debian's package redis-tools is the server if it is run under that name. */
 #define REDIS_PROGRAM "/usr/bin/redis-check-rdb"
 
 static pid_t redis_pid;
@@ -54,7 +54,7 @@ static inline bool redis_answers(void)
     return answers;
 }
 
-/* Starts the server; the test process ends it, also when it fails. */
+/* Starts the server. The test process ends it, even when the test fails. */
 static inline void redis_start(void)
 {
     char port[8];

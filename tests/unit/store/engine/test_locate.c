@@ -6,7 +6,9 @@ static unsigned slot_of(const char *key)
     return mrc_locate_slot(mrc_bytes_of(key));
 }
 
-/* The values come from a server's CLUSTER KEYSLOT, the first from the specification. */
+/*
+ * The values come from a server's CLUSTER KEYSLOT, except the first, which is in the specification.
+ */
 START_TEST(slots_are_those_of_the_specification)
 {
     ck_assert_uint_eq(slot_of("123456789"), 12739);

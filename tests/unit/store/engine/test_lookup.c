@@ -1,4 +1,4 @@
-/* Lookups of host names, at a name server that answers when the test wants it to. */
+/* Lookups of host names, with a name server that answers when the test tells it to. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -75,7 +75,9 @@ static bool write_file(const char *path, const char *text)
     return is_good;
 }
 
-/* The process gets a network and a /etc/resolv.conf of its own. -1: the system does not allow it.
+/*
+ * Gives the process a network and an /etc/resolv.conf of its own. Returns -1 if the system does not
+ * allow that.
  */
 static int start_name_server(const char *dir)
 {
@@ -99,8 +101,7 @@ static int start_name_server(const char *dir)
     return fd;
 }
 
-/* Answers the next question: an address if it asks for one of IPv4, otherwise that there is none.
- */
+/* Answers the next question: with an address if it asks for IPv4, otherwise that there is none. */
 static void answer(int fd)
 {
     static const unsigned char record[] = {0xc0, 0x0c, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 7};
@@ -133,7 +134,7 @@ START_TEST(a_lookup_that_takes_long_serves_the_next_one)
     char path[200];
 
     if (fd < 0)
-        return;                    /* nothing can be tested without the rights */
+        return;                    /* without the privileges nothing can be tested */
     for (int i = 0; i < 20; i++) { /* more than may be pending */
         ck_assert_ptr_null(find("slow.example", SOON_US));
         ck_assert_int_eq(error.reason, MRC_ENGINE_TIMEOUT);

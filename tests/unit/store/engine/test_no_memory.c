@@ -1,6 +1,7 @@
 /*
  * Everything that a machine asks of the engine, with each allocation failing in turn, and with too
- * few descriptors: the call says so, and the engine then holds what it held before, or all of it.
+ * few descriptors: the call reports the failure, and the engine then holds what it held before, or
+ * the complete change.
  */
 #include <netdb.h>
 #include <sys/socket.h>
@@ -107,7 +108,7 @@ static void tear_down(void)
     redis_stop();
 }
 
-/* Runs PREPARE, USE and CHECK on a connection of their own each; only USE may fail. */
+/* Runs PREPARE, USE and CHECK, each on a connection of its own; only USE may fail. */
 static bool on_connection(void (*prepare)(void), bool (*use)(void), void (*check)(bool is_done))
 {
     long left = fail_later();
@@ -130,7 +131,7 @@ static bool on_connection(void (*prepare)(void), bool (*use)(void), void (*check
     return is_done;
 }
 
-/* The next reply on SIDE. NULL: there is none. */
+/* The next reply on SIDE; NULL if there is none. */
 static struct redisReply *next(enum mrc_redis_side side)
 {
     struct redisReply *reply = NULL;
@@ -374,7 +375,7 @@ static void prepare_dead(void)
     ck_assert(use_subscribe());
 }
 
-/* A list is complete, or says that it is none. */
+/* A list is complete, or the call fails. */
 static bool use_list(void)
 {
     size_t count;
@@ -420,7 +421,7 @@ static void count_machine(void *ctx, struct mrc_bytes machine, struct mrc_bytes 
     (*(size_t *)ctx)++;
 }
 
-/* As long as a dead machine has subscriptions, it is listed. */
+/* A dead machine is listed as long as it has subscriptions. */
 static void check_reaped(bool is_done)
 {
     size_t count, machines = 0;
@@ -507,7 +508,7 @@ static bool use_answer(void)
     return mrc_asks_answer(redis, &keys, MACHINE, "nonce", mrc_bytes_of("answer"), &error);
 }
 
-/* Whether there is an answer, which is the one of this test. */
+/* Whether there is an answer. Fails if it is not that of this test. */
 static bool has_answer(void)
 {
     struct mrc_buf answer;

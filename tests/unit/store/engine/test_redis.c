@@ -1,4 +1,4 @@
-/* The commands and scripts, at a real server. */
+/* The commands and scripts, on a real server. */
 #include "core/base/buf.h"
 #include "redis_unit.h"
 #include "store/engine/redis.h"
@@ -239,7 +239,7 @@ START_TEST(verdicts)
     args.token.counter = 299;
     ck_assert_int_eq(join_with(&args).verdict, MRC_REDIS_LOST);
     args.token = token;
-    args.token.time_us--; /* the engine had lost it, and it was put back at the same place */
+    args.token.time_us--; /* the engine lost the entry, and it was put back at the same place */
     ck_assert_int_eq(join_with(&args).verdict, MRC_REDIS_LOST);
     args.token = token;
     args.number = 301;
@@ -354,7 +354,7 @@ START_TEST(beats_tell_who_lives)
     ck_assert_uint_eq(beat.machines, 2);
     ck_assert_uint_eq(beat.newest, 5);
     ck_assert_uint_eq(beat.old_number, 0);
-    /* One that was removed learns it, until it enters anew. */
+    /* A machine that was removed learns so, until it enters again. */
     for (int i = 0; i < 2; i++) {
         mrc_redis_beat_add(redis, &keys, 77, "m3", "2", 0, true);
         reply = next(MRC_REDIS_W);
@@ -393,7 +393,7 @@ static int64_t reap(const char *machine, const char *value, const char *const *m
     return left;
 }
 
-/* Lists MEMBERS as subscriptions of the machine of these tests. */
+/* Lists MEMBERS as subscriptions of the machine that these tests use. */
 static void subscribe(const char *const *members, size_t count)
 {
     mrc_registry_begin(redis, &keys, MRC_REGISTRY_SUBSCRIBE, count);
@@ -410,10 +410,10 @@ START_TEST(a_dead_machine_is_removed_once)
     join();
     beat("m1", "5");
     subscribe(members, 3);
-    ck_assert_int_eq(reap("m1", "4", members, 3), -1); /* it has sent a beat since */
+    ck_assert_int_eq(reap("m1", "4", members, 3), -1); /* the machine has sent a beat since */
     ck_assert_int_eq(reap("nobody", "5", members, 3), -1);
     ck_assert_int_eq(reap("m1", "5", members, 2), 1);
-    ck_assert_int_eq(reap("m1", "5", members, 2), 1); /* by another machine, too late */
+    ck_assert_int_eq(reap("m1", "5", members, 2), 1); /* another machine, too late */
     ck_assert_int_eq(reap("m1", "5", members + 2, 1), 0);
     ck_assert_int_eq(reap("m1", "5", members, 3), -1);
     got = read_after(0);
@@ -423,7 +423,10 @@ START_TEST(a_dead_machine_is_removed_once)
 }
 END_TEST
 
-/* Otherwise what was appended for a dead machine would be put back although it is there. */
+/*
+ * Otherwise entries that were appended for a dead machine would be put back although they are
+ * there.
+ */
 START_TEST(the_ends_of_a_dead_machine_are_counted)
 {
     const char *const members[] = {"a", "b"};
@@ -439,7 +442,7 @@ START_TEST(the_ends_of_a_dead_machine_are_counted)
 }
 END_TEST
 
-/* The field FIELD of the head, after it was set to VALUE (NULL: it was not); -1: there is none. */
+/* The field FIELD of the head, after setting it to VALUE (NULL: as it is); -1 if there is none. */
 static long long head_field(const char *field, const char *value)
 {
     struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
@@ -468,7 +471,7 @@ static long long head_field(const char *field, const char *value)
 
 #define OF_WRITER "0000000000abcdef"
 
-/* An hour passes since old writers were last looked for. */
+/* Makes the next call look for old writers, as if an hour had passed. */
 static void sweep_again(void)
 {
     head_field("s", "1");
@@ -486,7 +489,7 @@ START_TEST(the_counter_of_a_writer_goes_a_month_after_its_machine)
     ck_assert_int_eq(reap("m1." OF_WRITER, "1", NULL, 0), 0);
     ck_assert_int_gt(head_field("d:" OF_WRITER, NULL), 1000000000);
     ck_assert_int_eq(head_field("w:" OF_WRITER, NULL), 3);
-    /* The machine was not dead, but away. */
+    /* The machine was not dead, only away. */
     ck_assert_int_eq(head_field("d:" OF_WRITER, "1"), 1);
     beat("m1." OF_WRITER, "2");
     ck_assert_int_eq(head_field("d:" OF_WRITER, NULL), -1);
@@ -504,7 +507,7 @@ START_TEST(the_counter_of_a_writer_goes_a_month_after_its_machine)
 }
 END_TEST
 
-/* They may be thousands, and machines may die by the dozen. */
+/* There may be thousands of writers, and machines may die by the dozen. */
 START_TEST(old_writers_are_looked_for_once_in_an_hour)
 {
     long long now;
@@ -592,14 +595,14 @@ START_TEST(revocations_stand_until_they_end)
     mrc_buf_reset(&buf);
     operate(4, "lfirst one");
     ck_assert(mrc_registry_revocations(redis, &keys, 0, 0, take, &buf, &count, &error));
-    ck_assert_bytes_eq(mrc_buf_bytes(&buf), "second"); /* the old one is gone */
+    ck_assert_bytes_eq(mrc_buf_bytes(&buf), "second"); /* the old entry is gone */
     ck_assert(mrc_registry_revocations(redis, &keys, 0, 1, take, &buf, &count, &error));
     ck_assert_uint_eq(count, 0);
     mrc_buf_free(&buf);
 }
 END_TEST
 
-START_TEST(a_server_that_is_none_is_refused)
+START_TEST(without_a_server_the_connection_is_refused)
 {
     redis_host.port = redis_free_port();
     ck_assert_ptr_null(mrc_redis_open(NULL, &redis_spec, keys.log, &error));
@@ -607,7 +610,7 @@ START_TEST(a_server_that_is_none_is_refused)
 }
 END_TEST
 
-START_TEST(a_wrong_password_is_told)
+START_TEST(a_wrong_password_is_reported)
 {
     redis_spec.user = "nobody";
     redis_spec.password.value = "wrong";
@@ -643,8 +646,8 @@ int main(void)
     tcase_add_test(tcase, old_writers_are_looked_for_once_in_an_hour);
     tcase_add_test(tcase, subscriptions_are_listed_by_prefix);
     tcase_add_test(tcase, revocations_stand_until_they_end);
-    tcase_add_test(tcase, a_server_that_is_none_is_refused);
-    tcase_add_test(tcase, a_wrong_password_is_told);
+    tcase_add_test(tcase, without_a_server_the_connection_is_refused);
+    tcase_add_test(tcase, a_wrong_password_is_reported);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

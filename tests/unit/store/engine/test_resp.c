@@ -110,7 +110,7 @@ START_TEST(a_reply_has_a_limit_of_its_own)
     struct mrc_resp resp = {.max = 100};
     char text[100];
 
-    /* Each reply is counted by itself. */
+    /* Each reply is counted separately. */
     for (int i = 0; i < 20; i++)
         ck_assert(mrc_resp_check(
             &resp, "$50\r\n1234567890123456789012345678901234567890123456789\n\r\n", 57));

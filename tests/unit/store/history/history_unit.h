@@ -1,6 +1,6 @@
 /*
  * Shared by the tests of the history: a hub's memory, a directory for its file, publishing to it
- * and reading it back. Each test runs in a process of its own, so these variables are its own.
+ * and reading it back. Each test runs in its own process, and so has variables of its own.
  */
 #ifndef MRC_TESTS_HISTORY_UNIT_H
 #define MRC_TESTS_HISTORY_UNIT_H
@@ -14,7 +14,7 @@
 #include "apr_time.h"
 
 #include "store/history/history.h"
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 #include "store/regions/staging.h"
 #include "store/ring/ring.h"
 #include "store/shm/notify.h"
@@ -194,7 +194,10 @@ static inline char *read_after(struct mrc_history *history, const char *id)
     return read_from(history, place);
 }
 
-/* The ids from record NUMBER on, for a reader that was there at MADE_US; "?": it is not known. */
+/*
+ * The ids from record NUMBER on, for a reader that was there at MADE_US; "?" if the number is not
+ * known.
+ */
 static inline const char *read_since(struct mrc_history *history, uint64_t number, int64_t made_us)
 {
     struct mrc_place place;
@@ -207,7 +210,7 @@ static inline const char *read_since(struct mrc_history *history, uint64_t numbe
     return read_from(history, place);
 }
 
-/* Records a and b are in HISTORY, which may be reached by number. */
+/* Fails unless the records a and b can be reached by number in HISTORY. */
 static inline void check_numbers(struct mrc_history *history)
 {
     int64_t now_us = apr_time_now();
@@ -218,13 +221,13 @@ static inline void check_numbers(struct mrc_history *history)
     ck_assert_str_eq(read_since(history, 3, now_us), "");
     ck_assert_str_eq(read_since(history, 4, now_us), "?");
     ck_assert_str_eq(read_since(history, UINT64_MAX, now_us), "?");
-    /* Who was behind record a long before it was published, has seen another record. */
+    /* A reader that was past record a long before that was published has seen another record. */
     ck_assert_str_eq(read_since(history, 2, now_us - 60000000), "?");
     ck_assert_str_eq(read_since(history, 1, now_us - 60000000), "a b");
     ck_assert_str_eq(read_since(history, 2, INT64_MIN / 2), "?");
 }
 
-/* How often ID is in ALL. */
+/* How many times ID is in ALL. */
 static inline unsigned times(const char *all, const char *id)
 {
     unsigned n = 0;
@@ -259,7 +262,7 @@ static inline void publish_and_close(void)
     mrc_history_close(history);
 }
 
-/* Pipes by which two processes take turns: pass() lets wait_pass() on the other side return. */
+/* Pipes by which two processes take turns: pass() makes wait_pass() on the other side return. */
 static int to_parent[2], to_child[2];
 
 static inline void open_turns(void)

@@ -1,6 +1,4 @@
-/*
- * Directories of histories whose hub has got another key.
- */
+/* Directories of histories whose hub now has another key. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -10,7 +8,9 @@
 #include "store/history/adopt.h"
 #include "store/history/dir.h"
 
-/* Makes the directory NAME with a history that was last written at SECONDS; 0: without one. */
+/*
+ * Makes the directory NAME with a history that was last written at SECONDS (0: without a history).
+ */
 static const char *make(const char *name, time_t seconds)
 {
     const char *path = apr_pstrcat(pool, history_dir, "/", name, NULL);

@@ -1,6 +1,4 @@
-/*
- * What has begun and not ended: the next server finds it in the file.
- */
+/* The next server finds in the file what has begun and not ended. */
 #include "history_unit.h"
 #include "store/history/begun.h"
 #include "store/history/env.h"
@@ -10,8 +8,8 @@ static struct mrc_record_subject subject_of(char name)
     return (struct mrc_record_subject){{(uint64_t)name, 2, 3}};
 }
 
-/* Appends that NAME begins or ends; TEXT is the payload. A second record makes it a group, which is
- * in no slot. */
+/* Appends a record that NAME begins or ends; TEXT is the payload. AS_GROUP adds a second record:
+ * groups use no slot. */
 static void append_mark(struct mrc_history *history, enum mrc_record_mark mark, char name,
                         const char *text, bool as_group)
 {
@@ -63,7 +61,7 @@ static void ck_assert_left(struct mrc_history *history, const char *want)
     ck_assert_str_eq(read_left(history, SIZE_MAX), want);
 }
 
-/* The server is gone, and its memory: a child of the next one opens the history. */
+/* The server and its memory are gone: a child of the next server opens the history. */
 static struct mrc_history *next_server(struct mrc_history *history)
 {
     mrc_history_close(history);
@@ -79,7 +77,7 @@ START_TEST(what_has_begun_is_left_until_it_ends)
     append_mark(history, MRC_RECORD_BEGINS, 'b', "", true);
     append_mark(history, MRC_RECORD_BEGINS, 'c', "three", false);
     append_mark(history, MRC_RECORD_ENDS, 'c', "", false);
-    ck_assert_left(history, ""); /* what its own server has begun is not left */
+    ck_assert_left(history, ""); /* what the running server has begun is not left over */
     history = next_server(history);
     append_mark(history, MRC_RECORD_BEGINS, 'd', "four", false);
     ck_assert_left(history, "a=one b= ");
@@ -94,8 +92,8 @@ START_TEST(what_has_begun_is_left_until_it_ends)
 }
 END_TEST
 
-/* Each end is stored once, however many children announce it, also when nothing is known of its
- * begin: it was in another store. */
+/* Each end is stored once, however many children announce it, even when the begin is unknown
+ * because it was in another store. */
 START_TEST(an_end_is_stored_once)
 {
     struct mrc_history *history = open_as(0, (enum mrc_history_sync)_i);
@@ -118,7 +116,7 @@ START_TEST(an_end_is_stored_once)
 }
 END_TEST
 
-/* One child reads what is left. If it gives up or dies, another one does. */
+/* One child reads what is left over. If it gives up or dies, another child does so. */
 START_TEST(one_child_reads_what_is_left)
 {
     struct mrc_history *history = open_as(0, MRC_HISTORY_SYNC_GROUP);
@@ -127,7 +125,7 @@ START_TEST(one_child_reads_what_is_left)
     history = next_server(history);
     ck_assert(mrc_staging_claim_left(mrc_hub_segment_staging(segment), 5));
     ck_assert_left(history, "");
-    mrc_history_end_left(history, true); /* it is not for this child to say so */
+    mrc_history_end_left(history, true); /* this child has not claimed it */
     mrc_hub_segment_fold(segment, 4);
     ck_assert_left(history, "");
     mrc_hub_segment_fold(segment, 5);
@@ -139,7 +137,7 @@ START_TEST(one_child_reads_what_is_left)
 }
 END_TEST
 
-/* Runs CHANGE in a transaction of the file, which nobody has open. */
+/* Runs CHANGE in a transaction of the file, which no process has open. */
 static void change_file(void (*change)(const struct mrc_history_txn *txn))
 {
     const struct mrc_history_env_options options = {.key = "hub"};

@@ -1,6 +1,4 @@
-/*
- * A hub changes its store: the file takes over what only the ring has.
- */
+/* When a hub changes its store, the file takes over what only the ring has. */
 #include "history_unit.h"
 
 START_TEST(a_ring_that_was_there_first_is_taken_over)

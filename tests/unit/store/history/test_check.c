@@ -1,12 +1,21 @@
-/*
- * The check of a history file finds damage that would crash a publisher.
- */
+/* The check of a history file detects damage that would crash a publisher. */
 #include <stdio.h>
 
 #include "history_unit.h"
 #include "store/history/check.h"
 #include "store/history/env.h"
 #include "store/history/files.h"
+
+/* Each time this program reads the time of day, it is this much later. */
+static int64_t step_us;
+
+apr_time_t apr_time_now(void)
+{
+    static int64_t time_us = INT64_C(1000000000000000);
+
+    time_us += step_us;
+    return time_us;
+}
 
 static void check_and_end(void)
 {
@@ -30,8 +39,8 @@ static void write_page(const char *file, long page, const char *bytes, size_t le
     ck_assert_int_eq(fclose(at), 0);
 }
 
-/* Damages page after page: the damage is found, or does no harm. LMDB's own database of free pages
- * is among them. */
+/* Damages one page after the other, including those of LMDB's own database of free pages: the
+ * damage is detected, or does no harm. */
 START_TEST(no_damaged_page_kills_a_publisher)
 {
     size_t size = (size_t)sysconf(_SC_PAGESIZE), len;
@@ -69,7 +78,7 @@ START_TEST(no_damaged_page_kills_a_publisher)
 }
 END_TEST
 
-/* Opens the history after a restart, publishes, and reads; an error is fine. */
+/* Opens the history after a restart, publishes, and reads; errors are allowed. */
 static void use_after_a_restart(void)
 {
     struct mrc_history_slice slice = {.at = 0};
@@ -119,7 +128,7 @@ static uint64_t next_number(uint64_t *state)
     return *state;
 }
 
-/* Changes a few bytes anywhere, most of them in the heads of pages and in the list of pages. */
+/* Changes a few bytes anywhere, most often in the heads of pages and in the list of pages. */
 START_TEST(no_changed_byte_kills_a_publisher)
 {
     enum { RUNS = 300, HEAD_BYTES = 64 };
@@ -193,6 +202,33 @@ START_TEST(undamaged_files_pass)
 }
 END_TEST
 
+/* Setting the clock during a start must not make the check skip most of the file. */
+START_TEST(damage_is_found_although_the_clock_is_set)
+{
+    size_t size = (size_t)sysconf(_SC_PAGESIZE), len;
+    char file[MRC_HISTORY_FILES_PATH_BYTES], *bad = calloc(1, size), *all;
+    unsigned found = 0;
+
+    ck_assert_int_eq(in_child(publish_all_kinds), 0);
+    ck_assert(mrc_history_files_path(history_dir, 1, "", file));
+    all = read_file(file, &len);
+    for (size_t page = 2 * size; page + size <= len && found < 10; page += 7 * size) {
+        write_page(file, (long)page, bad, size);
+        step_us = 0;
+        if (in_child(check_and_end)) {
+            found++;
+            step_us = INT64_C(3600000000);
+            ck_assert_msg(in_child(check_and_end) != 0, "page %zu", page / size);
+        }
+        write_page(file, (long)page, all + page, size);
+    }
+    step_us = 0;
+    ck_assert_uint_eq(found, 10);
+    free(all);
+    free(bad);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("check");
@@ -201,5 +237,6 @@ int main(void)
     tcase_add_test(tcase, undamaged_files_pass);
     tcase_add_test(tcase, no_damaged_page_kills_a_publisher);
     tcase_add_test(tcase, no_changed_byte_kills_a_publisher);
+    tcase_add_test(tcase, damage_is_found_although_the_clock_is_set);
     return unit_run(suite);
 }

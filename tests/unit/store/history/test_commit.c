@@ -1,6 +1,4 @@
-/*
- * Group commits: wherever the process that leads dies, every update is stored once and in order.
- */
+/* Group commits: wherever the leading process dies, every update is stored once and in order. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -14,11 +12,11 @@
 #include "history_unit.h"
 #include "store/history/check.h"
 
-/* The points where a leader dies. */
+/* The points at which a leader dies. */
 enum point {
     NOWHERE,
     BEFORE_COMMIT,
-    WITHIN_COMMIT, /* it is in the file, but LMDB has not told its readers */
+    WITHIN_COMMIT, /* in the file, but not yet visible to LMDB's readers */
     AFTER_COMMIT,
     BEFORE_RING,
     WITHIN_RING,
@@ -36,7 +34,7 @@ static void die_at(enum point point, unsigned count)
         raise(SIGKILL);
 }
 
-/* These replace the C library's for LMDB: a write that goes to the disk at once is the commit. */
+/* These functions replace those of the C library for LMDB: a write with O_DSYNC is the commit. */
 ssize_t pwrite(int fd, const void *bytes, size_t size, off_t at)
     __attribute__((visibility("default")));
 ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t at)
@@ -44,7 +42,7 @@ ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t at)
 
 ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t at)
 {
-#if __SIZEOF_LONG__ == 4 /* the place takes two arguments */
+#if __SIZEOF_LONG__ == 4 /* the offset takes two arguments */
     const long low = (long)(at & 0xffffffff), high = (long)(at >> 32);
     ssize_t done = syscall(SYS_pwrite64, fd, bytes, size, low, high);
 #else
@@ -110,7 +108,7 @@ static pid_t publish_in_child(unsigned slot, const char *id, enum point point)
     return pid;
 }
 
-/* How many slots are not free. */
+/* The number of slots that are not free. */
 static unsigned staged(void)
 {
     uint64_t bytes;
@@ -137,8 +135,7 @@ static void wait_staged(unsigned n)
 
 /*
  * Three processes publish at the same moment, and one of them dies at POINT if it leads. The
- * updates of the others are stored once, its own once or not at all, and the ring has what the file
- * has.
+ * updates of the others are stored once, its own at most once, and the ring has what the file has.
  */
 static void check_death(enum point point)
 {
@@ -163,7 +160,8 @@ static void check_death(enum point point)
         ck_assert_int_eq(waitpid(others[i], &status, 0), others[i]);
         ck_assert_int_eq(status, 0);
     }
-    mrc_hub_segment_fold(segment, 0); /* the rest of the dead one waits for the next leader */
+    mrc_hub_segment_fold(segment,
+                         0); /* what is left of the dead process waits for the next leader */
 
     history = open_as(3, MRC_HISTORY_SYNC_GROUP);
     append_ok(history, "last", 1);
@@ -211,7 +209,7 @@ START_TEST(the_publisher_of_a_group_dies_anywhere)
     }
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     has_died = WIFSIGNALED(status);
-    ck_assert_int_eq(has_died, _i != NOWHERE && _i < BEFORE_FINISH); /* a group is in no slot */
+    ck_assert_int_eq(has_died, _i != NOWHERE && _i < BEFORE_FINISH); /* groups use no slot */
     mrc_hub_segment_fold(segment, 0);
     history = open_as(3, MRC_HISTORY_SYNC_GROUP);
     append_ok(history, "last", 1);
@@ -239,8 +237,7 @@ static apr_status_t append_end(struct mrc_history *history)
     return mrc_history_append_group(history, &record, 1, apr_time_now(), &done);
 }
 
-/* A child dies while it stores that something has ended, and another child does that in its place.
- */
+/* A child dies while storing that something has ended, and another child stores it in its place. */
 START_TEST(an_end_is_stored_once_wherever_its_publisher_dies)
 {
     struct mrc_history *history;
@@ -399,7 +396,7 @@ START_TEST(publishers_are_killed_at_random)
     ck_assert_uint_eq(staged(), 0);
     all = read_all(history);
     for (unsigned i = 0; i < KILL_SLOTS; i++) {
-        const char *at = all; /* each publisher in its own order */
+        const char *at = all; /* in the order of each publisher */
 
         for (unsigned n = 0; n < KILL_MAX; n++) {
             char id[32];

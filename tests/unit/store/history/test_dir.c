@@ -64,7 +64,7 @@ START_TEST(damage_is_found_and_set_aside)
     fclose(made);
     ck_assert_int_eq(reconcile(dirs, &path, 1, &warnings), APR_SUCCESS);
     ck_assert_int_eq(warnings, 2);
-    /* Both are kept, although it may be the same second. */
+    /* Both are kept, although they may be set aside in the same second. */
     ck_assert_int_eq(glob(apr_psprintf(pool, "%s/*.damaged-*", path), 0, NULL, &asides), 0);
     ck_assert_uint_eq(asides.gl_pathc, 2);
     globfree(&asides);
@@ -114,7 +114,7 @@ START_TEST(others_are_held_when_one_fails)
     ck_assert_ptr_nonnull(strstr(error.text, "/no/such"));
     ck_assert(!held[0]);
     ck_assert(held[1]);
-    /* It is locked. */
+    /* The directory is locked. */
     ck_assert_int_eq(reconcile(other, &good, 1, &warnings), APR_EBUSY);
     mrc_history_dirs_close(dirs);
     ck_assert_int_eq(reconcile(other, &good, 1, &warnings), APR_SUCCESS);

@@ -6,7 +6,7 @@
 
 #define HOUR_US ((int64_t)3600 * 1000 * 1000)
 
-/* The time of day of this program: each look finds it this much later. */
+/* The time of day of this program, and by how much it grows whenever it is read. */
 static _Atomic int64_t time_us, step_us;
 
 apr_time_t apr_time_now(void)
@@ -53,7 +53,7 @@ START_TEST(a_publisher_gives_up_although_the_clock_goes_back)
 }
 END_TEST
 
-/* The link of another thread: answers the first package that is staged. */
+/* The link, in another thread: answers the first package that is staged. */
 static void *answer_one(void *unused)
 {
     struct mrc_staging *staging = mrc_hub_segment_staging(segment);

@@ -25,7 +25,7 @@ static struct mrc_history_env *open_small(void)
     return env;
 }
 
-/* Appends record NUMBER with 5,000 bytes and makes the map larger if needed; whether it did. */
+/* Appends record NUMBER with 5,000 bytes. Returns whether that made the map larger. */
 static bool append_row(struct mrc_history_env *env, uint64_t number)
 {
     static char payload[5000];
@@ -62,7 +62,7 @@ static uint64_t last_number(struct mrc_history_env *env)
     return row.record.seq;
 }
 
-/* A process that has the file open while another makes the map larger, and then replaces it. */
+/* Has the file open while another process makes the map larger, and then replaces the file. */
 static void follow_growth(void)
 {
     struct mrc_history_env *env = open_small();
@@ -116,8 +116,8 @@ START_TEST(the_map_grows_and_the_file_is_replaced_under_others)
 }
 END_TEST
 
-/* The number of this process's descriptors of files in the directory, and of those that a program
- * that it starts would inherit. */
+/* The number of this process's descriptors of files in the directory. RET_INHERITED gets the number
+ * of those that a program started by it would inherit. */
 static int count_fds(int *ret_inherited)
 {
     DIR *fds = opendir("/proc/self/fd");
@@ -147,7 +147,7 @@ START_TEST(programs_inherit_no_file)
     int inherited;
 
     append_row(env, 1);
-    ck_assert_int_ge(count_fds(&inherited), 3); /* the data, the same for metadata, the lock */
+    ck_assert_int_ge(count_fds(&inherited), 3); /* the data, the data for metadata, the lock */
     ck_assert_int_eq(inherited, 0);
     /* The next transaction opens the new file. */
     ck_assert_msg(mrc_history_env_compact(env, &error) == APR_SUCCESS, "%s", error.text);
@@ -159,8 +159,8 @@ START_TEST(programs_inherit_no_file)
 }
 END_TEST
 
-/* A process with many histories has few of them open, and uses all, whether they are in one pool or
- * in pools that share it. */
+/* A process with many histories keeps few of them open and can use all, whether they are in one
+ * pool or in pools that share one. */
 START_TEST(few_files_are_open)
 {
     enum { COUNT = MRC_OPENED_MAX + 10 };

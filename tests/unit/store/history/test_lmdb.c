@@ -1,6 +1,6 @@
 /*
- * The durable history: records are found after it was opened again, its bounds are exact, and
- * readers that the ring has overtaken go on from the file.
+ * The durable history: records are found after reopening, the bounds are exact, and readers that
+ * the ring has overtaken continue from the file.
  */
 #include "history_unit.h"
 #include "store/history/check.h"
@@ -20,7 +20,7 @@ START_TEST(records_are_found_after_a_restart)
     append_ok(history, "b", 20);
     ck_assert_str_eq(read_all(history), "a b c b");
     ck_assert_str_eq(read_after(history, "a"), "b c b");
-    ck_assert_str_eq(read_after(history, "b"), "c b"); /* the earliest counts */
+    ck_assert_str_eq(read_after(history, "b"), "c b"); /* the earliest record with an id counts */
     ck_assert_int_eq(mrc_history_find(history, mrc_bytes_of("x"), apr_time_now(), &place),
                      APR_NOTFOUND);
     mrc_history_close(history);
@@ -111,7 +111,7 @@ START_TEST(bounds_are_exact)
     append_many(history, 0, 10, 100);
     set_bounds(3, 0, 0);
     ck_assert_str_eq(read_all(history),
-                     "id-7 id-8 id-9"); /* at once, before the next is published */
+                     "id-7 id-8 id-9"); /* at once, before the next update is published */
     ck_assert_int_eq(mrc_history_find(history, mrc_bytes_of("id-6"), apr_time_now(), &place),
                      APR_NOTFOUND);
     append_ok(history, "id-10", 100);
@@ -148,7 +148,7 @@ START_TEST(a_reader_that_falls_behind_goes_on_from_the_file)
     all = read_from(history, place);
     ck_assert(strncmp(all, "id-0 id-1 id-2 ", 15) == 0);
     ck_assert_str_eq(all + strlen(all) - 11, "id-98 id-99");
-    /* A replay that has begun goes on although the bounds now exclude its next record. */
+    /* A replay that has begun continues although the bounds now exclude its next record. */
     mrc_history_head(history, &place);
     set_bounds(2, 0, 0);
     append_many(history, 100, 130, 60000);

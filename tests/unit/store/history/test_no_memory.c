@@ -1,6 +1,6 @@
 /*
  * The durable history with each allocation failing in turn, and with too few descriptors: a group
- * is stored completely or not at all, no other file is used, and none is taken for damaged.
+ * is stored completely or not at all, no other file is used, and no file is taken for damaged.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ void *__real_apr_palloc(apr_pool_t *from, apr_size_t size);
 void *__wrap_apr_palloc(apr_pool_t *from, apr_size_t size);
 #pragma GCC visibility pop
 
-/* As APR does it: a pool may have a function that ends the process. */
+/* Fails as APR's function does: a pool may have a function that ends the process. */
 void *__wrap_apr_palloc(apr_pool_t *from, apr_size_t size)
 {
     if (!pools_fail || !alloc_fails())
@@ -140,7 +140,7 @@ START_TEST(a_child)
     fail_in_turn("publish", publish, 2);
     fail_in_turn("replay", replay, 1);
     alloc_left = 0;
-    ck_assert(revoke_and_lift()); /* it needs no memory */
+    ck_assert(revoke_and_lift()); /* the calls need no memory */
     alloc_left = -1;
     all = read_all(opened);
     ck_assert_uint_eq(times(all, "A B C"), stored);
@@ -205,13 +205,13 @@ static bool check(void)
 START_TEST(a_check_without_memory_finds_no_damage)
 {
     ck_assert_int_eq(in_child(publish_and_close), 0);
-    fail_in_turn_strictly("check", check, 3, 1); /* a second look at the directory */
+    fail_in_turn_strictly("check", check, 3, 1); /* one for a second look at the directory */
     few_descriptors_in_turn("descriptors", check, 2);
 }
 END_TEST
 
 static int warnings;           /* of histories that are set aside */
-static bool only_this_process; /* and none that is forked has calls that fail */
+static bool only_this_process; /* and no calls fail in processes that it forks */
 
 static void spare_child(void)
 {
@@ -250,8 +250,8 @@ static bool hold(void)
     return status == APR_SUCCESS;
 }
 
-/* The check has a process of its own, which counts its calls itself. What it has not checked is not
- * held. */
+/* The check runs in a process of its own, which counts its calls itself. A file that it has not
+ * checked is not held. */
 START_TEST(a_start_without_memory_sets_nothing_aside)
 {
     const char *top = history_dir;

@@ -12,13 +12,13 @@
 #include "apr_time.h"
 #include "core/base/siphash.h"
 #include "store/base/status.h"
+#include "store/hub/site.h"
 #include "store/memory/hub_file.h"
 #include "store/memory/hub_file_layout.h"
 #include "store/memory/idle.h"
 #include "store/memory/internal.h"
 #include "store/memory/memory.h"
 #include "store/memory/naming.h"
-#include "store/regions/site.h"
 #include "store/shm/control_layout.h"
 #include "store/shm/segment.h"
 #include "store_unit.h"
@@ -115,7 +115,7 @@ static void finish(struct mrc_memory *memory, const char *dir)
     ck_assert_int_eq(rmdir(dir), 0);
 }
 
-/* A child of the server. It goes on when the test has written to its pipe. */
+/* A child of the server. It continues when the test writes to its pipe. */
 struct child {
     pid_t pid;
     int go;
@@ -142,7 +142,7 @@ static struct child start_child(struct mrc_memory *memory, int (*run)(struct mrc
     return child;
 }
 
-/* Lets CHILD run to its end. */
+/* Lets CHILD finish, which must succeed. */
 static void ck_assert_child(struct mrc_memory *memory, struct child child)
 {
     int status;
@@ -189,8 +189,8 @@ static int use_hub(struct mrc_memory *memory)
 
     if (make(memory, 3, &hub) != APR_SUCCESS || append(hub, "from a child") != APR_SUCCESS)
         return 1;
-    mrc_hub_segment_begin_numbers(hub, 1);
-    mrc_hub_segment_count(hub, 1, 7, 5);
+    mrc_counters_begin(mrc_hub_segment_counters(hub), 1);
+    mrc_counters_add(mrc_hub_segment_counters(hub), 1, 7, 5);
     mrc_interests_add(mrc_hub_segment_interests(hub), 1);
     return mrc_census_add(mrc_hub_segment_census(hub), 1, 77) == 1 ? 0 : 2;
 }
@@ -226,11 +226,11 @@ START_TEST(a_hub_that_a_child_makes_is_there_for_all)
     ck_assert_int_eq(mrc_ring_find(mrc_hub_segment_ring(hub), mrc_bytes_of("from a child"),
                                    apr_time_now(), &pos),
                      APR_SUCCESS);
-    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 7), 5);
+    ck_assert_uint_eq(mrc_counters_sum(mrc_hub_segment_counters(hub), 7), 5);
     ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(hub), 1), 1);
     memcpy(key, mrc_hub_segment_position_key(hub), sizeof(key));
     mrc_hub_segment_fold(hub, 1);
-    /* A reload with the same hubs keeps it, and one with other bounds. */
+    /* A reload with the same hubs keeps the hub, and so does one with other bounds. */
     reconcile(memory, MANY);
     ck_assert_ptr_eq(made(memory, 3), hub);
     shapes[3].history.bytes = 10;
@@ -242,7 +242,7 @@ START_TEST(a_hub_that_a_child_makes_is_there_for_all)
 }
 END_TEST
 
-/* NULL: it has made them. */
+/* Makes many hubs. Returns NULL on success. */
 static void *make_many(void *memory)
 {
     static char failed[] = "failed";
@@ -312,7 +312,7 @@ static int use_the_old_one(struct mrc_memory *memory)
 {
     struct mrc_hub_segment *hub = made(memory, 3);
 
-    /* The child gets no other hub for one that nobody had used. */
+    /* The child gets no other hub in place of one that was never used. */
     if (append(hub, "late") != MRC_STATUS_SUPERSEDED || records(hub) != 2)
         return 1;
     return make(memory, 4, &hub) == MRC_STATUS_SUPERSEDED ? 0 : 2;
@@ -377,7 +377,7 @@ START_TEST(memory_is_given_back_when_no_child_uses_it)
     ck_assert_child(memory, child);
     finish(memory, dir);
 
-    /* Again, with a child that ends before the memory is reclaimed. */
+    /* The same, with a child that ends before the memory is reclaimed. */
     dir = store_dir();
     memory = open_memory(dir);
     reconcile(memory, MANY);
@@ -409,7 +409,7 @@ START_TEST(without_room_the_next_try_makes_it)
     apr_status_t status;
 
     reconcile(memory, MANY);
-    do { /* wherever the room ends */
+    do { /* for every place where the room may end */
         limit += 4096;
         mrc_memory_set_limit(memory, limit);
         status = mrc_memory_hub_make(mrc_memory_hub_find(memory, keys[5]), &error, &hub);
@@ -488,8 +488,8 @@ START_TEST(a_half_made_hub_is_made_again)
 }
 END_TEST
 
-/* Where one mapping for all is too much, each hub has its own, as far as that goes: the others are
- * without memory. */
+/* Where one mapping for all hubs is too large, each has its own as long as there are addresses; the
+ * rest get no memory. */
 START_TEST(a_lack_of_addresses_hurts_only_the_hubs_without)
 {
     const char *dir = store_dir();
@@ -580,7 +580,7 @@ START_TEST(each_site_gets_a_hub_of_its_own)
 }
 END_TEST
 
-/* Without room for its hub, a site gets none, and the name of no hub. */
+/* Without room for its hub, a site gets neither a hub nor a name. */
 START_TEST(a_site_without_room_gets_no_hub)
 {
     const char *dir = store_dir();
@@ -604,7 +604,7 @@ START_TEST(a_site_without_room_gets_no_hub)
 }
 END_TEST
 
-/* The reload of memory in which nobody has used the hubs for an hour and a look. */
+/* Reloads as if no hub had been used for an hour and a look. */
 static void reload_later(struct mrc_memory *memory, size_t n)
 {
     memory->reclaimed_at = 0;
@@ -628,7 +628,7 @@ static size_t place_of(struct mrc_memory *memory, size_t count, const char *name
     return place;
 }
 
-/* Where the search for NAME among eight hubs begins. */
+/* The place where the search for NAME among eight hubs begins. */
 static size_t home_of(const char *name)
 {
     static const uint64_t key[2] = {0, 0};
@@ -643,7 +643,7 @@ static int publish_late(struct mrc_memory *memory)
     return append(hub, "late") == MRC_STATUS_SUPERSEDED ? 0 : 1;
 }
 
-/* Eight sites have all hubs. Those with a history, a listener or a publication in the last hour
+/* Eight sites occupy all hubs. Hubs with a history, a listener or a publication in the last hour
  * stay. */
 START_TEST(a_reload_gives_idle_hubs_to_other_sites)
 {
@@ -664,7 +664,7 @@ START_TEST(a_reload_gives_idle_hubs_to_other_sites)
         if (n != 3 && places[n] != home_of(name))
             moved = (size_t)n;
     }
-    ck_assert_uint_lt(moved, 8); /* a search goes past other hubs to this one */
+    ck_assert_uint_lt(moved, 8); /* a search passes other hubs to find this one */
     other = moved == 1 ? 2 : 1;
     snprintf(moved_name, sizeof(moved_name), "/srv/site-%u", (unsigned)moved);
     snprintf(other_name, sizeof(other_name), "/srv/site-%u", (unsigned)other);
@@ -683,7 +683,7 @@ START_TEST(a_reload_gives_idle_hubs_to_other_sites)
             continue;
         ck_assert_ptr_null(made(memory, (int)places[n]));
     }
-    /* The two are found where they are, although hubs before them are free; the others get places
+    /* These two are found where they are, although hubs before them are free; the others get places
      * again. */
     ck_assert_uint_eq(place_of(memory, 8, moved_name), places[moved]);
     ck_assert_uint_eq(place_of(memory, 8, other_name), places[other]);
@@ -720,8 +720,8 @@ START_TEST(a_blank_hub_has_nothing_and_takes_nothing)
     mrc_ring_stats(mrc_hub_segment_ring(blank), &stats);
     ck_assert_uint_eq(stats.records + stats.head + stats.superseded, 0);
     ck_assert_uint_eq(mrc_hub_segment_taken(blank), 0);
-    ck_assert_uint_eq(mrc_hub_segment_counter(blank, 1), 0);
-    ck_assert_uint_eq(mrc_hub_segment_gauge(blank, 1), 0);
+    ck_assert_uint_eq(mrc_counters_sum(mrc_hub_segment_counters(blank), 1), 0);
+    ck_assert_uint_eq(mrc_counters_gauge_sum(mrc_hub_segment_counters(blank), 1), 0);
     ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(blank), 1), 0);
 }
 END_TEST

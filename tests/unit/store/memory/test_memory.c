@@ -76,11 +76,14 @@ static uint64_t records(struct mrc_hub_segment *hub)
     return stats.records;
 }
 
-/* The numbers of all children. */
-static void begin_numbers(struct mrc_hub_segment *hub)
+/* The counters of all children. */
+static struct mrc_counters *begin_counters(struct mrc_hub_segment *hub)
 {
-    for (unsigned slot = 0; slot <= 4; slot++) /* there is no slot 4 */
-        mrc_hub_segment_begin_numbers(hub, slot);
+    struct mrc_counters *counters = mrc_hub_segment_counters(hub);
+
+    for (unsigned slot = 0; slot <= 4; slot++) /* slot 4 does not exist */
+        mrc_counters_begin(counters, slot);
+    return counters;
 }
 
 static bool is_readable(int fd)
@@ -194,6 +197,7 @@ START_TEST(a_resize_moves_the_history)
     struct mrc_hub_shape shapes[] = {shape("a", 100000), shape("b", 100000)};
     struct mrc_hub_segment *other;
     struct mrc_hub_segment *hub;
+    struct mrc_counters *counters;
     struct mrc_ring_record record = {.buf = NULL};
     uint64_t pos;
     int to_child[2];
@@ -207,9 +211,9 @@ START_TEST(a_resize_moves_the_history)
     for (i = 0; i < 100; i++)
         ck_assert_int_eq(append(hub, "id"), APR_SUCCESS);
     ck_assert_int_eq(append(hub, "last"), APR_SUCCESS);
-    begin_numbers(hub);
-    mrc_hub_segment_count(hub, 1, 7, 11);
-    mrc_hub_segment_count(hub, 3, 7, 4);
+    counters = begin_counters(hub);
+    mrc_counters_add(counters, 1, 7, 11);
+    mrc_counters_add(counters, 3, 7, 4);
     mrc_interests_add(mrc_hub_segment_interests(hub), 3);
 
     /* A child of the generation before the reload. */
@@ -226,7 +230,7 @@ START_TEST(a_resize_moves_the_history)
             _exit(4);
         if (append(hub, "late") != MRC_STATUS_SUPERSEDED)
             _exit(2);
-        if (records(hub) != 101) /* what it has mapped is still there */
+        if (records(hub) != 101) /* what the child has mapped is still there */
             _exit(3);
         _exit(0);
     }
@@ -245,10 +249,10 @@ START_TEST(a_resize_moves_the_history)
     ck_assert_int_eq(append(hub, "next"), APR_SUCCESS);
     ck_assert_int_eq(mrc_ring_newest(mrc_hub_segment_ring(hub), &record), APR_SUCCESS);
     ck_assert_uint_eq(record.view.seq, 102);
-    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 7), 15);
+    ck_assert_uint_eq(mrc_counters_sum(mrc_hub_segment_counters(hub), 7), 15);
     ck_assert_files(dir, 3);
 
-    /* To a smaller one: the newest records that fit. */
+    /* The hub moves to a smaller segment, with the newest records that fit. */
     shapes[0].ring_bytes = 1000;
     shapes[0].body_max_bytes = 100;
     reconcile(memory, shapes, 2);
@@ -257,7 +261,7 @@ START_TEST(a_resize_moves_the_history)
     ck_assert_uint_lt(records(hub), 101);
     ck_assert_int_eq(mrc_ring_find(mrc_hub_segment_ring(hub), mrc_bytes_of("next"), NOW, &pos),
                      APR_SUCCESS);
-    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 7), 15);
+    ck_assert_uint_eq(mrc_counters_sum(mrc_hub_segment_counters(hub), 7), 15);
     ck_assert_files(dir, 3);
     mrc_ring_record_free(&record);
     mrc_memory_close(memory);
@@ -420,7 +424,8 @@ START_TEST(impossible_shapes_change_nothing)
 }
 END_TEST
 
-/* A stopped process holds the locks: the hubs go on as before, and the reload ends in bounded time.
+/*
+ * A stopped process holds the locks: the hubs work as before, and the reload ends in bounded time.
  */
 START_TEST(a_reload_does_not_hang_on_a_lock)
 {
@@ -464,7 +469,7 @@ START_TEST(a_reload_does_not_hang_on_a_lock)
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
     ck_assert_int_eq(append(hub, "y"), APR_SUCCESS);
-    reconcile(memory, shapes, 2); /* the next reload does it */
+    reconcile(memory, shapes, 2); /* the next reload moves it */
     ck_assert_ptr_ne(mrc_memory_hub(memory, "a"), hub);
     ck_assert_uint_eq(records(mrc_memory_hub(memory, "a")), 2);
     mrc_memory_close(memory);
@@ -489,7 +494,7 @@ START_TEST(no_room_for_a_resize_keeps_the_hub)
     ck_assert_ptr_nonnull(strstr(error.text, "no room for"));
     ck_assert_ptr_eq(mrc_memory_hub(memory, "a"), hub);
     ck_assert_int_eq(append(hub, "x"), APR_SUCCESS);
-    /* A new hub without room is a failure, and the others stay. */
+    /* Without room for a new hub, the call fails, and the other hubs stay. */
     ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 2), 2, &error), EFBIG);
     ck_assert_ptr_nonnull(strstr(error.text, "no room for"));
     ck_assert_ptr_eq(mrc_memory_hub(memory, "a"), hub);
@@ -590,7 +595,7 @@ START_TEST(two_servers_share_a_directory)
     ck_assert_files(dir, 5);
     mrc_memory_close(memory); /* removes only its own files */
     ck_assert_files(dir, 3);
-    memory = open_memory(dir); /* the next start removes those of the dead */
+    memory = open_memory(dir); /* the next start removes the files of the dead */
     ck_assert_files(dir, 1);
     mrc_memory_close(memory);
     ck_assert_int_eq(rmdir(dir), 0);
@@ -635,8 +640,8 @@ static void touch(const char *dir, const char *name)
 
 #define KEY "0123456789abcdef01234567"
 
-/* Files that only look like ours stay: other names, links, directories, fifos, files of other
- * users. */
+/* Files that only look like those of a server stay: other names, links, directories, fifos, files
+ * of other users. */
 START_TEST(other_files_are_not_touched)
 {
     static const char *const names[] = {
@@ -673,7 +678,7 @@ START_TEST(other_files_are_not_touched)
     snprintf(path, sizeof(path), "%s/%s", dir, "mercure-555555555555555555555555.control");
     i = geteuid() == 0 && chown(path, 12345, 12345) == 0 ? 5 : 4;
 
-    /* These are of dead servers. */
+    /* These are the files of dead servers. */
     touch(dir, "mercure-" KEY ".control");
     touch(dir, "mercure-" KEY ".hub-1");
     touch(dir, "mercure-" KEY ".hub-4294967295");
@@ -707,7 +712,7 @@ static uint64_t append_until_full(struct mrc_hub_segment *hub)
     return seq;
 }
 
-/* Reads the COUNT records of HUB. */
+/* Fails unless HUB has COUNT records that can be read. */
 static void ck_assert_readable(struct mrc_hub_segment *hub, uint64_t count)
 {
     struct mrc_ring *ring = mrc_hub_segment_ring(hub);
@@ -728,6 +733,7 @@ START_TEST(a_full_disk_is_an_error_of_one_publication)
     struct mrc_hub_shape shapes[] = {shape("a", 10000), shape("b", 40000000)};
     struct mrc_memory *memory;
     struct mrc_hub_segment *hub;
+    struct mrc_counters *counters;
     uint64_t count;
 
     if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
@@ -746,21 +752,22 @@ START_TEST(a_full_disk_is_an_error_of_one_publication)
     ck_assert_readable(hub, count);
     ck_assert_int_eq(append(mrc_memory_hub(memory, "a"), "y"), APR_SUCCESS); /* in its page */
     /* Without room, a child counts for itself. */
-    mrc_hub_segment_begin_numbers(hub, 2);
-    mrc_hub_segment_count(hub, 2, 7, 3);
-    mrc_hub_segment_gauge_add(hub, 1, 2, 9);
-    ck_assert(mrc_hub_segment_gauge_take(hub, 2, 2, 1));
-    ck_assert(!mrc_hub_segment_gauge_take(hub, 2, 2, 1));
-    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 7), 3);
-    ck_assert_uint_eq(mrc_hub_segment_gauge(hub, 2), 1);
-    /* In another slot, it counts anew. */
-    mrc_hub_segment_end_numbers(hub);
-    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 7), 0);
-    mrc_hub_segment_begin_numbers(hub, 1);
-    mrc_hub_segment_count(hub, 1, 7, 2);
-    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 7), 2);
-    ck_assert(mrc_hub_segment_gauge_take(hub, 1, 2, 1));
-    /* What the other hub needs less is enough for this one. */
+    counters = mrc_hub_segment_counters(hub);
+    mrc_counters_begin(counters, 2);
+    mrc_counters_add(counters, 2, 7, 3);
+    mrc_counters_gauge_add(counters, 1, 2, 9);
+    ck_assert(mrc_counters_gauge_take(counters, 2, 2, 1));
+    ck_assert(!mrc_counters_gauge_take(counters, 2, 2, 1));
+    ck_assert_uint_eq(mrc_counters_sum(counters, 7), 3);
+    ck_assert_uint_eq(mrc_counters_gauge_sum(counters, 2), 1);
+    /* In another slot it counts anew. */
+    mrc_counters_end(counters);
+    ck_assert_uint_eq(mrc_counters_sum(counters, 7), 0);
+    mrc_counters_begin(counters, 1);
+    mrc_counters_add(counters, 1, 7, 2);
+    ck_assert_uint_eq(mrc_counters_sum(counters, 7), 2);
+    ck_assert(mrc_counters_gauge_take(counters, 1, 2, 1));
+    /* What the other hub no longer needs is enough for this one. */
     shapes[0] = shapes[1];
     reconcile(memory, shapes, 1);
     ck_assert_readable(mrc_memory_hub(memory, "b"), count);
@@ -791,7 +798,7 @@ START_TEST(a_full_disk_is_an_error_of_one_publication)
 }
 END_TEST
 
-/* The bound counts all hubs together, and what a hub that is removed has taken counts no more. */
+/* The bound applies to all hubs together, and what a removed hub had allocated no longer counts. */
 START_TEST(the_hubs_share_a_bound)
 {
     const char *dir = store_dir();
@@ -819,7 +826,7 @@ START_TEST(the_hubs_share_a_bound)
 }
 END_TEST
 
-/* A hub of the default size with everything that a hub may have. */
+/* The hub has the default size and everything that a hub may have. */
 START_TEST(an_idle_hub_takes_little)
 {
     const char *dir = store_dir();
@@ -839,7 +846,7 @@ START_TEST(an_idle_hub_takes_little)
     hub = mrc_memory_hub(memory, "a");
     ck_assert_uint_gt(mrc_hub_segment_bytes(hub), 60 << 20);
     ck_assert_uint_le(mrc_hub_segment_taken(hub), 64 << 10);
-    begin_numbers(hub);
+    begin_counters(hub);
     ck_assert_int_eq(append(hub, "id"), APR_SUCCESS);
     ck_assert_uint_le(mrc_hub_segment_taken(hub), 128 << 10);
     mrc_memory_close(memory);
@@ -847,7 +854,7 @@ START_TEST(an_idle_hub_takes_little)
 }
 END_TEST
 
-/* Each record is found, in whatever table of the index it is. */
+/* Each record is found, whichever table of the index has it. */
 START_TEST(the_index_grows_with_the_ring)
 {
     const char *dir = store_dir();
@@ -924,7 +931,7 @@ START_TEST(wakes_children_with_subscribers)
 END_TEST
 
 /*
- * A publisher without pauses, and a subscriber that comes and goes, in the order of steps of
+ * A publisher never pauses, while a subscriber comes and goes, with the steps in the order of
  * interests.h: it must be woken for every record that it does not find in the history.
  */
 START_TEST(no_wake_up_is_lost)
@@ -962,7 +969,7 @@ START_TEST(no_wake_up_is_lost)
         atomic_store(round, i);
         mrc_interests_add(mrc_hub_segment_interests(hub), 2);
         pos = mrc_ring_head(ring);
-        /* If it is not in the history, it comes live, with a wake-up. */
+        /* A record that is not in the history comes live, with a wake-up. */
         mrc_ring_newest(ring, &record);
         if (pos == 0 || record.pos >= pos || record.view.seq < i)
             while (mrc_ring_read(ring, &pos, &record) == APR_EOF) {
@@ -986,6 +993,7 @@ START_TEST(counters_survive_their_children)
     struct mrc_memory *memory = open_memory(dir);
     struct mrc_hub_shape shapes[] = {shape("a", 1000)};
     struct mrc_hub_segment *hub;
+    struct mrc_counters *counters;
     uint32_t own, shared;
     uint64_t bytes = 0;
 
@@ -993,24 +1001,26 @@ START_TEST(counters_survive_their_children)
     shapes[0].roster_subscribers = 1;
     reconcile(memory, shapes, 1);
     hub = mrc_memory_hub(memory, "a");
-    mrc_hub_segment_count(hub, 0, 1, 5); /* not counted: this child has not begun */
-    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 1), 0);
-    begin_numbers(hub);
-    mrc_hub_segment_count(hub, 0, 1, 5);
-    mrc_hub_segment_count(hub, 3, 1, 6);
-    mrc_hub_segment_count(hub, 4, 1, 100); /* there is no such slot */
-    mrc_hub_segment_count(hub, 3, MRC_HUB_COUNTERS, 100);
-    mrc_hub_segment_gauge_add(hub, 0, 2, 5);
-    mrc_hub_segment_gauge_add(hub, 3, 2, 7);
-    mrc_hub_segment_gauge_add(hub, 3, 2, -1);
-    mrc_hub_segment_gauge_add(hub, 1, 2, -1); /* before the addition of another thread is visible */
+    counters = mrc_hub_segment_counters(hub);
+    mrc_counters_add(counters, 0, 1, 5); /* not counted: this child has not begun */
+    ck_assert_uint_eq(mrc_counters_sum(counters, 1), 0);
+    begin_counters(hub);
+    mrc_counters_add(counters, 0, 1, 5);
+    mrc_counters_add(counters, 3, 1, 6);
+    mrc_counters_add(counters, 4, 1, 100); /* there is no such slot */
+    mrc_counters_add(counters, 3, MRC_COUNTERS_MAX, 100);
+    mrc_counters_gauge_add(counters, 0, 2, 5);
+    mrc_counters_gauge_add(counters, 3, 2, 7);
+    mrc_counters_gauge_add(counters, 3, 2, -1);
+    mrc_counters_gauge_add(counters, 1, 2,
+                           -1); /* before the addition of another thread is visible */
     mrc_interests_add(mrc_hub_segment_interests(hub), 3);
-    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 1), 11);
-    ck_assert_uint_eq(mrc_hub_segment_gauge(hub, 2), 11);
+    ck_assert_uint_eq(mrc_counters_sum(counters, 1), 11);
+    ck_assert_uint_eq(mrc_counters_gauge_sum(counters, 2), 11);
     mrc_hub_segment_fold(hub, 3);
     mrc_hub_segment_fold(hub, 3);
-    ck_assert_uint_eq(mrc_hub_segment_counter(hub, 1), 11);
-    ck_assert_uint_eq(mrc_hub_segment_gauge(hub, 2), 5);
+    ck_assert_uint_eq(mrc_counters_sum(counters, 1), 11);
+    ck_assert_uint_eq(mrc_counters_gauge_sum(counters, 2), 5);
     ck_assert_uint_eq(mrc_interests_listeners(mrc_hub_segment_interests(hub), 3), 0);
     ck_assert_ptr_null(mrc_hub_segment_region(hub, MRC_HUB_REGION_STAGING, &bytes));
     ck_assert_ptr_nonnull(mrc_hub_segment_region(hub, MRC_HUB_REGION_PRESENCE, &bytes));

@@ -1,6 +1,6 @@
 /*
  * The shared memory of a server is made, changed and read with each allocation failing in turn, and
- * with too few descriptors: what fails leaves no file, and a hub that cannot move stays what it is.
+ * with too few descriptors: a failure leaves no file, and a hub that cannot move stays as it is.
  */
 #include "apr_time.h"
 
@@ -92,7 +92,7 @@ static void fill_hub(struct mrc_hub_segment *hub)
     }
 }
 
-/* The hub has all that it had, and goes on. */
+/* Fails unless the hub has all that it had, and still works. */
 static void check_hub(struct mrc_hub_segment *hub)
 {
     struct mrc_ring *ring = mrc_hub_segment_ring(hub);
@@ -119,7 +119,7 @@ static void check_hub(struct mrc_hub_segment *hub)
         APR_SUCCESS);
 }
 
-/* The hub gets another size, which it has not. */
+/* Gives the hub a size that it does not have. */
 static bool resize(void)
 {
     const struct mrc_hub_shape shape = shape_of("a", is_large ? 10000 : 4000000);

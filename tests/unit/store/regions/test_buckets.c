@@ -82,7 +82,7 @@ START_TEST(clients_have_buckets_of_their_own)
 }
 END_TEST
 
-/* A client that publishes too fast keeps its empty bucket, however many slow clients come. */
+/* A client that publishes too fast keeps its empty bucket, however many slow clients there are. */
 START_TEST(silent_clients_lose_their_buckets_first)
 {
     const struct mrc_bucket_rule rule = {.rate = 1, .burst = 1000};
@@ -92,7 +92,7 @@ START_TEST(silent_clients_lose_their_buckets_first)
     for (int client = 0; client < 10 * MRC_BUCKETS_CLIENTS; client++)
         ck_assert_int_eq(mrc_buckets_take(buckets, key_of(client), &rule, 1, START_US + client), 0);
     ck_assert_int_gt(mrc_buckets_take(buckets, fast, &rule, 1, START_US), 0);
-    /* A new client does not inherit what the last one has taken. */
+    /* A new client does not inherit what the previous one has taken. */
     for (int client = 0; client < 10 * MRC_BUCKETS_CLIENTS; client++)
         ck_assert_int_eq(
             mrc_buckets_take(buckets, key_of(client + 1000000), &rule, 1000, START_US + client), 0);

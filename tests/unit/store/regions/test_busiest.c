@@ -1,4 +1,4 @@
-/* The busiest topics: the most are always there, minutes pass, and writers may die. */
+/* The busiest topics: the busiest are always listed, minutes pass, and writers may die. */
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,7 +9,7 @@
 #include "store_unit.h"
 
 #define SECOND INT64_C(1000000)
-#define NOW    (SECOND * 60 * 1000) /* the begin of a minute */
+#define NOW    (SECOND * 60 * 1000) /* the beginning of a minute */
 
 static struct mrc_busiest *create(void **ret_region)
 {
@@ -27,7 +27,7 @@ static void count(struct mrc_busiest *busiest, const char *topic, uint64_t n, in
     mrc_busiest_count(busiest, MRC_BUSIEST_UPDATES, &bytes, 1, n, now_us);
 }
 
-/* The count of the busiest topic, which must be TOPIC; 0: there is none. */
+/* The count of the busiest topic, which must be TOPIC; 0 if there is none. */
 static uint64_t first(struct mrc_busiest *busiest, const char *topic, int64_t now_us)
 {
     struct mrc_busiest_topic found;
@@ -80,7 +80,7 @@ START_TEST(minutes_pass)
 }
 END_TEST
 
-/* Among many times more topics than cells, the busy ones are found, and none counts too little. */
+/* The busy topics are found among many times more topics than cells, and none counts too little. */
 START_TEST(many_topics)
 {
     void *region;
@@ -118,8 +118,8 @@ START_TEST(long_topics_are_cut_between_characters)
 }
 END_TEST
 
-/* What finds the table locked is not counted and does not wait; a process that died with the lock
- * empties the table. */
+/* A caller that finds the table locked does not wait, and is not counted; the death of a process
+ * with the lock empties the table. */
 START_TEST(the_lock)
 {
     void *region;
@@ -141,7 +141,9 @@ START_TEST(the_lock)
 }
 END_TEST
 
-/* Whoever finds the table locked has allocated its cells before: the lock is never held for that.
+/*
+ * A caller that finds the table locked has already allocated its cells: the lock is never held for
+ * that.
  */
 START_TEST(cells_are_allocated_before_the_lock)
 {
@@ -168,7 +170,7 @@ START_TEST(cells_are_allocated_before_the_lock)
     mrc_busiest_use_sparse(busiest, pages);
     before = mrc_sparse_taken(pages);
     ck_assert_int_eq(mrc_lock_acquire(&header->lock, 0, &unused), APR_SUCCESS);
-    do { /* the cell of a topic may be in a page that the header has already */
+    do { /* the cell of a topic may be in the page of the header */
         snprintf(name, sizeof(name), "name %u", tries);
         count(busiest, name, 1, NOW);
     } while (mrc_sparse_taken(pages) == before && ++tries < 64);

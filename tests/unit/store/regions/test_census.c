@@ -35,7 +35,7 @@ START_TEST(streams_of_a_client_are_counted_over_all_children)
     mrc_census_sub(census, 0, a);
     ck_assert_uint_eq(mrc_census_sum(census, a), 3);
     mrc_census_sub(census, 0, a);
-    mrc_census_sub(census, 0, a); /* it has none; those of other children stay */
+    mrc_census_sub(census, 0, a); /* this child counts none; those of other children stay */
     ck_assert_uint_eq(mrc_census_sum(census, a), 2);
     ck_assert_uint_eq(mrc_census_sum(census, b), 1);
 }
@@ -77,7 +77,7 @@ START_TEST(a_dead_child_is_folded_whole)
 }
 END_TEST
 
-/* The largest number of streams, each with its own address and token. */
+/* The census holds the largest number of streams, each with its own address and token. */
 START_TEST(holds_the_streams_it_is_made_for)
 {
     enum { STREAMS = 20000 };

@@ -19,7 +19,7 @@ static struct mrc_link *make(void)
     return link;
 }
 
-/* Where the window of SEQ begins; 0: it is in none. */
+/* Where the window of SEQ begins; 0 if it is in none. */
 static uint64_t window_of(const struct mrc_link *link, uint64_t seq)
 {
     uint64_t first;
@@ -100,7 +100,7 @@ START_TEST(the_two_oldest_are_joined_when_the_places_are_taken)
     ck_assert_uint_eq(window_of(link, 50), 50);
     ck_assert_uint_eq(window_of(link, 70), 70);
     ck_assert_uint_eq(window_of(link, 95), 90);
-    /* One that the ring does not reach any more gives its place away. */
+    /* A window that the ring no longer reaches gives up its place. */
     mrc_link_unsettle(link, 110, 115, 36);
     ck_assert_uint_eq(window_of(link, 10), 0);
     ck_assert_uint_eq(window_of(link, 60), 0);
@@ -139,7 +139,7 @@ START_TEST(a_reload_carries_windows_and_fork)
     ck_assert(!mrc_link_get_fork(to, &seq, &number));
     mrc_link_get_position(to, &got);
     ck_assert_int_eq(got.token_time_us, 3);
-    ck_assert_uint_eq(got.since_seq, 4); /* what is before belongs to a log that is gone */
+    ck_assert_uint_eq(got.since_seq, 4); /* earlier records belong to a log that is gone */
     mrc_link_note_fork(from, 29, 90);
     mrc_link_note_fork(from, 35, 80); /* the earlier one of each */
     mrc_link_carry(from, to);
@@ -194,7 +194,7 @@ typedef void work_fn(struct mrc_link *link);
 
 static void work(struct mrc_link *link)
 {
-    mrc_link_unsettle(link, 90, 95, 1); /* takes the place of one that is joined */
+    mrc_link_unsettle(link, 90, 95, 1); /* takes the place of a window that is joined */
     mrc_link_unsettle(link, 85, MRC_LINK_OPEN, 1);
     mrc_link_settle(link, 99);
 }
@@ -285,7 +285,7 @@ static const struct mrc_link_position before = {
     .old_number = 50,
 };
 
-/* As after a loss: the place is another one in the same log. */
+/* As after a loss, the place becomes another one in the same log. */
 static void go_back(struct mrc_link *link)
 {
     struct mrc_link_position position = before;
@@ -310,7 +310,7 @@ static void begin_anew(struct mrc_link *link)
     mrc_link_set_position(link, &position);
 }
 
-/* A word in between may have either value, but the place is one of the log. */
+/* A word that is being changed may have either value, but the place is in the log. */
 static void judge_going_back(const struct mrc_link_position *got, unsigned steps)
 {
     ck_assert_msg(got->generation == before.generation, "after %u steps: no generation", steps);
@@ -320,7 +320,7 @@ static void judge_going_back(const struct mrc_link_position *got, unsigned steps
                   "after %u steps: the number comes before its token", steps);
 }
 
-/* A generation that is known is that of everything else. */
+/* A known generation is that of everything else. */
 static void judge_beginning(const struct mrc_link_position *got, unsigned steps)
 {
     if (got->generation == before.generation)

@@ -1,4 +1,4 @@
-/* The list of revocations in shared memory: its bounds, its copies, and processes that die in a
+/* The list of revocations in shared memory: its bounds, its copies, and processes that die during a
  * change. */
 #include <signal.h>
 #include <sys/wait.h>
@@ -76,7 +76,7 @@ START_TEST(entries_come_and_go)
     ck_assert_uint_ne(mrc_revocations_generation(list), generation);
     ck_assert(!mrc_revocations_is_empty(list));
     ck_assert_str_eq(all(list, &buf), "a  seventeen letters ");
-    ck_assert_int_eq(add(list, 1, "b"), APR_SUCCESS); /* replaces */
+    ck_assert_int_eq(add(list, 1, "b"), APR_SUCCESS); /* replaces the entry */
     ck_assert_int_eq(drop(list, 2), APR_SUCCESS);
     ck_assert_str_eq(all(list, &buf), "seventeen letters b ");
     ck_assert_int_eq(drop(list, 3), APR_SUCCESS);

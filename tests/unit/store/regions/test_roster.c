@@ -33,7 +33,7 @@ static void teardown(void)
     ck_assert_uint_eq(mrc_roster_used(roster), 0);
 }
 
-/* Bytes that show to which entry they belong. */
+/* Bytes that show which entry they belong to. */
 static struct mrc_bytes text(size_t len, char first)
 {
     char *bytes = malloc(len + 1);
@@ -99,7 +99,9 @@ static unsigned listed(void)
     return count;
 }
 
-/* Adopts and releases all orphans for SLOT; each must be complete. Returns their number. */
+/*
+ * Adopts and releases all orphans for SLOT, each of which must be complete. Returns their number.
+ */
 static unsigned adopt_all(unsigned slot, size_t match_len, size_t payload_len, char name)
 {
     uint32_t cursor = 0, id;
@@ -144,7 +146,7 @@ START_TEST(the_life_of_an_entry)
 }
 END_TEST
 
-/* Fails unless the list has changed since the last call, or not: CHANGED. */
+/* Fails unless CHANGED says whether the list has changed since the last call. */
 static void ck_assert_changed(bool changed)
 {
     static uint64_t before;
@@ -165,7 +167,7 @@ START_TEST(changes_of_the_list_are_counted)
     ck_assert_changed(true);
     mrc_roster_end(roster, first);
     ck_assert_changed(true);
-    mrc_roster_release(roster, first); /* was not listed any more */
+    mrc_roster_release(roster, first); /* no longer listed */
     ck_assert_changed(false);
     mrc_roster_release(roster, second); /* it could not be announced */
     ck_assert_changed(true);
@@ -216,7 +218,7 @@ START_TEST(small_entries_have_cells_of_their_own)
     /* An entry that does not fit completely takes no cell. */
     ck_assert_int_eq(try_add(1, 500, 0, 'l', false, &id), APR_ENOSPC);
     ck_assert_uint_eq(mrc_roster_used(roster), OWN + SHARED - 2);
-    large[5] = add(2, 10, 0, 's', true); /* one more than the capacity: it takes a shared cell */
+    large[5] = add(2, 10, 0, 's', true); /* one more than the capacity, so it takes a shared cell */
     large[20] = add(1, 10, 0, 'l', false);
     for (unsigned i = 0; i < SHARED; i++)
         mrc_roster_release(roster, large[i]);
@@ -257,7 +259,7 @@ static size_t count_pages(void *base, size_t bytes)
     return count;
 }
 
-/* On a full file system, that would end the process. */
+/* Touching one on a full file system would end the process. */
 START_TEST(cells_that_are_not_allocated_are_not_touched)
 {
     const uint32_t own = 16384, shared = 16384;
@@ -305,7 +307,7 @@ START_TEST(entries_of_dead_children_become_orphans)
     mrc_roster_activate(roster, ending);
     mrc_roster_activate(roster, others);
     mrc_roster_end(roster, ending);
-    /* A new roster expects those of earlier servers. */
+    /* A new roster expects orphans of earlier servers. */
     ck_assert(mrc_roster_has_orphans(roster));
     ck_assert(mrc_roster_take_orphans(roster));
     ck_assert(!mrc_roster_has_orphans(roster));
@@ -405,8 +407,9 @@ START_TEST(readers_see_whole_entries)
 }
 END_TEST
 
-/* ---- Death at every instruction ---------------------------------------------------------------
- * A process is single-stepped with ptrace and then killed; on a system that forbids ptrace, nothing
+/*
+ * ---- Death at every instruction --------------------------------------------------------------- A
+ * process is single-stepped with ptrace and then killed; on a system that forbids ptrace, nothing
  * is tested. MRC_CRASH_STRIDE=1 tests every instruction; the default is every 61st, with another
  * start in each run.
  */
@@ -417,13 +420,14 @@ END_TEST
 #define REAPER      6
 #define LAST        7
 
-/* The progress of the victim, as the other processes can know it. */
+/* The progress of the victim, as far as other processes can know it. */
 static struct {
     atomic_bool is_listed; /* it was activated */
     atomic_bool is_told;   /* its end was announced, although it may still be in the roster */
 } * progress;
 
-static struct mrc_roster_entry victims; /* made in advance, because making it is not under test */
+static struct mrc_roster_entry
+    victims; /* made in advance, because making an entry is not under test */
 
 /* The complete life of an entry. */
 static void live(void)
@@ -485,7 +489,7 @@ static int die_after(unsigned steps, void (*work)(void))
 
 #define FILLERS (OWN + SHARED)
 
-/* Adds entries of another child until no cell is free. Some of the cells were those of the dead. */
+/* Adds entries of another child until no cell is free. Some of the cells belonged to the dead. */
 static unsigned fill(uint32_t fillers[FILLERS], unsigned count)
 {
     while (count < FILLERS && try_add(1, 20, 0, 'o', true, &fillers[count]) == APR_SUCCESS)
@@ -493,7 +497,7 @@ static unsigned fill(uint32_t fillers[FILLERS], unsigned count)
     return count;
 }
 
-/* Checks that all of them are intact, and releases them. */
+/* Checks that all fillers are intact, and releases them. */
 static void clear(const uint32_t fillers[FILLERS], unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -530,7 +534,7 @@ static void judge(unsigned steps)
     ck_assert_uint_eq(listed(), 1);
 }
 
-/* Lets processes die in WORK, one after the other. PREPARED: the victim has an entry already. */
+/* Lets processes die in WORK, one after the other. PREPARED: the victim already has an entry. */
 static void die_everywhere(void (*work)(void), bool prepared)
 {
     unsigned step = unit_crash_stride(61), steps = (unsigned)getpid() % step;

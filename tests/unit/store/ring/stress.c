@@ -8,13 +8,13 @@
  * MRC_STRESS_SECONDS also sets the length.
  *
  * It checks while it runs:
- *   - Writers append single records, and groups of records with following numbers.
+ *   - Writers append single records, and groups of records with consecutive numbers.
  *   - An auditor reads every record (writers wait for it). seq grows by exactly one, no record is
  *     torn, and the numbers of each writer grow. Every record that was acknowledged to its
  *     writer is there once, with the seq that the writer noted in a page that survives it. Only
  *     a record whose writer died before the acknowledgment may be missing.
  *   - Readers lag, are overrun and start again at the history. Their records are complete and in
- *     order, and the id of a record leads to the position behind it.
+ *     order, and the id of a record leads to the position after it.
  *   - At the end the ring has no contradictions, and it was never reset.
  */
 #include <errno.h>
@@ -217,13 +217,13 @@ static void run_writer(unsigned writer, uint64_t random)
     }
 }
 
-/* The last record of a writer that the auditor has seen. */
+/* What the auditor knows about a writer. */
 struct audit {
     uint64_t number; /* of its last record */
     uint64_t seq;
 };
 
-/* WRITER has gone on to NUMBER: checks its notes about the records before. */
+/* WRITER has reached NUMBER: checks its notes about the records before that. */
 static void settle(unsigned writer, struct audit *audit, uint64_t number)
 {
     struct page *page = &stress.shared->page[writer];
@@ -292,7 +292,8 @@ static void run_auditor(void)
     mrc_ring_record_free(&record);
 }
 
-/* The id of RECORD, just read, must lead to END, unless the record has left the history meanwhile.
+/*
+ * The id of RECORD, just read, must lead to END, unless the record has left the history meanwhile.
  */
 static void look_up(const struct mrc_ring_record *record, uint64_t end)
 {
@@ -566,7 +567,7 @@ int main(int argc, char **argv)
     else
         run_processes(now_us() + (int64_t)seconds * 1000000);
 
-    /* One more record, so that a death just before the end is repaired too. */
+    /* A final record, so that a death just before the end is also repaired. */
     if (!atomic_load(&stress.shared->failures)) {
         uint64_t seq;
         uint64_t pos;

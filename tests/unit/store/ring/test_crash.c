@@ -61,7 +61,7 @@ static apr_status_t append(const char *id, uint64_t *ret_seq)
 
 static const char *const group_ids[GROUP] = {"new", "new-1", "new-2", "new", "new-4"};
 
-/* Appends COUNT new records: one, or a group, of which some share a bucket. 0: a control record. */
+/* Appends COUNT new records: one, or a group in which some share a bucket. 0: a control record. */
 static apr_status_t append_new(size_t count)
 {
     struct mrc_record records[GROUP];
@@ -137,7 +137,7 @@ static uint64_t make_growing_ring(apr_pool_t *pool, const struct mrc_ring_bounds
 }
 
 /*
- * Lets a child append COUNT records and kills it after STEPS instructions. 1: it was killed; 0: it
+ * Makes a child append COUNT records and kills it after STEPS instructions. 1: it was killed; 0: it
  * had ended before; -1: the system forbids ptrace.
  */
 static int die_after(size_t count, unsigned steps)
@@ -169,7 +169,7 @@ static int die_after(size_t count, unsigned steps)
     return 1;
 }
 
-/* Each of the COUNT new records must lead to the place behind it, or be unknown. */
+/* The id of each of the COUNT new records must lead to the place after it, or be unknown. */
 static void check_found(size_t count, bool is_there, unsigned steps)
 {
     for (size_t i = 0; i < count; i++) {
@@ -218,8 +218,7 @@ static void judge(size_t count, unsigned steps, uint64_t seq_before, uint64_t ke
     mrc_ring_record_free(&record);
 }
 
-/* The same for a control record, which changes nothing of the updates. END: of the ring before it.
- */
+/* The same for a control record, which does not change the updates. END: of the ring before it. */
 static void judge_order(unsigned steps, uint64_t seq_before, uint64_t end)
 {
     struct mrc_ring_record record = {.buf = NULL};
@@ -245,7 +244,7 @@ static void judge_order(unsigned steps, uint64_t seq_before, uint64_t end)
     mrc_ring_record_free(&record);
 }
 
-/* COUNT: the records of an append; KEPT: those that are there afterwards at least. */
+/* COUNT: the records of an append; KEPT: the least that is there afterwards. */
 static const struct {
     size_t count;
     uint64_t kept;

@@ -1,4 +1,4 @@
-/* Memory of old records goes back, and nothing that a reader may still want. */
+/* The memory of old records is given back, and nothing that a reader may still want. */
 #include "store/ring/internal.h"
 #include "store/ring/reclaim.h"
 #include "store_unit.h"
@@ -37,7 +37,7 @@ static struct place open_place(struct mrc_ring_bounds bounds)
     return place;
 }
 
-/* The payload of record N has N in each word. */
+/* Appends a record; the payload of record N has N in each word. */
 static void append(struct place *place, size_t bytes, int64_t now_us)
 {
     uint64_t payload[RECORD_BYTES / 8], seq, pos;
@@ -88,7 +88,8 @@ START_TEST(old_records_go_in_two_steps)
 
     for (int i = 0; i < 200; i++)
         append(&place, RECORD_BYTES, NOW);
-    (void)mrc_ring_reclaim(place.ring, &place.passed, NOW); /* what was allocated ahead */
+    (void)mrc_ring_reclaim(place.ring, &place.passed,
+                           NOW); /* gives back what was allocated ahead */
     full = mrc_sparse_taken(place.pages);
     ck_assert_uint_ge(full, 200 * RECORD_BYTES);
     ck_assert_uint_eq(mrc_ring_reclaim(place.ring, &place.passed, NOW + MRC_RING_KEEP_US), 0);
@@ -102,11 +103,11 @@ START_TEST(old_records_go_in_two_steps)
                       180 * RECORD_BYTES);
     ck_assert_uint_le(mrc_sparse_taken(place.pages), full - 180 * RECORD_BYTES);
     ck_assert_uint_eq(read_history(&place, NOW), 10);
-    /* Ids of records that are gone lead nowhere, others to their record. */
+    /* The ids of records that are gone lead nowhere, others to their records. */
     ck_assert_int_eq(mrc_ring_find(place.ring, mrc_bytes_of("id-5"), NOW, &pos), APR_NOTFOUND);
     ck_assert_int_eq(mrc_ring_find(place.ring, mrc_bytes_of("id-195"), NOW, &pos), APR_SUCCESS);
     ck_assert_uint_eq(mrc_ring_reclaim(place.ring, &place.passed, NOW + MRC_RING_KEEP_US + 3), 0);
-    /* The memory is taken again, over the end of the data, too. */
+    /* The memory is allocated again, even across the end of the data. */
     for (int i = 0; i < 600; i++)
         append(&place, RECORD_BYTES, NOW + 2 * MRC_RING_KEEP_US);
     ck_assert_uint_eq(read_history(&place, NOW + 2 * MRC_RING_KEEP_US), 10);
@@ -159,7 +160,7 @@ START_TEST(a_writer_is_not_waited_for)
 }
 END_TEST
 
-/* Any order of publications, sizes and calls. */
+/* Publications, sizes and calls come in any order. */
 START_TEST(at_random)
 {
     struct place place = open_place((struct mrc_ring_bounds){.count = 20, .age_us = 3600 * SECOND});

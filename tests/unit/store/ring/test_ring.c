@@ -80,7 +80,8 @@ START_TEST(reads_what_was_appended)
 }
 END_TEST
 
-/* Records of every size wrap at every word, in rings of several sizes; each is read back complete.
+/*
+ * Records of every size wrap at every word, in rings of several sizes; each is read back complete.
  */
 START_TEST(wraps_at_every_alignment)
 {
@@ -204,7 +205,10 @@ START_TEST(history_keeps_exactly_the_last_count)
     ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("id7"), NOW, &pos), APR_NOTFOUND);
     ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("id8"), NOW, &pos), APR_SUCCESS);
     ck_assert_uint_eq(count_from(ring, pos), 2);
-    /* A reader behind the history can still go on: the ring has not overwritten its records. */
+    /*
+     * A reader that is behind the history can still continue: the ring has not overwritten its
+     * records.
+     */
     ck_assert_uint_eq(count_from(ring, 0), 10);
     ck_assert_sound(ring);
     mrc_ring_record_free(&record);
@@ -531,7 +535,8 @@ static uint64_t order(struct mrc_ring *ring, const char *payload)
     return mrc_ring_control(ring);
 }
 
-/* Numbers, counts, bytes, ids and the newest update are the same with and without control records.
+/*
+ * Numbers, counts, bytes, ids and the newest update are the same with and without control records.
  */
 START_TEST(control_records_are_no_updates)
 {
@@ -571,6 +576,14 @@ START_TEST(control_records_are_no_updates)
     ck_assert(record.view.is_control);
     ck_assert_uint_eq(record.view.seq, 2);
     ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of(""), NOW, &pos), APR_NOTFOUND);
+    ck_assert_int_eq(mrc_ring_append_control_as(ring, mrc_bytes_of("an id"), mrc_bytes_of("order"),
+                                                NOW - 1, NOW, 0),
+                     APR_SUCCESS);
+    ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("an id"), NOW, &pos), APR_NOTFOUND);
+    pos = mrc_ring_control(ring) - 1;
+    ck_assert_int_eq(mrc_ring_read(ring, &pos, &record), APR_SUCCESS);
+    ck_assert_bytes_eq(record.view.id, "an id");
+    ck_assert_int_eq(record.view.time_us, NOW - 1);
     ck_assert_int_eq(mrc_ring_find(ring, mrc_bytes_of("d"), NOW, &pos), APR_SUCCESS);
     ck_assert_sound(ring);
     mrc_ring_record_free(&record);
@@ -605,7 +618,8 @@ START_TEST(control_records_are_a_chain)
 }
 END_TEST
 
-/* More control records than the ring holds: the updates before them are gone, and so is the newest.
+/*
+ * More control records than the ring holds: the updates before them are gone, and so is the newest.
  */
 START_TEST(control_records_overwrite_updates)
 {
@@ -902,7 +916,7 @@ static void destroy(struct mrc_ring *ring)
         atomic_store(&ring->words[i], UINT64_C(0xffffffffffffffff));
 }
 
-/* No death of a writer causes this. The hub must go on nevertheless, and report it. */
+/* No death of a writer causes contradictions. The hub must still work, and report them. */
 START_TEST(contradictions_end_in_a_reset)
 {
     struct mrc_ring *ring = store_ring(store_pool(), 4096, (struct mrc_ring_bounds){.count = 0});
@@ -920,7 +934,7 @@ START_TEST(contradictions_end_in_a_reset)
     ck_assert_uint_eq(stats.records, 1);
     ck_assert_uint_eq(stats.last_seq, 21);
     ck_assert_sound(ring);
-    destroy(ring); /* without a death: noticed when the tail moves */
+    destroy(ring); /* without a death, they are noticed when the tail moves */
     for (i = 0; i < 200; i++)
         ck_assert_int_eq(append(ring, "a", "x", NOW), APR_SUCCESS);
     mrc_ring_stats(ring, &stats);

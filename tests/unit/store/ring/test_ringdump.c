@@ -1,15 +1,13 @@
-/*
- * The command ringdump, on segments that are sound, in use, truncated or full of wrong bytes.
- */
+/* The program ringdump, on segments that are sound, in use, truncated or full of wrong bytes. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "apr_time.h"
+#include "store/hub/segment.h"
 #include "store/memory/hub_file.h"
 #include "store/memory/hub_file_layout.h"
-#include "store/regions/hub_segment.h"
 #include "store/regions/link.h"
 #include "store/regions/staging.h"
 #include "store/ring/layout.h"
@@ -205,7 +203,7 @@ START_TEST(survives_any_bytes)
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            /* Every second one in the headers, where it does the most harm. */
+            /* Every other change is in the headers, where it does the most harm. */
             at = flips % 2 ? random % size : random % (2048 + 256);
             bad[at] = (char)(random >> 33);
         }
@@ -231,8 +229,8 @@ START_TEST(survives_any_bytes)
 }
 END_TEST
 
-/* Sizes that agree with each other, but not with the file. */
-/* Of many hubs in one file, those that are made. */
+/* The sizes agree with each other, but not with the file. */
+/* It shows those of the many hubs in a file that are made. */
 START_TEST(shows_the_hubs_of_a_file)
 {
     const char *dir = store_dir();
@@ -326,7 +324,7 @@ START_TEST(rejects_sizes_that_exceed_the_file)
     ring_file->bucket_count *= 1024;
     ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 3);
     *ring_file = ring;
-    file->region[MRC_HUB_REGION_COUNTS].size = 64;
+    file->region[MRC_HUB_REGION_CENSUS].size = 64;
     ck_assert_int_eq(run(path, "--records", out, sizeof(out)), 3);
     ck_assert_says("regions do not fit");
     *file = header;

@@ -146,7 +146,7 @@ START_TEST(dead_children_are_folded_once)
 }
 END_TEST
 
-/* It has hubs that children of earlier generations do not know. */
+/* The dead child has hubs that children of earlier generations do not know. */
 START_TEST(a_dead_child_is_left_to_its_own_generation)
 {
     const char *dir = store_dir();
@@ -196,7 +196,7 @@ START_TEST(a_reaper_that_dies_is_replaced)
     ck_assert_uint_eq(mrc_control_mark_dead(control, 102), 0);
     /* A slot that one process folds is not folded by another. */
     ck_assert_uint_eq(mrc_control_reap(control, 102, 1, fold, &folded), 0);
-    /* Its own slot, and the slot that it was reaping. */
+    /* Both its own slot and the slot that it was reaping are dead. */
     ck_assert_uint_eq(mrc_control_mark_dead(control, reaper), 2);
     ck_assert_uint_eq(mrc_control_reap(control, 102, 1, fold, &folded), 2);
     ck_assert_uint_eq(folded.n, 2);

@@ -86,7 +86,7 @@ START_TEST(questions_and_answers)
 }
 END_TEST
 
-/* In two processes, where the one waits for the other. */
+/* The asker and the child are two processes, and one waits for the other. */
 START_TEST(between_processes)
 {
     int status;
@@ -152,7 +152,7 @@ START_TEST(a_question_that_nobody_takes)
 }
 END_TEST
 
-/* The mailbox is of no use until the child has answered; then it is again. */
+/* The mailbox cannot be used until the child has answered. */
 START_TEST(a_child_that_hangs)
 {
     ck_assert_int_eq(begin(0), APR_SUCCESS);
@@ -185,7 +185,7 @@ START_TEST(a_child_that_died)
 }
 END_TEST
 
-/* Its question is withdrawn by the next one. */
+/* The next asker withdraws the question. */
 START_TEST(an_asker_that_died)
 {
     int status;

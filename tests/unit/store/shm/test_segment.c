@@ -55,8 +55,7 @@ START_TEST(is_shared_private_and_zeroed)
 }
 END_TEST
 
-/* A segment ends with its pool, at the latest: the mapping and the descriptor go, the file stays.
- */
+/* A segment ends with its pool at the latest: the mapping and the descriptor go, the file stays. */
 START_TEST(ends_with_its_pool)
 {
     const char *dir = store_dir();
@@ -117,7 +116,8 @@ START_TEST(opens_only_files_with_content)
 }
 END_TEST
 
-/* A write beyond the limit on file sizes is a signal that kills; the limit must be noticed before.
+/*
+ * A write beyond the limit on file sizes is a signal that kills; the limit must be noticed before.
  */
 START_TEST(the_limit_on_file_sizes_is_an_error)
 {
@@ -134,7 +134,7 @@ START_TEST(the_limit_on_file_sizes_is_an_error)
     ck_assert_int_eq(mrc_segment_create(pool, dir, "a", 65536, &error, &segment), APR_SUCCESS);
     mrc_segment_close(&segment);
     mrc_segment_remove(dir, "a");
-    ck_assert_int_eq(rmdir(dir), 0); /* the failed one has left nothing */
+    ck_assert_int_eq(rmdir(dir), 0); /* the failed call has left nothing */
     ck_assert_int_eq(mrc_segment_create(pool, "/tmp", "a", UINT64_MAX, &error, &segment), EFBIG);
 }
 END_TEST
@@ -159,7 +159,7 @@ START_TEST(large_segments_leave_room_to_others)
     ck_assert_int_eq(mrc_segment_create(pool, dir, "mercure-0123456789abcdef01234567.hub-1",
                                         3 << 20, &error, &segment),
                      APR_SUCCESS);
-    /* Those of a hub count as room. */
+    /* The blocks of a hub count as room. */
     ck_assert_uint_eq(mrc_runtime_dir_room(dir), (4 << 20) - MRC_SEGMENT_RESERVE_BYTES);
     mrc_segment_close(&segment);
     ck_assert_int_eq(mrc_segment_create(pool, dir, "b", 65536, &error, &segment), APR_SUCCESS);

@@ -1,13 +1,13 @@
 /*
  * The shared memory of one hub: its ring, and regions through which its children exchange state.
  *
- * A publisher appends first and then wakes the children. interests.h explains why no child that is
- * just getting its first subscriber misses a wake-up. A publisher may die between the two steps:
- * the record is in the ring, but no child was woken. Therefore the process that folds a dead child
- * calls mrc_hub_segment_wake() for every hub afterwards.
+ * A publisher appends first and then wakes the children. regions/interests.h explains why no child
+ * that is just getting its first subscriber misses a wake-up. A publisher may die between the two
+ * steps: the record is in the ring, but no child was woken. Therefore the process that folds a dead
+ * child calls mrc_hub_segment_wake() for every hub afterwards.
  */
-#ifndef MRC_STORE_REGIONS_HUB_SEGMENT_H
-#define MRC_STORE_REGIONS_HUB_SEGMENT_H
+#ifndef MRC_STORE_HUB_SEGMENT_H
+#define MRC_STORE_HUB_SEGMENT_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,14 +15,16 @@
 #include "apr_errno.h"
 #include "apr_pools.h"
 #include "core/base/err.h"
+#include "store/hub/layout.h"
+#include "store/hub/shape.h"
+#include "store/hub/site.h"
 #include "store/regions/buckets.h"
 #include "store/regions/busiest.h"
 #include "store/regions/census.h"
-#include "store/regions/hub_layout.h"
+#include "store/regions/counters.h"
 #include "store/regions/interests.h"
 #include "store/regions/revocations.h"
 #include "store/regions/roster.h"
-#include "store/regions/site.h"
 #include "store/ring/ring.h"
 #include "store/shm/notify.h"
 
@@ -30,35 +32,15 @@ struct mrc_hub_segment;
 struct mrc_link;
 struct mrc_staging;
 
-/* The size of a hub's regions. Start from {0}: a field that is 0 is a part that the hub lacks. */
-struct mrc_hub_shape {
-    const char *key; /* identity across reloads; 1 to MRC_HUB_KEY_MAX bytes */
-    struct mrc_ring_bounds history;
-    uint64_t ring_bytes;     /* payload that the ring must hold, without the records' overhead */
-    uint64_t body_max_bytes; /* the largest sum of a record's id and payload */
-    uint32_t staging_bytes;  /* size of the staging area; 0: absent */
-    uint32_t staging_large;  /* of these, the data of the large slot; 0: there is none */
-    uint64_t roster_subscribers; /* capacity of the roster; 0: absent */
-    uint64_t census_streams;     /* capacity of the census; 0: absent */
-    bool is_controlled;          /* has revocations, and counts the busiest topics */
-    bool has_link;               /* whether the hub has a transport */
-    bool is_on_demand;           /* the memory is made at the first use (memory/hub_file.h) */
-};
-
-/* The most that the segment may take; 0 if the shape is impossible, with the reason in ERROR.
- * Creates nothing. */
-uint64_t mrc_hub_segment_size(const struct mrc_hub_shape *shape, unsigned nslots,
-                              struct mrc_error *error);
-
-/* Creates it as the file NAME in DIR; the struct and the mapping live in POOL. BUDGET outlives it.
- * Only the parent. */
+/* Creates a segment as the file NAME in DIR; the struct and the mapping live in POOL. BUDGET
+ * outlives it. Only the parent. */
 apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const char *name,
                                     const struct mrc_hub_shape *shape, unsigned nslots,
                                     const struct mrc_sparse_budget *budget, struct mrc_error *error,
                                     struct mrc_hub_segment **ret_segment);
 
 /*
- * Makes it in a part of another mapping, at BASE, where nothing has been touched; DIR is for
+ * Makes a segment in a part of another mapping, at BASE, where nothing has been touched; DIR is for
  * messages. On failure, pages may be allocated, and do not count. APR_ENOTIMPL: the kernel cannot
  * allocate pages through a mapping. Any process that has the mapping.
  */
@@ -67,8 +49,8 @@ apr_status_t mrc_hub_segment_make(apr_pool_t *pool, void *base, const char *dir,
                                   const struct mrc_sparse_budget *budget, struct mrc_error *error,
                                   struct mrc_hub_segment **ret_segment);
 
-/* One that another process made in that way, with the same SHAPE, which has neither roster nor
- * staging nor link. NULL: the shape is impossible. */
+/* Attaches to a segment that another process has made in that way, with the same SHAPE, which has
+ * neither roster nor staging nor link. NULL: the shape is impossible. */
 struct mrc_hub_segment *mrc_hub_segment_attach(apr_pool_t *pool, void *base,
                                                const struct mrc_hub_shape *shape, unsigned nslots,
                                                const struct mrc_sparse_budget *budget);
@@ -90,7 +72,10 @@ apr_status_t mrc_hub_segment_open_part(apr_pool_t *pool, const void *base, uint6
 /* Unmaps it in this process; the file stays. Accepts NULL. */
 void mrc_hub_segment_close(struct mrc_hub_segment *segment);
 
-/* Gives what it has taken back to its budget; the parent does so when it has removed the file. */
+/*
+ * Returns what the segment has taken to its budget; the parent does so when it has removed the
+ * file.
+ */
 void mrc_hub_segment_release(struct mrc_hub_segment *segment);
 
 const char *mrc_hub_segment_key(const struct mrc_hub_segment *segment);
@@ -98,13 +83,16 @@ unsigned mrc_hub_segment_nslots(const struct mrc_hub_segment *segment);
 uint64_t mrc_hub_segment_bytes(const struct mrc_hub_segment *segment);
 uint64_t mrc_hub_segment_taken(const struct mrc_hub_segment *segment); /* of these, allocated */
 
-/* Gives memory that the ring does not need back (ring/reclaim.h); not while a publisher commits. */
+/*
+ * Frees memory that the ring does not need (ring/reclaim.h), unless a publisher is committing.
+ * Returns the bytes that were freed.
+ */
 uint64_t mrc_hub_segment_reclaim(struct mrc_hub_segment *segment, uint64_t *passed, int64_t now_us);
 
 int64_t mrc_hub_segment_created_us(const struct mrc_hub_segment *segment);
 struct mrc_ring *mrc_hub_segment_ring(const struct mrc_hub_segment *segment);
 
-/* Where the name of the site stands whose hub this is, if the hub is one of a set (site.h). */
+/* The place for the name of the site that has this hub, if the hub is one of a set (site.h). */
 struct mrc_site_place *mrc_hub_segment_site(const struct mrc_hub_segment *segment);
 
 /* The key for positions in the ring, made with the first segment of the hub: it belongs to the
@@ -122,6 +110,9 @@ struct mrc_link *mrc_hub_segment_link(const struct mrc_hub_segment *segment);
 
 /* The streams of each client; NULL: the hub does not count them, or the segment is read-only. */
 struct mrc_census *mrc_hub_segment_census(const struct mrc_hub_segment *segment);
+
+/* The counters and gauges; they must not be changed if the segment is read-only. */
+struct mrc_counters *mrc_hub_segment_counters(const struct mrc_hub_segment *segment);
 
 /* The token buckets of its publishers; NULL: the segment is read-only. */
 struct mrc_buckets *mrc_hub_segment_buckets(const struct mrc_hub_segment *segment);
@@ -142,57 +133,19 @@ void *mrc_hub_segment_region(const struct mrc_hub_segment *segment, enum mrc_hub
 
 /* ---- Waking -----------------------------------------------------------------------------------*/
 
-/* Which children are woken for what. Must not be changed if the segment is read-only. */
+/* Which children are woken for what. They must not be changed if the segment is read-only. */
 struct mrc_interests *mrc_hub_segment_interests(const struct mrc_hub_segment *segment);
 
 /* Wakes every child with subscribers, the caller's own included. Returns their number. */
 unsigned mrc_hub_segment_wake(const struct mrc_hub_segment *segment,
                               const struct mrc_notify *notify);
 
-/* Wakes those of them that records with TAGS concern; the records have been appended before.
+/* Wakes those of them that records with TAGS concern; the records have already been appended.
  * Returns their number. */
 unsigned mrc_hub_segment_wake_for(const struct mrc_hub_segment *segment,
                                   const struct mrc_notify *notify, const struct mrc_tags *tags);
 
-/* ---- Numbers ----------------------------------------------------------------------------------*/
-
-/*
- * Allocates the numbers of SLOT, which the caller owns; nothing is counted before. Without room,
- * they are in memory of this process, and others do not see them. One thread at a time, before
- * others count; the process owns no other slot until it calls mrc_hub_segment_end_numbers().
- */
-void mrc_hub_segment_begin_numbers(struct mrc_hub_segment *segment, unsigned slot);
-
-/* The caller leaves its slot: frees the numbers that are in memory of this process. No thread
- * counts any more. */
-void mrc_hub_segment_end_numbers(struct mrc_hub_segment *segment);
-
-/* The caller owns SLOT; INDEX < MRC_HUB_COUNTERS or MRC_HUB_GAUGES. Any thread. */
-void mrc_hub_segment_count(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
-                           uint64_t n);
-void mrc_hub_segment_gauge_add(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
-                               int64_t n);
-
-/*
- * Adds 1 to the gauge INDEX in SLOT, unless the sum over all children is MAX already. This is exact
- * also for simultaneous callers. mrc_hub_segment_gauge_add() undoes it. Any thread.
- */
-bool mrc_hub_segment_gauge_take(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
-                                uint64_t max);
-
-/* Sets a gauge of the caller's own SLOT to VALUE if it is OLD. False: it is not, or no longer. */
-bool mrc_hub_segment_gauge_change(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
-                                  uint64_t old, uint64_t value);
-
-/* Sets a gauge of the caller's own SLOT; reads a gauge of any SLOT. */
-void mrc_hub_segment_gauge_set(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
-                               uint64_t value);
-uint64_t mrc_hub_segment_gauge_of(const struct mrc_hub_segment *segment, unsigned slot,
-                                  unsigned index);
-
-/* The sums over all children. The sum of a gauge is never below 0, even while it changes. */
-uint64_t mrc_hub_segment_counter(const struct mrc_hub_segment *segment, unsigned index);
-uint64_t mrc_hub_segment_gauge(const struct mrc_hub_segment *segment, unsigned index);
+/* ---- The end of a child, and of a segment -----------------------------------------------------*/
 
 /* Folds the remains of a dead child in SLOT: its interests, gauges and census become 0, its staged
  * updates are withdrawn, its subscriptions become orphans. May run twice. */

@@ -1,9 +1,6 @@
-#include "store/regions/hub_segment.h"
+#include "store/hub/segment.h"
 
 #include <errno.h>
-#include <sched.h>
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "apr_general.h"
@@ -15,11 +12,9 @@
 #include "store/shm/control_layout.h"
 #include "store/shm/segment.h"
 
-#define ALIGNMENT 64
-
 struct mrc_hub_segment {
     struct mrc_segment segment;
-    struct mrc_hub_header geometry; /* our own copy; the shared one is not trusted */
+    struct mrc_hub_header geometry; /* this process's own copy; the shared one is not trusted */
     struct mrc_sparse *pages;       /* NULL: everything is allocated */
     struct mrc_ring *ring;
     struct mrc_roster *roster;           /* NULL: none */
@@ -30,138 +25,9 @@ struct mrc_hub_segment {
     struct mrc_link *link;               /* NULL: none */
     struct mrc_busiest *busiest;         /* NULL: none */
     struct mrc_interests *interests;
-    struct mrc_hub_metrics_row *metrics;         /* nslots + 1 rows */
-    _Atomic(struct mrc_hub_metrics_row *) spare; /* of SPARE_SLOT, which has no room; or NULL */
-    unsigned spare_slot;
+    struct mrc_counters *counters;
     bool is_blank; /* the memory is not the hub's own: it takes none */
 };
-
-/* ---- The layout -------------------------------------------------------------------------------*/
-
-/* How much of a region is allocated when the segment is made. */
-struct head {
-    enum mrc_hub_region_type type;
-    uint64_t bytes; /* HEAD_ALL: the whole region */
-};
-#define HEAD_ALL UINT64_MAX
-
-static void add_region(struct mrc_hub_header *header, enum mrc_hub_region_type type, uint64_t size)
-{
-    header->region[type] = (struct mrc_hub_region){
-        .type = type,
-        .version = 1,
-        .offset = header->total_bytes,
-        .size = size,
-    };
-    header->total_bytes += (size + ALIGNMENT - 1) & ~(uint64_t)(ALIGNMENT - 1);
-}
-
-/* A row of numbers is in one page. */
-static void add_numbers(struct mrc_hub_header *header, unsigned nslots)
-{
-    const uint64_t row = sizeof(struct mrc_hub_metrics_row);
-
-    header->total_bytes = (header->total_bytes + row - 1) & ~(row - 1);
-    add_region(header, MRC_HUB_REGION_METRICS, (nslots + UINT64_C(1)) * row);
-}
-
-/* Puts the groups of bits for the pages before the regions. */
-static void add_groups(struct mrc_hub_header *header)
-{
-    header->groups_bytes = mrc_sparse_bytes(header->total_bytes);
-    header->total_bytes += header->groups_bytes;
-    for (int i = 0; i < MRC_HUB_REGION_USED; i++)
-        header->region[i].offset += header->groups_bytes;
-}
-
-static apr_status_t check_shape(const struct mrc_hub_shape *shape, unsigned nslots,
-                                struct mrc_error *error)
-{
-    size_t key_bytes = shape->key ? strlen(shape->key) : 0;
-
-    if (key_bytes == 0 || key_bytes > MRC_HUB_KEY_MAX)
-        return mrc_status_set(error, APR_EINVAL,
-                              "the key of a hub has %zu bytes; 1 to %d are possible", key_bytes,
-                              MRC_HUB_KEY_MAX);
-    if (nslots == 0 || nslots > MRC_CONTROL_SLOTS_MAX)
-        return mrc_status_set(error, APR_EINVAL, "%u child slots: 1 to %d are possible", nslots,
-                              MRC_CONTROL_SLOTS_MAX);
-    if (shape->roster_subscribers > MRC_ROSTER_SUBSCRIBERS_MAX)
-        return mrc_status_set(error, APR_EINVAL,
-                              "active subscriptions of the hub %.100s: at most %" APR_UINT64_T_FMT
-                              " subscribers can be listed",
-                              shape->key, MRC_ROSTER_SUBSCRIBERS_MAX);
-    return APR_SUCCESS;
-}
-
-/* Computes the header of a segment of this shape, and the sizes of its ring. */
-static apr_status_t lay_out(const struct mrc_hub_shape *shape, unsigned nslots,
-                            struct mrc_error *error, struct mrc_hub_header *ret_header,
-                            uint64_t *ret_capacity, uint64_t *ret_buckets)
-{
-    struct mrc_hub_header header = {
-        .magic = MRC_HUB_MAGIC,
-        .version = MRC_HUB_VERSION,
-        .nslots = nslots,
-        .total_bytes = MRC_HUB_GROUPS_OFFSET,
-        .region_count = MRC_HUB_REGION_USED,
-    };
-    apr_status_t status = check_shape(shape, nslots, error);
-    uint32_t own = 0, shared = 0;
-    uint64_t capacity;
-    uint64_t buckets;
-
-    if (status)
-        return status;
-    capacity =
-        mrc_ring_capacity_for(shape->ring_bytes, shape->history.count, shape->body_max_bytes);
-    if (capacity == 0)
-        return mrc_status_set(
-            error, APR_EINVAL,
-            "the ring of the hub %.100s is too large: at most 1 TB is possible, and "
-            "1 GB for one update",
-            shape->key);
-    buckets = mrc_ring_buckets_for(shape->ring_bytes, shape->history.count);
-    header.key_bytes = (uint32_t)strlen(shape->key);
-    memcpy(header.key, shape->key, header.key_bytes);
-    add_region(&header, MRC_HUB_REGION_INTEREST, mrc_interests_head_bytes(nslots));
-    header.region[MRC_HUB_REGION_INTEREST].version = MRC_INTERESTS_VERSION;
-    add_region(&header, MRC_HUB_REGION_BUCKETS, mrc_buckets_head_bytes());
-    add_region(&header, MRC_HUB_REGION_RING, mrc_ring_region_bytes(capacity));
-    add_region(&header, MRC_HUB_REGION_INDEX, mrc_ring_index_bytes(buckets));
-    add_region(&header, MRC_HUB_REGION_SETS, mrc_interests_sets_bytes(nslots));
-    add_region(&header, MRC_HUB_REGION_CLIENTS, mrc_buckets_clients_bytes());
-    add_numbers(&header, nslots);
-    add_region(&header, MRC_HUB_REGION_STAGING, shape->staging_bytes);
-    if (shape->roster_subscribers)
-        mrc_roster_measure(shape->roster_subscribers, &own, &shared);
-    add_region(&header, MRC_HUB_REGION_PRESENCE,
-               shape->roster_subscribers ? mrc_roster_bytes(own, shared) : 0);
-    add_region(&header, MRC_HUB_REGION_COUNTS,
-               shape->census_streams ? mrc_census_bytes(mrc_census_cells(shape->census_streams))
-                                     : 0);
-    add_region(&header, MRC_HUB_REGION_REVOCATIONS,
-               shape->is_controlled ? mrc_revocations_bytes() : 0);
-    add_region(&header, MRC_HUB_REGION_LINK, shape->has_link ? mrc_link_bytes() : 0);
-    add_region(&header, MRC_HUB_REGION_BUSIEST, shape->is_controlled ? mrc_busiest_bytes() : 0);
-    add_groups(&header);
-    *ret_header = header;
-    *ret_capacity = capacity;
-    *ret_buckets = buckets;
-    return APR_SUCCESS;
-}
-
-uint64_t mrc_hub_segment_size(const struct mrc_hub_shape *shape, unsigned nslots,
-                              struct mrc_error *error)
-{
-    struct mrc_hub_header header;
-    uint64_t capacity;
-    uint64_t buckets;
-
-    if (lay_out(shape, nslots, error, &header, &capacity, &buckets) != APR_SUCCESS)
-        return 0;
-    return header.total_bytes;
-}
 
 static void *at(const struct mrc_segment *segment, uint64_t offset)
 {
@@ -175,7 +41,8 @@ static struct mrc_hub_segment *begin(apr_pool_t *pool, const struct mrc_segment 
 
     hub->segment = *segment;
     hub->geometry = *header;
-    hub->metrics = at(segment, header->region[MRC_HUB_REGION_METRICS].offset);
+    hub->counters = mrc_counters_open(
+        pool, at(segment, header->region[MRC_HUB_REGION_COUNTERS].offset), header->nslots);
     return hub;
 }
 
@@ -211,7 +78,7 @@ static apr_status_t create_keyed(apr_pool_t *pool, struct mrc_hub_segment *hub,
                              hub->geometry.nslots, &hub->interests);
 
     if (!status && shape->census_streams)
-        status = mrc_census_create(pool, at(&hub->segment, region[MRC_HUB_REGION_COUNTS].offset),
+        status = mrc_census_create(pool, at(&hub->segment, region[MRC_HUB_REGION_CENSUS].offset),
                                    mrc_census_cells(shape->census_streams), &hub->census);
     if (!status)
         status = mrc_buckets_create(pool, at(&hub->segment, region[MRC_HUB_REGION_BUCKETS].offset),
@@ -227,6 +94,13 @@ static apr_status_t create_keyed(apr_pool_t *pool, struct mrc_hub_segment *hub,
     return status ? mrc_status_set(error, status, "the system has no random bytes") : APR_SUCCESS;
 }
 
+/* How much of a region is allocated when the segment is made. */
+struct head {
+    enum mrc_hub_region_type type;
+    uint64_t bytes; /* HEAD_ALL: the whole region */
+};
+#define HEAD_ALL UINT64_MAX
+
 /* Allocates what the functions that create the regions write. */
 static apr_status_t take_heads(struct mrc_hub_segment *hub)
 {
@@ -236,7 +110,7 @@ static apr_status_t take_heads(struct mrc_hub_segment *hub)
         {MRC_HUB_REGION_RING, MRC_RING_HEAD_BYTES},
         {MRC_HUB_REGION_STAGING, mrc_staging_head_bytes()},
         {MRC_HUB_REGION_PRESENCE, mrc_roster_head_bytes()},
-        {MRC_HUB_REGION_COUNTS, mrc_census_head_bytes()},
+        {MRC_HUB_REGION_CENSUS, mrc_census_head_bytes()},
         {MRC_HUB_REGION_REVOCATIONS, mrc_revocations_head_bytes()},
         {MRC_HUB_REGION_LINK, HEAD_ALL},
         {MRC_HUB_REGION_BUSIEST, mrc_busiest_head_bytes()},
@@ -258,6 +132,7 @@ static void use_pages(struct mrc_hub_segment *hub)
     mrc_ring_use_sparse(hub->ring, hub->pages);
     mrc_interests_use_sparse(hub->interests, hub->pages);
     mrc_buckets_use_sparse(hub->buckets, hub->pages);
+    mrc_counters_use_sparse(hub->counters, hub->pages);
     if (hub->staging)
         mrc_staging_use_sparse(hub->staging, hub->pages);
     if (hub->roster)
@@ -336,17 +211,11 @@ static apr_status_t begin_file(apr_pool_t *pool, struct mrc_hub_segment *hub, co
     return mrc_segment_allocate(&hub->segment, hub->segment.size, dir, error);
 }
 
-/* A segment that is about to be made. */
-struct plan {
-    struct mrc_hub_header header;
-    uint64_t capacity, buckets;
-};
-
+/* Plans a new segment, with its time and its key for positions. */
 static apr_status_t plan_for(const struct mrc_hub_shape *shape, unsigned nslots,
-                             struct mrc_error *error, struct plan *ret_plan)
+                             struct mrc_error *error, struct mrc_hub_plan *ret_plan)
 {
-    apr_status_t status =
-        lay_out(shape, nslots, error, &ret_plan->header, &ret_plan->capacity, &ret_plan->buckets);
+    apr_status_t status = mrc_hub_shape_plan(shape, nslots, error, ret_plan);
 
     if (status)
         return status;
@@ -356,9 +225,9 @@ static apr_status_t plan_for(const struct mrc_hub_shape *shape, unsigned nslots,
     return status ? mrc_status_set(error, status, "the system has no random bytes") : APR_SUCCESS;
 }
 
-/* Writes what HUB, whose memory has begun, contains. */
+/* Writes the content of HUB, whose memory has begun. */
 static apr_status_t fill(apr_pool_t *pool, struct mrc_hub_segment *hub,
-                         const struct mrc_hub_shape *shape, const struct plan *plan,
+                         const struct mrc_hub_shape *shape, const struct mrc_hub_plan *plan,
                          struct mrc_error *error)
 {
     apr_status_t status;
@@ -375,7 +244,7 @@ apr_status_t mrc_hub_segment_create(apr_pool_t *pool, const char *dir, const cha
                                     const struct mrc_sparse_budget *budget, struct mrc_error *error,
                                     struct mrc_hub_segment **ret_segment)
 {
-    struct plan plan;
+    struct mrc_hub_plan plan;
     struct mrc_hub_segment *hub;
     struct mrc_segment segment;
     apr_status_t status = plan_for(shape, nslots, error, &plan);
@@ -411,7 +280,7 @@ apr_status_t mrc_hub_segment_make(apr_pool_t *pool, void *base, const char *dir,
                                   const struct mrc_sparse_budget *budget, struct mrc_error *error,
                                   struct mrc_hub_segment **ret_segment)
 {
-    struct plan plan;
+    struct mrc_hub_plan plan;
     struct mrc_hub_segment *hub;
     struct mrc_segment segment;
     apr_status_t status = plan_for(shape, nslots, error, &plan);
@@ -442,7 +311,7 @@ apr_status_t mrc_hub_segment_make_blank(apr_pool_t *pool, unsigned nslots, struc
                                         struct mrc_hub_segment **ret_segment)
 {
     const struct mrc_hub_shape shape = {.key = "none", .history.off = true};
-    struct plan plan;
+    struct mrc_hub_plan plan;
     struct mrc_hub_segment *hub;
     struct mrc_segment segment;
     void *base;
@@ -458,6 +327,7 @@ apr_status_t mrc_hub_segment_make_blank(apr_pool_t *pool, unsigned nslots, struc
     segment = part_at(base, &plan.header);
     hub = begin(pool, &segment, &plan.header);
     hub->is_blank = true;
+    hub->counters = mrc_counters_open(pool, NULL, nslots);
     apr_pool_cleanup_register(pool, hub, unmap_blank, apr_pool_cleanup_null);
     status = fill(pool, hub, &shape, &plan, error);
     if (status)
@@ -475,9 +345,9 @@ struct mrc_hub_segment *mrc_hub_segment_attach(apr_pool_t *pool, void *base,
     const struct mrc_hub_region *region;
     struct mrc_segment segment;
     struct mrc_hub_segment *hub;
-    struct plan plan;
+    struct mrc_hub_plan plan;
 
-    if (lay_out(shape, nslots, NULL, &plan.header, &plan.capacity, &plan.buckets) != APR_SUCCESS)
+    if (mrc_hub_shape_plan(shape, nslots, NULL, &plan) != APR_SUCCESS)
         return NULL;
     plan.header.created_us = made->created_us;
     memcpy(plan.header.position_key, made->position_key, sizeof(made->position_key));
@@ -494,7 +364,7 @@ struct mrc_hub_segment *mrc_hub_segment_attach(apr_pool_t *pool, void *base,
     hub->buckets = mrc_buckets_attach(pool, at(&segment, region[MRC_HUB_REGION_BUCKETS].offset),
                                       at(&segment, region[MRC_HUB_REGION_CLIENTS].offset));
     if (shape->census_streams)
-        hub->census = mrc_census_attach(pool, at(&segment, region[MRC_HUB_REGION_COUNTS].offset),
+        hub->census = mrc_census_attach(pool, at(&segment, region[MRC_HUB_REGION_CENSUS].offset),
                                         mrc_census_cells(shape->census_streams));
     if (shape->is_controlled) {
         hub->revocations =
@@ -530,7 +400,7 @@ static const char *find_problem(const struct mrc_hub_header *header, uint64_t fi
     for (i = 0; i < MRC_HUB_REGION_USED; i++) {
         const struct mrc_hub_region *region = &header->region[i];
 
-        if (region->type != i || region->offset % ALIGNMENT || region->offset < end ||
+        if (region->type != i || region->offset % MRC_HUB_ALIGNMENT || region->offset < end ||
             region->offset > header->total_bytes ||
             region->size > header->total_bytes - region->offset)
             return "its regions do not fit";
@@ -539,8 +409,7 @@ static const char *find_problem(const struct mrc_hub_header *header, uint64_t fi
     if (header->region[MRC_HUB_REGION_INTEREST].version != MRC_INTERESTS_VERSION ||
         header->region[MRC_HUB_REGION_INTEREST].size < mrc_interests_head_bytes(header->nslots) ||
         header->region[MRC_HUB_REGION_SETS].size < mrc_interests_sets_bytes(header->nslots) ||
-        header->region[MRC_HUB_REGION_METRICS].size <
-            (header->nslots + UINT64_C(1)) * sizeof(struct mrc_hub_metrics_row))
+        header->region[MRC_HUB_REGION_COUNTERS].size < mrc_counters_bytes(header->nslots))
         return "its regions are too small";
     return NULL;
 }
@@ -594,6 +463,7 @@ static apr_status_t open_segment(apr_pool_t *pool, const struct mrc_segment *seg
         mrc_interests_open(pool, at(segment, region[MRC_HUB_REGION_INTEREST].offset),
                            at(segment, region[MRC_HUB_REGION_SETS].offset), header.nslots);
     mrc_interests_use_sparse(hub->interests, hub->pages);
+    mrc_counters_use_sparse(hub->counters, hub->pages);
     *ret_segment = hub;
     return APR_SUCCESS;
 }
@@ -630,7 +500,7 @@ void mrc_hub_segment_close(struct mrc_hub_segment *segment)
 {
     if (!segment)
         return;
-    mrc_hub_segment_end_numbers(segment);
+    mrc_counters_end(segment->counters);
     mrc_segment_close(&segment->segment);
 }
 
@@ -709,6 +579,11 @@ struct mrc_census *mrc_hub_segment_census(const struct mrc_hub_segment *segment)
     return segment->census;
 }
 
+struct mrc_counters *mrc_hub_segment_counters(const struct mrc_hub_segment *segment)
+{
+    return segment->counters;
+}
+
 struct mrc_buckets *mrc_hub_segment_buckets(const struct mrc_hub_segment *segment)
 {
     return segment->buckets;
@@ -727,16 +602,14 @@ struct mrc_revocations *mrc_hub_segment_revocations(const struct mrc_hub_segment
 bool mrc_hub_segment_has_shape(const struct mrc_hub_segment *segment,
                                const struct mrc_hub_shape *shape)
 {
-    struct mrc_hub_header header;
-    uint64_t capacity;
-    uint64_t buckets;
-    unsigned i;
+    struct mrc_hub_plan plan;
 
-    if (lay_out(shape, segment->geometry.nslots, NULL, &header, &capacity, &buckets) != APR_SUCCESS)
+    if (mrc_hub_shape_plan(shape, segment->geometry.nslots, NULL, &plan) != APR_SUCCESS)
         return false;
-    for (i = 0; i < MRC_HUB_REGION_USED; i++)
-        if (header.region[i].size != segment->geometry.region[i].size)
+    for (unsigned i = 0; i < MRC_HUB_REGION_USED; i++) {
+        if (plan.header.region[i].size != segment->geometry.region[i].size)
             return false;
+    }
     return true;
 }
 
@@ -794,161 +667,14 @@ unsigned mrc_hub_segment_wake_for(const struct mrc_hub_segment *segment,
     return woken;
 }
 
-/* ---- Numbers ----------------------------------------------------------------------------------*/
-
-/* The numbers in ROW; NULL: they are not allocated, so all are 0. */
-static struct mrc_hub_metrics_row *row_at(const struct mrc_hub_segment *segment, unsigned row)
-{
-    struct mrc_hub_metrics_row *spare = atomic_load(&segment->spare);
-
-    if (segment->is_blank)
-        return NULL;
-    if (spare && row == segment->spare_slot)
-        return spare;
-    return mrc_sparse_have(segment->pages, &segment->metrics[row], sizeof(*segment->metrics))
-               ? &segment->metrics[row]
-               : NULL;
-}
-
-/* The gauge INDEX of SLOT; NULL: there is none, or it is not allocated. */
-static _Atomic uint64_t *gauge_at(const struct mrc_hub_segment *segment, unsigned slot,
-                                  unsigned index)
-{
-    struct mrc_hub_metrics_row *row = NULL;
-
-    if (slot < segment->geometry.nslots && index < MRC_HUB_GAUGES)
-        row = row_at(segment, slot);
-    return row ? &row->gauge[index] : NULL;
-}
-
-void mrc_hub_segment_begin_numbers(struct mrc_hub_segment *segment, unsigned slot)
-{
-    if (slot >= segment->geometry.nslots || atomic_load(&segment->spare) ||
-        mrc_sparse_take(segment->pages, &segment->metrics[slot], sizeof(*segment->metrics)) ==
-            APR_SUCCESS)
-        return;
-    segment->spare_slot = slot;
-    atomic_store(&segment->spare, calloc(1, sizeof(struct mrc_hub_metrics_row)));
-}
-
-void mrc_hub_segment_end_numbers(struct mrc_hub_segment *segment)
-{
-    free(atomic_exchange(&segment->spare, NULL));
-}
-
-void mrc_hub_segment_count(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
-                           uint64_t n)
-{
-    struct mrc_hub_metrics_row *row = NULL;
-
-    if (slot < segment->geometry.nslots && index < MRC_HUB_COUNTERS)
-        row = row_at(segment, slot);
-    if (row)
-        atomic_fetch_add_explicit(&row->counter[index], n, memory_order_relaxed);
-}
-
-void mrc_hub_segment_gauge_add(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
-                               int64_t n)
-{
-    _Atomic uint64_t *gauge = gauge_at(segment, slot, index);
-
-    if (gauge)
-        atomic_fetch_add_explicit(gauge, (uint64_t)n, memory_order_relaxed);
-}
-
-/* Any thread may call this; the rows change while they are read one by one. */
-static uint64_t sum_gauge(const struct mrc_hub_segment *segment, unsigned index)
-{
-    int64_t sum = 0;
-
-    for (unsigned slot = 0; slot < segment->geometry.nslots; slot++) {
-        _Atomic uint64_t *gauge = gauge_at(segment, slot, index);
-        uint64_t one = gauge ? atomic_load(gauge) : 0;
-
-        sum += (int64_t)one > 0 ? (int64_t)one : 0;
-    }
-    return (uint64_t)sum;
-}
-
-/*
- * Every caller adds first and then reads the sum (both seq_cst). The last of simultaneous callers
- * sees all others, so they cannot all take the last place. A caller that sees too many subtracts
- * again and reads once more. The last one to subtract sees only those that stay, so one of them
- * gets the place.
- */
-bool mrc_hub_segment_gauge_take(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
-                                uint64_t max)
-{
-    _Atomic uint64_t *gauge = gauge_at(segment, slot, index);
-
-    if (!gauge)
-        return false;
-    for (;;) {
-        atomic_fetch_add(gauge, 1);
-        if (sum_gauge(segment, index) <= max)
-            return true;
-        atomic_fetch_sub(gauge, 1);
-        if (sum_gauge(segment, index) >= max)
-            return false;
-        sched_yield();
-    }
-}
-
-bool mrc_hub_segment_gauge_change(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
-                                  uint64_t old, uint64_t value)
-{
-    _Atomic uint64_t *gauge = gauge_at(segment, slot, index);
-
-    return gauge && atomic_compare_exchange_strong(gauge, &old, value);
-}
-
-void mrc_hub_segment_gauge_set(struct mrc_hub_segment *segment, unsigned slot, unsigned index,
-                               uint64_t value)
-{
-    _Atomic uint64_t *gauge = gauge_at(segment, slot, index);
-
-    if (gauge)
-        atomic_store_explicit(gauge, value, memory_order_relaxed);
-}
-
-uint64_t mrc_hub_segment_gauge_of(const struct mrc_hub_segment *segment, unsigned slot,
-                                  unsigned index)
-{
-    _Atomic uint64_t *gauge = gauge_at(segment, slot, index);
-
-    return gauge ? atomic_load_explicit(gauge, memory_order_relaxed) : 0;
-}
-
-uint64_t mrc_hub_segment_counter(const struct mrc_hub_segment *segment, unsigned index)
-{
-    uint64_t sum = 0;
-
-    if (index >= MRC_HUB_COUNTERS)
-        return 0;
-    for (unsigned i = 0; i <= segment->geometry.nslots; i++) {
-        struct mrc_hub_metrics_row *row = row_at(segment, i);
-
-        sum += row ? atomic_load_explicit(&row->counter[index], memory_order_relaxed) : 0;
-    }
-    return sum;
-}
-
-uint64_t mrc_hub_segment_gauge(const struct mrc_hub_segment *segment, unsigned index)
-{
-    return index < MRC_HUB_GAUGES ? sum_gauge(segment, index) : 0;
-}
-
 void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot)
 {
-    unsigned i;
-
     if (slot >= segment->geometry.nslots)
         return;
     mrc_interests_fold(segment->interests, slot);
     if (segment->staging)
         mrc_staging_fold(segment->staging, slot);
-    for (i = 0; i < MRC_HUB_GAUGES; i++)
-        mrc_hub_segment_gauge_set(segment, slot, i, 0);
+    mrc_counters_fold(segment->counters, slot);
     if (segment->roster)
         mrc_roster_fold(segment->roster, slot);
     if (segment->census)
@@ -957,13 +683,7 @@ void mrc_hub_segment_fold(struct mrc_hub_segment *segment, unsigned slot)
 
 void mrc_hub_segment_carry(const struct mrc_hub_segment *from, struct mrc_hub_segment *to)
 {
-    struct mrc_hub_metrics_row *row = &to->metrics[to->geometry.nslots];
-
-    /* Without room for them, the counters begin again. */
-    for (unsigned i = 0;
-         mrc_sparse_take(to->pages, row, sizeof(*row)) == APR_SUCCESS && i < MRC_HUB_COUNTERS; i++)
-        atomic_fetch_add_explicit(&row->counter[i], mrc_hub_segment_counter(from, i),
-                                  memory_order_relaxed);
+    mrc_counters_carry(from->counters, to->counters);
     set_position_key(to, from->geometry.position_key);
     mrc_site_carry(mrc_hub_segment_site(from), mrc_hub_segment_site(to));
     if (from->link && to->link)

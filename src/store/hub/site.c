@@ -1,4 +1,4 @@
-#include "store/regions/site.h"
+#include "store/hub/site.h"
 
 #include <stdatomic.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "httpd/operator/page.h"
+#include "httpd/operator/streams_page.h"
 
 #include <inttypes.h>
 
@@ -11,7 +11,7 @@
 /* ---- streams ----------------------------------------------------------------------------------*/
 
 /* Adds the last event id of a stream that gets record NEXT next. Most streams have the same. */
-static void add_last_id(struct mrc_page *page, uint64_t next)
+static void add_last_id(struct mrc_streams_page *page, uint64_t next)
 {
     if (next && next != page->next) {
         struct mrc_buf raw;
@@ -42,7 +42,7 @@ static void add_since(struct mrc_buf *out, uint32_t since_s)
 static bool add_stream(void *ctx, const struct mrc_listing_entry *entry,
                        const struct mrc_inquire_place *place)
 {
-    struct mrc_page *page = ctx;
+    struct mrc_streams_page *page = ctx;
     struct mrc_buf *out = page->out;
 
     page->has_more = page->count == page->limit || out->len > page->bytes_max;
@@ -60,7 +60,7 @@ static bool add_stream(void *ctx, const struct mrc_listing_entry *entry,
     return true;
 }
 
-apr_status_t mrc_page_fill(struct mrc_page *page, int64_t wait_us)
+apr_status_t mrc_streams_page_fill(struct mrc_streams_page *page, int64_t wait_us)
 {
     apr_status_t status;
 

@@ -5,7 +5,7 @@
  *     0                    +-----------------------------------------------+
  *                          | struct mrc_hub_header            (2048 bytes) |
  *     2048                 +-----------------------------------------------+
- *                          | struct mrc_sparse_layout          (2048 bytes) |  base/sparse_layout.h
+ *                          | struct mrc_sparse_layout         (2048 bytes) |  base/sparse_layout.h
  *     4096                 +-----------------------------------------------+
  *                          | groups of bits                                |
  *     region[INTEREST]     +-----------------------------------------------+
@@ -20,14 +20,14 @@
  *                          | u64 word                                      |  interests_layout.h
  *     region[CLIENTS]      +-----------------------------------------------+
  *                          | struct mrc_bucket                             |  buckets_layout.h
- *     region[METRICS]      +-----------------------------------------------+
- *                          | struct mrc_hub_metrics_row [nslots + 1]       |
+ *     region[COUNTERS]     +-----------------------------------------------+
+ *                          | struct mrc_counters_row [nslots + 1]          |  counters_layout.h
  *     region[STAGING]      +-----------------------------------------------+
  *                          | group commit of the durable store             |  may be absent
  *     region[PRESENCE]     +-----------------------------------------------+
  *                          | struct mrc_roster_header, words, cells        |  roster_layout.h;
  *                          |                                               |  may be absent
- *     region[COUNTS]       +-----------------------------------------------+
+ *     region[CENSUS]       +-----------------------------------------------+
  *                          | struct mrc_census_header, cells               |  census_layout.h;
  *                          |                                               |  may be absent
  *     region[REVOCATIONS]  +-----------------------------------------------+
@@ -41,7 +41,7 @@
  *                          |                                               |  may be absent
  *     total_bytes          +-----------------------------------------------+
  *
- * Every region begins at a multiple of 64, and that of the metrics at a multiple of their size. An
+ * Every region begins at a multiple of 64, and that of the counters at a multiple of a row. An
  * absent region has size 0. The word ring.state, which the lock of the ring guards, says whether
  * the hub still uses this segment.
  *
@@ -50,22 +50,21 @@
  * What every hub needs is at the beginning, up to the head of the ring: it is allocated in one
  * step.
  */
-#ifndef MRC_STORE_REGIONS_HUB_LAYOUT_H
-#define MRC_STORE_REGIONS_HUB_LAYOUT_H
+#ifndef MRC_STORE_HUB_LAYOUT_H
+#define MRC_STORE_HUB_LAYOUT_H
 
 #include <stdint.h>
 
-#include "store/regions/site.h"
+#include "store/hub/site.h"
 
 #define MRC_HUB_MAGIC         UINT64_C(0x315342554843524d) /* "MRCHUBS1", little endian */
 #define MRC_HUB_VERSION       4
+#define MRC_HUB_ALIGNMENT     64 /* of regions */
 #define MRC_HUB_PAGES_OFFSET  2048
 #define MRC_HUB_GROUPS_OFFSET 4096
 
-#define MRC_HUB_KEY_MAX  1023
-#define MRC_HUB_REGIONS  16
-#define MRC_HUB_COUNTERS 112
-#define MRC_HUB_GAUGES   16
+#define MRC_HUB_KEY_MAX 1023
+#define MRC_HUB_REGIONS 16
 
 /* The bytes of the key for positions. */
 #define MRC_HUB_POSITION_KEY_BYTES 32
@@ -77,10 +76,10 @@ enum mrc_hub_region_type {
     MRC_HUB_REGION_INDEX,
     MRC_HUB_REGION_SETS,
     MRC_HUB_REGION_CLIENTS,
-    MRC_HUB_REGION_METRICS,
+    MRC_HUB_REGION_COUNTERS,
     MRC_HUB_REGION_STAGING,
     MRC_HUB_REGION_PRESENCE,
-    MRC_HUB_REGION_COUNTS,
+    MRC_HUB_REGION_CENSUS,
     MRC_HUB_REGION_REVOCATIONS,
     MRC_HUB_REGION_LINK,
     MRC_HUB_REGION_BUSIEST,
@@ -115,17 +114,5 @@ struct mrc_hub_header {
 };
 _Static_assert(sizeof(struct mrc_hub_header) == MRC_HUB_PAGES_OFFSET,
                "the layout of the pages follows");
-
-/*
- * The numbers of one child, on cache lines that no other child writes: relaxed additions by the
- * child that owns the slot. Counters only grow; they stay when the child ends, and the next child
- * in the slot continues them. Gauges count what the child has open now; the one that folds a dead
- * child sets them to 0. The row after the last slot has the counts from before the hub was resized.
- */
-struct mrc_hub_metrics_row {
-    _Atomic uint64_t counter[MRC_HUB_COUNTERS];
-    _Atomic uint64_t gauge[MRC_HUB_GAUGES];
-};
-_Static_assert(sizeof(struct mrc_hub_metrics_row) == 1024, "a row is 1024 bytes");
 
 #endif
