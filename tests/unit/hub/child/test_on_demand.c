@@ -4,7 +4,6 @@
 #include "hub_unit.h"
 #include "store/base/status.h"
 #include "store/memory/memory.h"
-#include "store/regions/site.h"
 
 #define NSLOTS 4
 
