@@ -49,7 +49,7 @@ struct hub_place {
     struct mrc_hub *hub;
 };
 
-/* Opens a hub with the limits, the directory, the transport and the roster of SPEC, a ring of
+/* Opens a hub with the limits, the directory, the transport, roster and census of SPEC, a ring of
  * RING_BYTES, and a history without further bounds. */
 static inline struct hub_place hub_place_open(uint64_t ring_bytes, const struct mrc_hub_spec *spec)
 {
@@ -66,6 +66,7 @@ static inline struct hub_place hub_place_open(uint64_t ring_bytes, const struct 
                 ? (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES, 0)
                 : 0,
         .roster_subscribers = spec->shape.roster_subscribers,
+        .census_streams = spec->shape.census_streams,
         .is_controlled = spec->shape.is_controlled,
         .has_link = spec->transport != NULL,
     };

@@ -75,7 +75,7 @@ struct stream {
     int fd;               /* of the socket, or -1 */
     int signal_fd;        /* readable when prefork got a signal to end; -1 under other MPMs */
     bool is_nonblocking;  /* the filters allow writing without blocking */
-    int64_t ends_us;      /* when the stream ends at the latest, in time of day */
+    int64_t ends_us;      /* when the stream ends at the latest; of store/base/clock.h */
     enum mrc_end ends_why;
     int64_t written_us;   /* when something was last written; of store/base/clock.h */
     int64_t watched_us;   /* since when the client has to acknowledge bytes; 0: it has not */
@@ -171,11 +171,17 @@ static bool is_draining(const struct stream *stream)
 }
 
 /* How long the thread may wait: until it has to check something, or the stream ends. 0: it ends
- * now. */
-static int64_t longest_wait_us(const struct stream *stream)
+ * now. The token may expire earlier than it seemed, because the time of day was set. */
+static int64_t longest_wait_us(struct stream *stream)
 {
-    int64_t left_us = stream->ends_us - apr_time_now();
+    int64_t expires_us = mrc_subscriber_expires_us(stream->subscriber, mrc_clock_ahead_us());
+    int64_t left_us;
 
+    if (expires_us < stream->ends_us) {
+        stream->ends_us = expires_us;
+        stream->ends_why = MRC_END_EXPIRED;
+    }
+    left_us = stream->ends_us - mrc_clock_us();
     return left_us < 0 ? 0 : left_us < CHECK_US ? left_us : CHECK_US;
 }
 
@@ -203,9 +209,10 @@ static bool complete(struct stream *stream, enum mrc_end *ret_end)
         state = pollfds[0].revents & ~POLLOUT ? MRC_CARRIER_GONE : mrc_nonblocking_flush(c);
         if (state != MRC_CARRIER_PENDING)
             return state == MRC_CARRIER_READY;
-        *ret_end = stream->ends_why;
-        if (apr_time_now() >= stream->ends_us)
+        if (longest_wait_us(stream) == 0) {
+            *ret_end = stream->ends_why;
             return false;
+        }
         *ret_end = MRC_END_DRAINING;
         if (is_draining(stream))
             return false;
@@ -464,7 +471,8 @@ int mrc_carrier_threaded_run(request_rec *r, struct mrc_subscriber *subscriber)
         if (status != APR_SUCCESS)
             close_waiter(&stream);
     }
-    stream.ends_us = mrc_subscriber_draw_end(subscriber, apr_time_now(), &stream.ends_why);
+    stream.ends_us =
+        mrc_subscriber_draw_end(subscriber, mrc_clock_us(), mrc_clock_ahead_us(), &stream.ends_why);
     if (status == APR_SUCCESS) {
         mrc_buf_init(&stream.out, SIZE_MAX);
         stream.brigade = apr_brigade_create(r->pool, r->connection->bucket_alloc);

@@ -22,6 +22,7 @@ unit_tests += \
 	tests/unit/httpd/config/test_settings
 tests_unit_httpd_config_test_directive_table_SOURCES = tests/unit/httpd/config/test_directive_table.c \
 	%D%/directive_table.c
+tests_unit_httpd_config_test_origin_LDFLAGS = $(LINK_FAILING_CALLS)
 tests_unit_httpd_config_test_origin_SOURCES = tests/unit/httpd/config/test_origin.c %D%/origin.c
 tests_unit_httpd_config_test_settings_SOURCES = tests/unit/httpd/config/test_settings.c %D%/directive_table.c \
 	%D%/settings.c

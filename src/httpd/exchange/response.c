@@ -191,9 +191,14 @@ void mrc_response_put_status(struct mrc_network *network, int status)
     put_head(network, make_head(MRC_EXCHANGE_HEAD_FINAL, status, NULL));
 }
 
+static bool has_body(const request_rec *r)
+{
+    return !r->header_only && !AP_STATUS_IS_HEADER_ONLY(r->status);
+}
+
 static void put_trailers(struct mrc_network *network, const request_rec *r)
 {
-    if (r->trailers_out && !apr_is_empty_table(r->trailers_out) && !r->header_only)
+    if (r->trailers_out && !apr_is_empty_table(r->trailers_out) && has_body(r))
         put_head(network, make_head(MRC_EXCHANGE_HEAD_TRAILERS, 0, r->trailers_out));
 }
 
@@ -329,7 +334,7 @@ static apr_status_t make_response(ap_filter_t *filter, apr_bucket_brigade *briga
         if (status != APR_SUCCESS)
             return status;
     }
-    if (r->header_only || AP_STATUS_IS_HEADER_ONLY(r->status))
+    if (!has_body(r))
         remove_body(brigade);
     if (content.has_eos && !network->has_ended)
         put_trailers(network, r);

@@ -28,7 +28,8 @@ tests_unit_httpd_exchange_test_scoreboard_CPPFLAGS = $(AM_CPPFLAGS) $(HTTPD_CPPF
 tests_unit_httpd_exchange_test_workers_SOURCES = tests/unit/httpd/exchange/test_workers.c %D%/workers.c \
 	src/httpd/base/pool.c
 tests_unit_httpd_exchange_test_workers_CPPFLAGS = $(AM_CPPFLAGS) $(HTTPD_CPPFLAGS)
-tests_unit_httpd_exchange_test_workers_LDFLAGS = $(LINK_FAILING_CALLS) -Wl,--wrap=pthread_cond_timedwait
+tests_unit_httpd_exchange_test_workers_LDFLAGS = $(LINK_FAILING_CALLS) -Wl,--wrap=pthread_cond_timedwait \
+	-Wl,--wrap=apr_allocator_create
 endif
 
 EXTRA_DIST += %D%/README.md

@@ -24,7 +24,8 @@
 
 struct thread {
     struct mrc_exchange_workers *workers;
-    apr_pool_t *pool; /* of the apr_thread_t */
+    apr_pool_t *pool;      /* of the apr_thread_t */
+    apr_pool_t *jobs_pool; /* for its jobs; the thread's own once it runs */
     apr_thread_t *thread;
     bool is_running;
 };
@@ -176,18 +177,14 @@ static void *APR_THREAD_FUNC run_thread(apr_thread_t *thread, void *data)
     struct thread *self = data;
     struct mrc_exchange_workers *workers = self->workers;
     struct mrc_exchange_worker worker = {
-        .pool = create_pool(), .thread = thread, .number = (unsigned)(self - workers->threads)};
+        .pool = self->jobs_pool, .thread = thread, .number = (unsigned)(self - workers->threads)};
 
     pthread_mutex_lock(&workers->lock);
-    if (worker.pool)
-        run_jobs(workers, &worker);
-    else
-        workers->leaving++;
+    run_jobs(workers, &worker);
     pthread_mutex_unlock(&workers->lock);
     if (worker.leave)
         worker.leave(&worker);
-    if (worker.pool)
-        apr_pool_destroy(worker.pool);
+    apr_pool_destroy(worker.pool);
     pthread_mutex_lock(&workers->lock);
     self->is_running = false;
     workers->running--;
@@ -234,10 +231,14 @@ static bool start_thread(struct mrc_exchange_workers *workers)
     while (thread->is_running)
         thread++;
     thread->workers = workers;
+    thread->jobs_pool = create_pool();
+    if (!thread->jobs_pool)
+        return false;
     workers->running++;
     if (start_in(thread, run_thread))
         return true;
     workers->running--;
+    apr_pool_destroy(thread->jobs_pool);
     return false;
 }
 

@@ -9,6 +9,11 @@ mod_mercure_la_SOURCES += \
 	%D%/subscribe.c %D%/subscribe.h \
 	%D%/subscriptions.c %D%/subscriptions.h
 
+# The module is not a library, so the test compiles the unit itself.
+unit_tests += tests/unit/httpd/resource/test_matchers
+tests_unit_httpd_resource_test_matchers_LDFLAGS = $(LINK_FAILING_CALLS)
+tests_unit_httpd_resource_test_matchers_SOURCES = tests/unit/httpd/resource/test_matchers.c %D%/matchers.c
+
 # The debugger's pages are part of the module.
 DEBUGGER_FILES = \
 	src/debugger/index.html \

@@ -184,7 +184,7 @@ static void deliver(struct mrc_listener *listener, void *ctx)
         delivery->event = mrc_event_create_of(&delivery->update);
         if (delivery->event) /* converts the time of day to store/base/clock.h */
             mrc_event_set_accepted(delivery->event,
-                                   mrc_clock_us() - apr_time_now() + lane->record.view.time_us);
+                                   lane->record.view.time_us - mrc_clock_ahead_us());
     }
     if (!delivery->event)
         mrc_stream_end(stream, MRC_END_ERROR);

@@ -54,6 +54,9 @@
  * seconds, and replay the same updates. */
 #define PAGES_KEPT_US ((int64_t)2000 * 1000)
 
+/* A step of the time of day that concerns the streams. */
+#define CLOCK_STEP_US ((int64_t)1000 * 1000)
+
 /* What a loop keeps of one hub, from the first stream of the hub on. */
 struct loop_hub {
     struct loop_hub *next;
@@ -70,6 +73,7 @@ struct mrc_loop {
     struct loop_hub **by_index; /* by the index of the hub; NULL: it has had no stream here */
     struct loop_hub *hubs;      /* those that have had one */
     int64_t replayed_us;        /* when a stream last replayed */
+    int64_t ahead_us;           /* mrc_clock_ahead_us() after the last step of the time of day */
     int epoll_fd;
     struct mrc_wake wake; /* other threads post to it */
     struct mrc_source wake_source;
@@ -582,6 +586,7 @@ static void adopt_one(struct mrc_loop *loop, struct mrc_stream *stream)
 
     stream->carrier->thread = loop->thread;
     remember(loop, stream);
+    mrc_stream_follow_clock(stream, loop->ahead_us); /* it may have begun before the last step */
     if (!share_pages(loop, stream) || !take_old_orders(loop, stream))
         end(loop, stream, MRC_END_ERROR);
     else if (!watch_stream(loop, stream, &why))
@@ -729,6 +734,20 @@ static void drain_all(struct mrc_loop *loop, enum mrc_loop_drain drain)
     mrc_sessions_drain(&loop->sessions, drain == MRC_LOOP_DRAIN_GRACEFULLY);
 }
 
+/* A token expires at a time of day, which is nearer after the clock was set forward. */
+static void follow_clock(struct mrc_loop *loop)
+{
+    int64_t ahead_us = mrc_clock_ahead_us();
+
+    if (ahead_us < loop->ahead_us + CLOCK_STEP_US && loop->ahead_us < ahead_us + CLOCK_STEP_US)
+        return;
+    loop->ahead_us = ahead_us;
+    for (struct mrc_stream *stream = loop->all; stream; stream = stream->all_next) {
+        mrc_stream_follow_clock(stream, ahead_us);
+        set_timer(loop, stream);
+    }
+}
+
 /* ---- the loop ---------------------------------------------------------------------------------*/
 
 static int wait_ms(struct mrc_loop *loop, bool busy)
@@ -761,6 +780,7 @@ static void turn(struct mrc_loop *loop, bool *busy)
     enum mrc_loop_drain drain;
 
     wait_for_events(loop, wait_ms(loop, *busy));
+    follow_clock(loop);
     mrc_sessions_run_calls(&loop->sessions, false);
     adopt(loop, false);
     drain = (enum mrc_loop_drain)atomic_load(&loop->draining);
@@ -954,6 +974,7 @@ apr_status_t mrc_loop_open(apr_pool_t *pool, const struct mrc_loop_args *args,
     loop->replaying.quantum = 1;
     mrc_mailbox_init(&loop->posted, &loop->wake);
     mrc_wheel_init(&loop->wheel, mrc_clock_us());
+    loop->ahead_us = mrc_clock_ahead_us();
     status = open_descriptors(pool, loop);
     mrc_sessions_init(&loop->sessions, loop->epoll_fd, &loop->wake, mrc_clock_us());
     if (status == APR_SUCCESS)

@@ -14,6 +14,7 @@ libmrchub_la_SOURCES += \
 
 unit_tests += \
 	tests/unit/hub/stream/test_answers \
+	tests/unit/hub/stream/test_clock \
 	tests/unit/hub/stream/test_dispatcher \
 	tests/unit/hub/stream/test_drain \
 	tests/unit/hub/stream/test_feed \

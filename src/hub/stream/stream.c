@@ -43,7 +43,6 @@ struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct m
                                      int64_t now_us)
 {
     struct mrc_stream *stream = calloc(1, sizeof(*stream));
-    int64_t time_us = apr_time_now(); /* the time of day */
     enum mrc_end ends_why;
 
     if (!stream)
@@ -56,10 +55,9 @@ struct mrc_stream *mrc_stream_create(struct mrc_subscriber *subscriber, struct m
     count_stream(stream, 1);
     stream->cap = MRC_STREAM_INLINE_EVENTS;
     stream->since_us = now_us;
-    stream->ends_us = mrc_subscriber_draw_end(subscriber, time_us, &ends_why);
+    stream->ends_us =
+        mrc_subscriber_draw_end(subscriber, now_us, apr_time_now() - now_us, &ends_why);
     stream->ends_why = ends_why;
-    if (stream->ends_us != INT64_MAX)
-        stream->ends_us += now_us - time_us;
     return stream;
 }
 
@@ -435,6 +433,19 @@ int64_t mrc_stream_due_us(const struct mrc_stream *stream)
     if (stream->is_watched && watch_due_us(stream) < due_us)
         due_us = watch_due_us(stream);
     return due_us < stream->ends_us ? due_us : stream->ends_us;
+}
+
+void mrc_stream_follow_clock(struct mrc_stream *stream, int64_t ahead_us)
+{
+    int64_t expires_us;
+
+    if (stream->state == MRC_STREAM_ENDING)
+        return;
+    expires_us = mrc_subscriber_expires_us(stream->subscriber, ahead_us);
+    if (expires_us >= stream->ends_us)
+        return;
+    stream->ends_us = expires_us;
+    stream->ends_why = MRC_END_EXPIRED;
 }
 
 /* The event that tells the client its position; NULL: it does not want one, or it is not known. */

@@ -160,6 +160,12 @@ void mrc_stream_block(struct mrc_stream *stream, int64_t now_us);
 int64_t mrc_stream_due_us(const struct mrc_stream *stream);
 
 /*
+ * The time of day is AHEAD_US ahead of store/base/clock.h. If it was set, the token may expire
+ * earlier than it seemed, and the next tick is due earlier.
+ */
+void mrc_stream_follow_clock(struct mrc_stream *stream, int64_t ahead_us);
+
+/*
  * Ends a stream whose time is up, or whose client accepts or acknowledges nothing. If it has been
  * silent too long, adds its position to a stream whose client wants positions, and HEARTBEAT to
  * others. NEXT is the number in the history of the first record that is not in the queue; 0:

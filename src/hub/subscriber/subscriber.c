@@ -238,11 +238,18 @@ bool mrc_subscriber_add_newest_position(struct mrc_hub *hub, int64_t now_us, boo
     return mrc_cursor_add_position(hub, place.next, now_us, as_event, out);
 }
 
+int64_t mrc_subscriber_expires_us(const struct mrc_subscriber *subscriber, int64_t ahead_us)
+{
+    return subscriber->token ? mrc_token_get_exp_us(subscriber->token) - EXPIRY_MARGIN_US - ahead_us
+                             : INT64_MAX;
+}
+
 /* Streams that began together end at different times: at 80 to 100 % of the lifetime. */
 int64_t mrc_subscriber_draw_end(const struct mrc_subscriber *subscriber, int64_t now_us,
-                                enum mrc_end *ret_end)
+                                int64_t ahead_us, enum mrc_end *ret_end)
 {
     int64_t lifetime_us = mrc_hub_get_limits(subscriber->hub)->lifetime_us;
+    int64_t expires_us = mrc_subscriber_expires_us(subscriber, ahead_us);
     int64_t ends_us = INT64_MAX;
 
     *ret_end = MRC_END_LIFETIME;
@@ -255,13 +262,9 @@ int64_t mrc_subscriber_draw_end(const struct mrc_subscriber *subscriber, int64_t
         part_us = part_us / UINT16_MAX * random + part_us % UINT16_MAX * random / UINT16_MAX;
         ends_us = now_us + lifetime_us - part_us;
     }
-    if (subscriber->token) {
-        int64_t expires_us = mrc_token_get_exp_us(subscriber->token) - EXPIRY_MARGIN_US;
-
-        if (expires_us <= ends_us) {
-            ends_us = expires_us;
-            *ret_end = MRC_END_EXPIRED;
-        }
+    if (expires_us < ends_us) {
+        ends_us = expires_us;
+        *ret_end = MRC_END_EXPIRED;
     }
     return ends_us;
 }

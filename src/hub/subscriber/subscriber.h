@@ -122,13 +122,17 @@ void mrc_subscriber_add_first_bytes(const struct mrc_subscriber *subscriber, int
 bool mrc_subscriber_add_newest_position(struct mrc_hub *hub, int64_t now_us, bool as_event,
                                         struct mrc_buf *out);
 
+/* When its token expires, less a margin, by store/base/clock.h, of which the time of day is
+ * AHEAD_US ahead; INT64_MAX: it has none. */
+int64_t mrc_subscriber_expires_us(const struct mrc_subscriber *subscriber, int64_t ahead_us);
+
 /*
  * The latest end of the stream, which begins at NOW_US: before its token expires, or after a random
- * part of the hub's lifetime; each call draws a new one. Both times in microseconds since 1970;
- * INT64_MAX: never. RET_END gets the reason.
+ * part of the hub's lifetime; each call draws a new one. Times as above; INT64_MAX: never. RET_END
+ * gets the reason.
  */
 int64_t mrc_subscriber_draw_end(const struct mrc_subscriber *subscriber, int64_t now_us,
-                                enum mrc_end *ret_end);
+                                int64_t ahead_us, enum mrc_end *ret_end);
 
 struct mrc_hub *mrc_subscriber_get_hub(const struct mrc_subscriber *subscriber);
 

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "apr_time.h"
+
 /* Microseconds since an arbitrary moment. */
 static inline int64_t mrc_clock_us(void)
 {
@@ -15,6 +17,15 @@ static inline int64_t mrc_clock_us(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* How much later the time of day is than this clock. That changes when the system's clock is set.
+ */
+static inline int64_t mrc_clock_ahead_us(void)
+{
+    int64_t now_us = mrc_clock_us();
+
+    return apr_time_now() - now_us;
 }
 
 #endif

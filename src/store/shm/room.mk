@@ -10,6 +10,7 @@ libmrcstore_la_SOURCES += \
 unit_tests += \
 	tests/unit/store/shm/test_control \
 	tests/unit/store/shm/test_inquiry \
+	tests/unit/store/shm/test_notify \
 	tests/unit/store/shm/test_segment
 
 EXTRA_DIST += %D%/README.md

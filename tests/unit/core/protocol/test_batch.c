@@ -179,11 +179,16 @@ START_TEST(invalid_utf8_is_refused)
         "{\"topic\":\"a\",\"data\":\"\xed\xa0\xbd\xed\xb8\x80\"}", /* surrogates */
         "{\"topic\":\"a\"}\x80",
     };
-    bool has_bad;
-    size_t count;
 
-    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++)
-        ck_assert_int_eq(parse(mrc_bytes_of(bodies[i]), &roomy, &has_bad, &count), MRC_EINVAL);
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        struct mrc_error error = {""};
+        struct mrc_batch batch;
+
+        ck_assert_int_eq(mrc_batch_parse(mrc_bytes_of(bodies[i]), &roomy, &error, &batch),
+                         MRC_EINVAL);
+        ck_assert_str_eq(error.text, "not valid JSON: invalid UTF-8");
+        mrc_batch_clear(&batch);
+    }
 }
 END_TEST
 
@@ -199,6 +204,34 @@ START_TEST(nul_bytes_are_no_end)
     ck_assert_int_eq(
         parse((struct mrc_bytes){inside, sizeof(inside) - 1}, &roomy, &has_bad, &count),
         MRC_EINVAL);
+}
+END_TEST
+
+/* Strings with escapes are copied, and the copies stay where they are. */
+START_TEST(copies_do_not_move)
+{
+    struct mrc_error error = {""};
+    struct mrc_batch batch;
+    struct mrc_buf text;
+
+    mrc_buf_init(&text, SIZE_MAX);
+    for (int i = 0; i < 500; i++)
+        mrc_buf_printf(&text, "%c{\"topic\":\"\\u0061%d\",\"data\":\"no escape\"}", i ? ',' : '[',
+                       i);
+    mrc_buf_add_char(&text, ']');
+    ck_assert_int_eq(mrc_batch_parse(mrc_buf_bytes(&text), &roomy, &error, &batch), MRC_OK);
+    for (size_t i = 0; i < 500; i++) {
+        struct mrc_bytes topic = batch.updates[i].topics[0];
+
+        ck_assert(topic.ptr >= batch.strings.ptr &&
+                  topic.ptr + topic.len <= batch.strings.ptr + batch.strings.len);
+        ck_assert(batch.updates[i].data.ptr > text.ptr &&
+                  batch.updates[i].data.ptr < text.ptr + text.len);
+    }
+    ck_assert_bytes_eq(batch.updates[0].topics[0], "a0");
+    ck_assert_bytes_eq(batch.updates[499].topics[0], "a499");
+    mrc_batch_clear(&batch);
+    mrc_buf_free(&text);
 }
 END_TEST
 
@@ -261,6 +294,7 @@ int main(void)
     tcase_add_loop_test(tcase, updates_keep_to_the_limits, 0, sizeof(limited) / sizeof(limited[0]));
     tcase_add_test(tcase, invalid_utf8_is_refused);
     tcase_add_test(tcase, nul_bytes_are_no_end);
+    tcase_add_test(tcase, copies_do_not_move);
     tcase_add_test(tcase, memory_grows_with_the_text);
     tcase_add_test(tcase, each_allocation_may_fail);
     suite_add_tcase(suite, tcase);

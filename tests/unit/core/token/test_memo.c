@@ -98,6 +98,10 @@ START_TEST(the_room_is_limited)
     ck_assert_ptr_nonnull(full);
     mrc_token_memo_free(full);
     ck_assert_ptr_null(mrc_token_memo_create(scope, too_long, token));
+    full = mrc_token_memo_create((struct mrc_bytes){long_text, sizeof(long_text)}, mrc_bytes_of(""),
+                                 token);
+    ck_assert_ptr_nonnull(full);
+    mrc_token_memo_free(full);
     ck_assert_ptr_null(
         mrc_token_memo_create((struct mrc_bytes){long_text, SIZE_MAX}, scope, token));
 }

@@ -2,6 +2,7 @@
 
 #include "apr_general.h"
 
+#include "failing_calls.h"
 #include "mrc_config.h"
 #include "unit.h"
 
@@ -254,6 +255,33 @@ START_TEST(an_error_says_what_is_wrong)
 }
 END_TEST
 
+/* All in the first block of the pool, which is there already. */
+static bool read_some(void)
+{
+    struct mrc_origins origins = {.any = false};
+    const char *of_url, *of_field, *why;
+
+    apr_pool_clear(pool);
+    of_url = mrc_origin_of_url(pool, "https://A.example:8443/x?y");
+    of_field = mrc_origin_of_field(pool, "https://b.example");
+    why = mrc_origin_add(pool, &origins, "https://*.c.example");
+    if (of_url)
+        ck_assert_str_eq(of_url, "https://a.example:8443");
+    if (of_field)
+        ck_assert_str_eq(of_field, "https://b.example");
+    if (why)
+        ck_assert_ptr_nonnull(strstr(why, "out of memory"));
+    ck_assert_int_eq(mrc_origin_is_listed(&origins, "https://x.c.example"), !why);
+    return of_url && of_field && !why;
+}
+
+/* Without memory, a URL has no origin, and a list gets none. */
+START_TEST(each_allocation_may_fail)
+{
+    fail_in_turn_strictly("read", read_some, 3, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("origin");
@@ -266,6 +294,7 @@ int main(void)
     tcase_add_test(tcase, lists_exact_origins_and_subdomains);
     tcase_add_test(tcase, an_asterisk_means_any_origin_and_lists_none);
     tcase_add_test(tcase, an_error_says_what_is_wrong);
+    tcase_add_test(tcase, each_allocation_may_fail);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

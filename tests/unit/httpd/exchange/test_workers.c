@@ -26,7 +26,12 @@ void ap_abort_on_oom(void)
 static atomic_bool deadlines_are_over;
 static atomic_uint timed_waits;
 
+/* While this is set, there are no allocators. */
+static atomic_bool allocators_fail;
+
 #pragma GCC visibility push(default)
+apr_status_t __real_apr_allocator_create(apr_allocator_t **ret_allocator);
+apr_status_t __wrap_apr_allocator_create(apr_allocator_t **ret_allocator);
 int __real_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
                                   const struct timespec *until);
 int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
@@ -41,6 +46,11 @@ int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
     atomic_fetch_add(&timed_waits, 1);
     return __real_pthread_cond_timedwait(cond, lock,
                                          atomic_load(&deadlines_are_over) ? &past : until);
+}
+
+apr_status_t __wrap_apr_allocator_create(apr_allocator_t **ret_allocator)
+{
+    return atomic_load(&allocators_fail) ? APR_ENOMEM : __real_apr_allocator_create(ret_allocator);
 }
 
 /* A job that waits at a gate. */
@@ -248,6 +258,26 @@ START_TEST(threads_cannot_be_started)
 }
 END_TEST
 
+START_TEST(threads_without_memory_are_not_started)
+{
+    static struct test_job jobs[2];
+    struct mrc_exchange_jobs session = {.running = 0};
+    struct test test;
+    apr_pool_t *pool;
+
+    open_test(&test, &pool);
+    jobs[0] = (struct test_job){.job = {.run = run}, .test = &test, .session = &session};
+    atomic_store(&allocators_fail, true);
+    ck_assert(!mrc_exchange_workers_post(test.workers, &session, &jobs[0].job));
+    atomic_store(&allocators_fail, false);
+    post(&test, &session, jobs + 1, 1);
+    wait_for(&test.ended, 1);
+    ck_assert(mrc_exchange_workers_stop(test.workers, 60000));
+    ck_assert_uint_eq(test.begun, 1);
+    apr_pool_destroy(pool);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("workers");
@@ -258,6 +288,7 @@ int main(void)
     tcase_add_test(tcase, stop_does_not_wait_for_ever);
     tcase_add_test(tcase, idle_threads_end_but_for_two_that_sleep);
     tcase_add_test(tcase, threads_cannot_be_started);
+    tcase_add_test(tcase, threads_without_memory_are_not_started);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

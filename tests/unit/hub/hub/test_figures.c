@@ -62,6 +62,8 @@ START_TEST(they_travel_and_add_up)
     other.topics[MRC_BUSIEST_UPDATES].count = 0;
     add_topic(&other.topics[MRC_BUSIEST_UPDATES], "b", 6);
     add_topic(&other.topics[MRC_BUSIEST_UPDATES], "c", 1);
+    add_topic(&other.topics[MRC_BUSIEST_UPDATES], "a", 3);
+    add_topic(&other.topics[MRC_BUSIEST_UPDATES], "c", 1);
     mrc_figures_add(&figures, &other);
     ck_assert_uint_eq(figures.subscribers, 6);
     ck_assert_uint_eq(figures.memory_bytes, 8192);
@@ -70,10 +72,11 @@ START_TEST(they_travel_and_add_up)
     ck_assert_double_eq(figures.rates.deliveries_per_s, 8.5);
     ck_assert_uint_eq(figures.rates.latencies[0], 180);
     ck_assert_uint_eq(figures.rates.latencies[MRC_NUMBERS_BOUNDS], 14);
-    ck_assert_uint_eq(figures.topics[MRC_BUSIEST_UPDATES].count, 3);
+    ck_assert_uint_eq(figures.topics[MRC_BUSIEST_UPDATES].count, 4);
     expect_topic(&figures.topics[MRC_BUSIEST_UPDATES], 0, "b", 10);
     expect_topic(&figures.topics[MRC_BUSIEST_UPDATES], 1, "a \"quoted\"\\é", 9);
-    expect_topic(&figures.topics[MRC_BUSIEST_UPDATES], 2, "c", 1);
+    expect_topic(&figures.topics[MRC_BUSIEST_UPDATES], 2, "a", 3);
+    expect_topic(&figures.topics[MRC_BUSIEST_UPDATES], 3, "c", 2);
     expect_topic(&figures.topics[MRC_BUSIEST_RECEIVERS], 0, "b", 10);
 }
 END_TEST
@@ -93,6 +96,12 @@ START_TEST(the_busiest_of_many_topics_stay)
     ck_assert_uint_eq(figures.topics[0].count, MRC_FIGURES_TOPICS);
     expect_topic(&figures.topics[0], 0, "other 0", 1000);
     expect_topic(&figures.topics[0], MRC_FIGURES_TOPICS - 1, "own 18", 82);
+    /* One more than stay. */
+    other.topics[0].count = 0;
+    add_topic(&other.topics[0], "one more", 83);
+    mrc_figures_add(&figures, &other);
+    ck_assert_uint_eq(figures.topics[0].count, MRC_FIGURES_TOPICS);
+    expect_topic(&figures.topics[0], MRC_FIGURES_TOPICS - 1, "one more", 83);
 }
 END_TEST
 
@@ -112,33 +121,51 @@ START_TEST(a_quantile_is_that_of_all_deliveries)
 }
 END_TEST
 
-static void refuse(const char *from, const char *to)
+/* Decodes the text of make() with TO in place of FROM. */
+static enum mrc_err decode_with(const char *from, const char *to, struct mrc_figures *ret_figures)
 {
-    struct mrc_figures figures = make(), unused;
-    char *at, bad[8192];
+    struct mrc_figures figures = make();
+    char *at, changed[8192];
 
     mrc_buf_reset(&text);
     mrc_figures_encode(&figures, &text);
     mrc_buf_add_char(&text, '\0');
     at = strstr(text.ptr, from);
     ck_assert_ptr_nonnull(at);
-    snprintf(bad, sizeof(bad), "%.*s%s%s", (int)(at - text.ptr), text.ptr, to, at + strlen(from));
-    ck_assert_msg(mrc_figures_decode(mrc_bytes_of(bad), &unused) != MRC_OK, "%s", bad);
+    snprintf(changed, sizeof(changed), "%.*s%s%s", (int)(at - text.ptr), text.ptr, to,
+             at + strlen(from));
+    return mrc_figures_decode(mrc_bytes_of(changed), ret_figures);
+}
+
+static void refuse(const char *from, const char *to)
+{
+    struct mrc_figures figures = {.subscribers = 17};
+
+    ck_assert_msg(decode_with(from, to, &figures) != MRC_OK, "%s in place of %s", to, from);
+    ck_assert_uint_eq(figures.subscribers, 17);
 }
 
 START_TEST(nonsense_is_refused)
 {
-    struct mrc_figures unused;
+    struct mrc_figures figures;
     char topics[MRC_BUSIEST_TEXT_BYTES + 64];
 
     refuse("\"version\":1", "\"version\":2");
     refuse("\"subscribers\":3", "\"subscribers\":-3");
     refuse("\"subscribers\":3", "\"subscribers\":17592186044417"); /* one more than the largest */
+    ck_assert_int_eq(decode_with("\"subscribers\":3", "\"subscribers\":17592186044416", &figures),
+                     MRC_OK);
+    ck_assert_uint_eq(figures.subscribers, UINT64_C(17592186044416));
     refuse("\"subscribers\":3", "\"subscribers\":1e400");
     refuse("\"subscribers\":3", "\"subscribers\":\"3\"");
     refuse("\"publications_per_s\":1.500", "\"publications_per_s\":1e400");
     refuse("\"deliveries_per_s\":4.250", "\"deliveries_per_s\":-1");
+    refuse("\"deliveries_per_s\":4.250", "\"deliveries_per_s\":\"4\"");
+    refuse("\"deliveries_per_s\":4.250", "\"deliveries_per_s\":1000000000001");
+    ck_assert_int_eq(decode_with("4.250", "1000000000000", &figures), MRC_OK);
+    ck_assert_double_eq(figures.rates.deliveries_per_s, 1e12);
     refuse("\"latencies\":[90,", "\"latencies\":[");
+    refuse("\"latencies\":[90,", "\"latencies\":[0,90,");
     refuse("\"latencies\":[90,", "\"latencies\":[-1,");
     refuse("\"topic\":\"b\"", "\"topic\":1");
     refuse("\"count\":4", "\"count\":-4");
@@ -148,9 +175,12 @@ START_TEST(nonsense_is_refused)
     memcpy(topics, "\"topic\":\"", 9);
     snprintf(topics + 9 + MRC_BUSIEST_TEXT_BYTES + 1, 2, "\"");
     refuse("\"topic\":\"b\"", topics); /* one byte too long */
-    ck_assert_int_ne(mrc_figures_decode(mrc_bytes_of(""), &unused), MRC_OK);
-    ck_assert_int_ne(mrc_figures_decode(mrc_bytes_of("{}"), &unused), MRC_OK);
-    ck_assert_int_ne(mrc_figures_decode(mrc_bytes_of("[1]"), &unused), MRC_OK);
+    snprintf(topics + 9 + MRC_BUSIEST_TEXT_BYTES, 2, "\"");
+    ck_assert_int_eq(decode_with("\"topic\":\"b\"", topics, &figures), MRC_OK);
+    ck_assert_uint_eq(figures.topics[0].topics[1].text_bytes, MRC_BUSIEST_TEXT_BYTES);
+    ck_assert_int_ne(mrc_figures_decode(mrc_bytes_of(""), &figures), MRC_OK);
+    ck_assert_int_ne(mrc_figures_decode(mrc_bytes_of("{}"), &figures), MRC_OK);
+    ck_assert_int_ne(mrc_figures_decode(mrc_bytes_of("[1]"), &figures), MRC_OK);
 }
 END_TEST
 

@@ -80,6 +80,7 @@ START_TEST(questions_and_answers)
         take(SLOT, PART, NULL);
         mrc_inquiry_answer(inquiry, mrc_bytes_of(i == 1 ? "" : "two"));
         wait_for(0, i == 1 ? "" : "two");
+        wait_for(0, NULL); /* it was read */
     }
     mrc_inquiry_end(inquiry);
 }
@@ -108,6 +109,32 @@ START_TEST(between_processes)
     mrc_inquiry_end(inquiry);
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     ck_assert_int_eq(status, 0);
+}
+END_TEST
+
+/* Another asker has the mailbox, until it ends. */
+START_TEST(one_asker_at_a_time)
+{
+    int ready[2], status;
+    pid_t pid;
+    char c;
+
+    ck_assert_int_eq(pipe(ready), 0);
+    pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        if (begin(0) == APR_SUCCESS && write(ready[1], "x", 1) == 1)
+            pause();
+        _exit(1);
+    }
+    ck_assert_int_eq(read(ready[0], &c, 1), 1);
+    ck_assert_int_eq(begin(A_BIT), APR_TIMEUP);
+    ck_assert_int_eq(kill(pid, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(begin(LONG_US), APR_SUCCESS);
+    mrc_inquiry_end(inquiry);
+    close(ready[0]);
+    close(ready[1]);
 }
 END_TEST
 
@@ -207,6 +234,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, questions_and_answers);
     tcase_add_test(tcase, between_processes);
+    tcase_add_test(tcase, one_asker_at_a_time);
     tcase_add_test(tcase, a_question_that_nobody_takes);
     tcase_add_test(tcase, a_child_that_hangs);
     tcase_add_test(tcase, a_child_that_died);
