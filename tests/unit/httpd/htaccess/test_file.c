@@ -201,7 +201,7 @@ static const char *repeat(const char *text, unsigned count)
 
 static unsigned too_deep(const char *text, unsigned count)
 {
-    return refused(mrc_bytes_of(repeat(text, count)), "in each other");
+    return refused(mrc_bytes_of(repeat(text, count)), "nested more than 32 deep");
 }
 
 START_TEST(sections_may_not_be_too_deep)
