@@ -342,6 +342,19 @@ def test_each_call_fails_in_turn(httpd, monkeypatch, name):
     assert call(httpd, "GET", "revocations", status=200).json["revocations"] == []
 
 
+def restart_until_failed(httpd, failing, line):
+    """Children start with each of their calls failing in turn, until one writes LINE."""
+    for calls in range(100):
+        before = httpd.children()
+        failing.after(calls)
+        httpd.kill_child(before[0])
+        wait_until(lambda: len(httpd.children()) == 1 and httpd.children() != before, what="another child")
+        httpd.get("/")  # the child serves
+        failing.after(None)
+        if line in httpd.log():
+            break
+
+
 @pytest.mark.mpm("event")
 @pytest.mark.parametrize("target", [PATH, "/page.html"])
 def test_child_that_could_not_start_serves_later(httpd, monkeypatch, target):
@@ -354,15 +367,7 @@ def test_child_that_could_not_start_serves_later(httpd, monkeypatch, target):
     httpd.expect_log("MRC0241: this child serves its hubs now")
     httpd.expect_log(r"MRC0\d+", required=False)
     httpd.start(hub("MercureSubscriptions On") + PAGE)
-    for calls in range(100):
-        before = httpd.children()
-        failing.after(calls)
-        httpd.kill_child(before[0])
-        wait_until(lambda: len(httpd.children()) == 1 and httpd.children() != before, what="another child")
-        httpd.get("/")  # the child serves
-        failing.after(None)
-        if "MRC0217" in httpd.log():
-            break
+    restart_until_failed(httpd, failing, "MRC0217")
     child = httpd.children()
     wait_until(lambda: httpd.get(target).status and "MRC0241" in httpd.log(), what="the hub served")
     with httpd.subscribe([("match", TOPIC)]) as stream:
@@ -370,3 +375,18 @@ def test_child_that_could_not_start_serves_later(httpd, monkeypatch, target):
         assert stream.next().id == update.text
     assert httpd.children() == child
     httpd.graceful()
+
+
+@pytest.mark.mpm("event")
+def test_child_whose_start_left_a_thread_says_so(httpd, monkeypatch):
+    failing = Failing(httpd, monkeypatch)
+    httpd.sizing = ONE_CHILD
+    httpd.env["LATE"] = "1"
+    httpd.expect_log("MRC0217")
+    httpd.expect_log("MRC0242: this child serves no hub until it ends")
+    httpd.expect_log("MRC0240")
+    httpd.expect_log(r"MRC0\d+", required=False)
+    httpd.start(hub("MercureSubscriptions On"))
+    restart_until_failed(httpd, failing, "MRC0242")
+    assert httpd.publish(TOPIC, "x", status=None).status == 503
+    httpd.stop()

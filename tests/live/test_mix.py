@@ -247,12 +247,19 @@ def test_everything_together(new_httpd, new_redis):
     workers = [watcher, *(listener for _, _, listener in listeners.values()), *(sender for some in senders.values() for sender in some)]
     for worker in workers:
         worker.start()
-    counts = go_on(mix, curves, seconds, report)
-    report.line(", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
-    finish(mix, listeners, senders, watcher, report)
-    measure(mix, curves)
-    report.line(f"curves: {curves.draw(os.path.join(report.folder, 'mix.png'))}")
-    judge_curves(mix, curves, seconds, report)
+    try:
+        counts = go_on(mix, curves, seconds, report)
+        report.line(", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
+        report.line(f"curves: {curves.draw(os.path.join(report.folder, 'mix.png'))}")
+        finish(mix, listeners, senders, watcher, report)
+        measure(mix, curves)
+        judge_curves(mix, curves, seconds, report)
+    finally:
+        join_logs(mix)
+
+
+def join_logs(mix):
+    """Stops the servers, and puts what was rotated away before the end of their error logs."""
     for server in (*mix.hubs, mix.bare):
         server.stop()
         with open(server.error_log, "rb") as file:
@@ -294,6 +301,8 @@ def finish(mix, listeners, senders, watcher, report):
             wait_until(lambda listener=listener: last in listener.parts[-1], what=f"the last update at the listener {name}")
             report.line(f"{name}: stored {len(stored)}, got {len(listener.ids)}, streams {listener.turns}, told of a gap "
                         f"{len(listener.parts) - 1}, missing {len(soak.missing(stored, listener))}, twice {len(soak.twice(listener))}")
+            for event_id in soak.twice(listener)[:10]:
+                report.line("\n    ".join([f"{event_id} twice:", *soak.streams_with(listener, event_id)]))
         for name, listener in mine:
             listener.stop()
             assert not soak.missing(stored, listener), name

@@ -194,6 +194,10 @@ def test_a_site_without_keys_takes_no_hub(httpd):
 
 
 WHERE = """
+#include <string.h>
+
+#include "httpd.h"
+
 #include "http_config.h"
 #include "http_protocol.h"
 #include "mod_mercure.h"

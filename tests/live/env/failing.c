@@ -5,12 +5,13 @@
  *   - the number of calls that have failed
  *   - the number of the call that fails, once, counted from now on; 0: none does. It counts down.
  * Only calls of the module and of the libraries that it uses fail, because httpd ends a process for
- * which it has no memory.
+ * which it has no memory. If $LATE is set, the module's threads do not end in time.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -156,6 +157,13 @@ int open(const char *path, int flags, ...)
     mode = va_arg(args, mode_t);
     va_end(args);
     return FAILS() ? (errno = EMFILE, -1) : NEXT(open)(path, flags, mode);
+}
+
+int pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock,
+                         const struct timespec *until)
+{
+    return getenv("LATE") ? ETIMEDOUT
+                          : NEXT(pthread_clockjoin_np)(thread, result, clock, until);
 }
 
 /* The same ones, where offsets have 64 bits in any case. */

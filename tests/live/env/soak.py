@@ -3,6 +3,7 @@ Load for soak tests: senders and listeners that note everything that happens, an
 they noted.
 """
 import bisect
+import datetime
 import os
 import random
 import threading
@@ -174,7 +175,8 @@ class Listener(Worker):
     """
     A subscriber that always comes back with its last id, to the server that CHOOSE() returns. `parts`: the ids of
     the events that it got; a new part begins when a server says that the listener may have missed something.
-    `turns`: the number of its streams.
+    `turns`: the number of its streams. `begun`: for each stream, how many ids it had before, when and where the stream
+    began, and with which cursor.
     """
 
     def __init__(self, choose, stay=None, query=(("match", TOPIC),), path=PATH, bearer=None, http2=False, **connection):
@@ -186,7 +188,7 @@ class Listener(Worker):
         self.choose, self.stay, self.connection = choose, stay, connection
         self.query, self.path, self.bearer, self.http2 = urllib.parse.urlencode(query), path, bearer, http2
         self.cursor = "earliest"
-        self.parts, self.turns = [[]], 0
+        self.parts, self.turns, self.begun = [[]], 0, []
 
     @property
     def ids(self):
@@ -196,9 +198,12 @@ class Listener(Worker):
         headers = {"Accept": "text/event-stream", "Last-Event-ID": self.cursor}
         if self.bearer:
             headers["Authorization"] = f"Bearer {self.bearer()}"
+        server = self.choose()
+        self.begun.append((sum(len(part) for part in self.parts),
+                           f"{datetime.datetime.now():%T.%f}, server at port {server.port}, cursor {self.cursor}"))
         if self.http2:
             return Http2Stream(self.connection["port"], f"{self.path}?{self.query}", headers)
-        return self.choose().subscribe(self.query, headers, path=self.path, status=None, **self.connection)
+        return server.subscribe(self.query, headers, path=self.path, status=None, **self.connection)
 
     def note(self, event):
         self.parts[-1].append(event.id)
@@ -247,6 +252,16 @@ def twice(listener):
         for event_id in part:
             (found.append if event_id in had else had.add)(event_id)
     return found
+
+
+def streams_with(listener, event_id):
+    """Where LISTENER got an event with that id: the beginnings of these streams, and of the ones before and after."""
+    places = [place for place, other in enumerate(listener.ids) if other == event_id]
+    found = set()
+    for place in places:
+        at = bisect.bisect_right(listener.begun, (place, "~")) - 1
+        found.update(range(max(at - 1, 0), min(at + 2, len(listener.begun))))
+    return [f"after {before} events: {text}" for before, text in (listener.begun[at] for at in sorted(found))]
 
 
 def moved(ours, theirs):
