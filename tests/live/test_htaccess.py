@@ -182,9 +182,9 @@ MISTAKES = {
     "macro": ("<Macro X>\nMercureAnonymous On\n</Macro>\nUse X", "<Macro not allowed here"),
     "too many keys": (f"MercureKey {token.ISSUER} HS256 {KEYS['a']}\n" * 33, "too many keys"),
     "file too long": ("# comment\n" * 110000, "too long"),
-    "sections in sections": ("<IfDefine !x>\n" * 70000, "more than 32 sections"),
-    "sections that are left out": ("<IfModule x>\n#\\\n</IfModule>\n" * 30000, "more than 32 sections"),
-    "sections that do not end": ("<Files *>\n" * 100000, "more than 32 sections"),
+    "sections in sections": ("<IfDefine !x>\n" * 70000, "more than 32 deep"),
+    "sections that are left out": ("<IfModule x>\n#\\\n</IfModule>\n" * 30000, "more than 32 deep"),
+    "sections that do not end": ("<Files *>\n" * 100000, "more than 32 deep"),
 }
 
 
