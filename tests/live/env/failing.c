@@ -162,8 +162,7 @@ int open(const char *path, int flags, ...)
 int pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock,
                          const struct timespec *until)
 {
-    return getenv("LATE") ? ETIMEDOUT
-                          : NEXT(pthread_clockjoin_np)(thread, result, clock, until);
+    return getenv("LATE") ? ETIMEDOUT : NEXT(pthread_clockjoin_np)(thread, result, clock, until);
 }
 
 /* The same ones, where offsets have 64 bits in any case. */
