@@ -316,15 +316,16 @@ static bool make_position(const struct mrc_history *base, uint64_t number, int64
 
 /*
  * PLACE is after the last record that a client has received, from any machine: moves it back to
- * where all machines have had the same records before it. APR_NOTFOUND: the history does not reach
- * that far.
+ * where all machines have had the same records before it. After the first record of a window, it
+ * stays: what is before that record is the same on all of them. APR_NOTFOUND: the history does not
+ * reach that far.
  */
 static apr_status_t go_back(struct mrc_history *base, int64_t now_us, struct mrc_place *place)
 {
+    uint64_t last = place->next - 1, first;
     int64_t unused;
-    uint64_t first;
 
-    if (!mrc_link_find_window(engine_of(base)->link, place->next - 1, &first))
+    if (!mrc_link_find_window(engine_of(base)->link, last, &first) || first == last)
         return APR_SUCCESS;
     return mrc_history_memory_seek(base, first, now_us, place, &unused);
 }
