@@ -294,7 +294,7 @@ def test_tls_needs_certificate_and_key(env, folder):
     cert.write_text("-----BEGIN CERTIFICATE-----\n")
     key.write_text("-----BEGIN EC PRIVATE KEY-----\n")
     env["MERCURE_TLS_CERT"] = str(cert)
-    assert_refused(env, "MERCURE_TLS_KEY", "beside MERCURE_TLS_CERT")
+    assert_refused(env, "MERCURE_TLS_KEY", "together with MERCURE_TLS_CERT")
     env["MERCURE_TLS_KEY"] = str(cert)
     assert_refused(env, "MERCURE_TLS_KEY", "no PRIVATE KEY")
     env["MERCURE_TLS_KEY"] = str(key)
