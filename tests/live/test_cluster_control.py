@@ -149,6 +149,8 @@ def test_a_server_that_was_emptied_gets_the_revocations_again(cluster, new_httpd
     c.start(PAGES + hub(f"MercureTransport {redis.url}", CONTROL, name="shared"))
     wait_up(c)
     assert revoked(c) == [entry] and refuses(c, jti="j1")
+    for server in (a, b):  # each of them, when it reads next
+        server.wait_log("MRC0310")
 
 
 def test_an_order_of_a_later_version_is_passed_over(cluster, redis):

@@ -238,6 +238,7 @@ class Requests:
         with Http2(self.httpd.port) as conn:
             stream = conn.open(TARGET, STREAM)
             try:
+                conn.wait(lambda: stream.status or stream.ended, "the head of the stream")  # threads start in any order
                 answer = conn.post(PATH, body_of(1), [("content-type", FORM[1]), ("authorization", f"Bearer {token.publisher()}")])
                 conn.wait(lambda: stream.parser.events or stream.ended or answer.status != 200, "the update")
             except AssertionError:
