@@ -95,6 +95,7 @@ static const char *region_name(unsigned type)
         [MRC_HUB_REGION_REVOCATIONS] = "revocations",
         [MRC_HUB_REGION_LINK] = "link",
         [MRC_HUB_REGION_BUSIEST] = "busiest",
+        [MRC_HUB_REGION_SAMPLES] = "samples",
     };
 
     return names[type];

@@ -36,11 +36,7 @@ def test_the_document(httpd):
     for stream in streams:
         stream.take(7)
 
-    def measured():
-        now = stats(httpd)
-        return now if now["latency_ms"]["p50"] is not None else None
-
-    now = wait_until(measured, what="a measured latency")
+    now = stats(httpd)  # whichever child answers, it knows of the samples that others have kept
     assert now["subscribers"] == 6
     counts = {kind: {one["topic"]: one["count"] for one in now["topics"][kind]} for kind in now["topics"]}
     # An estimate, because no process waits for another one that is counting.
@@ -61,16 +57,17 @@ def test_the_document(httpd):
 def test_rates(httpd):
     """The rates are those of the last seconds, whichever child answers."""
     httpd.start(controlled())
-    end = time.monotonic() + 60
-    stream = httpd.subscribe([("match", "*")])
-    best = 0
-    while best < 20 and time.monotonic() < end:
-        for _ in range(40):
-            httpd.publish(TOPIC, "x")
-        now = stats(httpd)
-        best = min(now["publications_per_s"], now["deliveries_per_s"])
-    assert best >= 20
-    stream.close()
+    assert stats(httpd)["publications_per_s"] == 0
+    with httpd.subscribe([("match", "*")]) as stream:
+        def measured():
+            for _ in range(40):
+                httpd.publish(TOPIC, "x")
+            stream.take(40)
+            now = stats(httpd)
+            return min(now["publications_per_s"], now["deliveries_per_s"]) > 0
+
+        # Within ten seconds, which a busy machine may take for it.
+        wait_until(measured, what="rates")
 
 
 @event_only

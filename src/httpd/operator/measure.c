@@ -31,12 +31,14 @@ bool mrc_measure_wait(const struct mrc_child *child, const request_rec *r)
 bool mrc_measure(const struct mrc_child *child, const struct mrc_hub *hub, const request_rec *r,
                  struct mrc_activity_rates *ret_rates)
 {
-    struct mrc_activity *activity = mrc_hub_activity(hub);
-    bool is_measured = mrc_activity_measure(activity, ret_rates);
+    const struct mrc_activity *activity = mrc_hub_activity(hub);
 
-    while (!is_measured && mrc_measure_wait(child, r))
-        is_measured = mrc_activity_measure(activity, ret_rates);
-    return is_measured;
+    if (mrc_activity_measure(activity, ret_rates))
+        return true;
+    if (!mrc_measure_wait(child, r))
+        return false;
+    mrc_activity_measure(activity, ret_rates);
+    return true;
 }
 
 unsigned mrc_measure_children(const struct mrc_child *child)

@@ -1,5 +1,6 @@
 /*
- * Measures the rates of a hub, which needs two looks at its counters.
+ * Measures the rates of a hub, for which a second must have passed since the first update after a
+ * pause.
  */
 #ifndef MRC_HTTPD_OPERATOR_MEASURE_H
 #define MRC_HTTPD_OPERATOR_MEASURE_H
@@ -12,8 +13,8 @@ struct mrc_activity_rates;
 struct mrc_child;
 struct mrc_hub;
 
-/* Measures, after a second if nobody has asked before. R is the request that waits; NULL: none.
- * False: CHILD ends, or the client is gone. */
+/* Measures, after a second if need be. R is the request that waits; NULL: none. False: CHILD ends,
+ * or the client is gone. */
 bool mrc_measure(const struct mrc_child *child, const struct mrc_hub *hub, const request_rec *r,
                  struct mrc_activity_rates *ret_rates);
 

@@ -1,41 +1,31 @@
 #include "hub/hub/activity.h"
 
-#include <pthread.h>
-
-#include "hub/base/thread.h"
 #include "hub/hub/numbers.h"
 #include "store/base/clock.h"
 
 #define SECOND_US     ((int64_t)1000 * 1000)
 #define RATE_MAX_US   (10 * SECOND_US)
 #define MINUTE_US     (60 * SECOND_US)
-#define SAMPLES       64
 #define LATENCY_PARTS (MRC_NUMBERS_BOUNDS + 1)
 
-struct sample {
-    int64_t at_us; /* of the monotonic clock; 0: none */
-    uint64_t updates, deliveries;
-    uint64_t dispatched[LATENCY_PARTS];
-};
+/* The values of a sample. */
+enum { UPDATES, DELIVERIES, LATENCIES, VALUES = LATENCIES + LATENCY_PARTS };
+_Static_assert(VALUES <= MRC_SAMPLE_VALUES, "a sample has room for each of them");
 
 struct mrc_activity {
     const struct mrc_numbers *numbers;
     struct mrc_busiest *busiest; /* NULL: none */
-    pthread_mutex_t mutex;
-
-    /* Under the mutex: the newest is before NEXT; they are at least a second apart. */
-    struct sample samples[SAMPLES];
-    unsigned next;
+    struct mrc_samples *samples; /* NULL: none */
 };
 
 struct mrc_activity *mrc_activity_create(apr_pool_t *pool, const struct mrc_numbers *numbers,
-                                         struct mrc_busiest *busiest)
+                                         struct mrc_busiest *busiest, struct mrc_samples *samples)
 {
     struct mrc_activity *activity = apr_pcalloc(pool, sizeof(*activity));
 
     activity->numbers = numbers;
     activity->busiest = busiest;
-    pthread_mutex_init(&activity->mutex, NULL);
+    activity->samples = samples;
     return activity;
 }
 
@@ -70,18 +60,27 @@ size_t mrc_activity_busiest(const struct mrc_activity *activity, enum mrc_busies
 
 /* ---- rates ------------------------------------------------------------------------------------*/
 
-static struct sample take_sample(const struct mrc_numbers *numbers)
+static struct mrc_sample take_sample(const struct mrc_numbers *numbers, int64_t now_us)
 {
-    struct sample sample = {
-        .at_us = mrc_clock_us(),
-        .updates = mrc_numbers_counter(numbers, MRC_COUNTER_UPDATES),
-        .deliveries = mrc_numbers_counter(numbers, MRC_COUNTER_DELIVERIES),
-    };
+    struct mrc_sample sample = {.at_us = now_us};
 
+    sample.values[UPDATES] = mrc_numbers_counter(numbers, MRC_COUNTER_UPDATES);
+    sample.values[DELIVERIES] = mrc_numbers_counter(numbers, MRC_COUNTER_DELIVERIES);
     for (unsigned i = 0; i < LATENCY_PARTS; i++)
-        sample.dispatched[i] =
+        sample.values[LATENCIES + i] =
             mrc_numbers_counter(numbers, (enum mrc_counter)(MRC_COUNTER_DISPATCH + i));
     return sample;
+}
+
+void mrc_activity_sample(const struct mrc_activity *activity)
+{
+    int64_t now_us = activity->samples ? mrc_clock_us() : 0;
+    struct mrc_sample sample;
+
+    if (!activity->samples || !mrc_samples_are_due(activity->samples, now_us))
+        return;
+    sample = take_sample(activity->numbers, now_us);
+    mrc_samples_keep(activity->samples, &sample);
 }
 
 /* Interpolates linearly within a bucket. */
@@ -106,53 +105,38 @@ double mrc_activity_quantile_ms(const uint64_t latencies[MRC_NUMBERS_BOUNDS + 1]
     return (double)mrc_numbers_bound_us(MRC_NUMBERS_BOUNDS - 1) / 1000;
 }
 
-/* Under the mutex: the newest sample that is at least LEAST_US and at most MOST_US older than NOW;
- * with OLDEST, the oldest such one. NULL: there is none. */
-static const struct sample *find_sample(const struct mrc_activity *activity, int64_t now_us,
-                                        int64_t most_us, bool oldest)
+/* How much VALUE has grown since OLD. A child without room for its counters keeps them for itself,
+ * so a sample that another child takes may be behind an earlier one. */
+static uint64_t growth(const struct mrc_sample *now, const struct mrc_sample *old, unsigned value)
 {
-    const struct sample *found = NULL;
-
-    for (unsigned i = 1; i <= SAMPLES && !(found && !oldest); i++) {
-        const struct sample *sample = &activity->samples[(activity->next + SAMPLES - i) % SAMPLES];
-        int64_t age_us = now_us - sample->at_us;
-
-        if (sample->at_us && age_us >= SECOND_US && age_us <= most_us)
-            found = sample;
-    }
-    return found;
+    return now->values[value] > old->values[value] ? now->values[value] - old->values[value] : 0;
 }
 
-static void keep(struct mrc_activity *activity, const struct sample *sample)
+static void add_rates(const struct mrc_sample *now, const struct mrc_sample *recent,
+                      struct mrc_activity_rates *rates)
 {
-    const struct sample *newest = &activity->samples[(activity->next + SAMPLES - 1) % SAMPLES];
+    double seconds = (double)(now->at_us - recent->at_us) / (double)SECOND_US;
 
-    if (newest->at_us && sample->at_us - newest->at_us < SECOND_US)
-        return;
-    activity->samples[activity->next] = *sample;
-    activity->next = (activity->next + 1) % SAMPLES;
+    rates->publications_per_s = (double)growth(now, recent, UPDATES) / seconds;
+    rates->deliveries_per_s = (double)growth(now, recent, DELIVERIES) / seconds;
 }
 
-bool mrc_activity_measure(struct mrc_activity *activity, struct mrc_activity_rates *ret_rates)
+/* If a sample is due, nothing was counted since a second after the newest one. */
+bool mrc_activity_measure(const struct mrc_activity *activity, struct mrc_activity_rates *ret_rates)
 {
-    const struct sample now = take_sample(activity->numbers);
-    const struct sample *recent, *old;
-    sigset_t mask;
+    struct mrc_sample now, recent, old;
 
-    mrc_thread_lock(&activity->mutex, &mask);
-    recent = find_sample(activity, now.at_us, RATE_MAX_US, false);
-    old = find_sample(activity, now.at_us, MINUTE_US, true);
-    if (recent && old) {
-        double seconds = (double)(now.at_us - recent->at_us) / (double)SECOND_US;
-
-        *ret_rates = (struct mrc_activity_rates){
-            .publications_per_s = (double)(now.updates - recent->updates) / seconds,
-            .deliveries_per_s = (double)(now.deliveries - recent->deliveries) / seconds,
-        };
+    *ret_rates = (struct mrc_activity_rates){0};
+    if (!activity->samples)
+        return true;
+    now = take_sample(activity->numbers, mrc_clock_us());
+    if (mrc_samples_find(activity->samples, now.at_us, MINUTE_US, true, &old)) {
         for (unsigned i = 0; i < LATENCY_PARTS; i++)
-            ret_rates->latencies[i] = now.dispatched[i] - old->dispatched[i];
+            ret_rates->latencies[i] = growth(&now, &old, LATENCIES + i);
     }
-    keep(activity, &now);
-    mrc_thread_unlock(&activity->mutex, &mask);
-    return recent != NULL;
+    if (mrc_samples_find(activity->samples, now.at_us, RATE_MAX_US, false, &recent)) {
+        add_rates(&now, &recent, ret_rates);
+        return true;
+    }
+    return mrc_samples_are_due(activity->samples, now.at_us);
 }

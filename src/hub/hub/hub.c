@@ -90,7 +90,8 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     hub->numbers = mrc_numbers_create(pool, segment, slot);
     hub->seats = mrc_seats_create(pool, segment, slot, hub->numbers, &spec->limits);
     hub->rate = mrc_rate_create(pool, segment, &spec->limits);
-    hub->activity = mrc_activity_create(pool, hub->numbers, mrc_hub_segment_busiest(segment));
+    hub->activity = mrc_activity_create(pool, hub->numbers, mrc_hub_segment_busiest(segment),
+                                        mrc_hub_segment_samples(segment));
     hub->patterns = mrc_patterns_create(pool, hub->numbers, &spec->limits);
     hub->interests = mrc_hub_interests_create(pool, segment, notify, slot);
     if (hub->patterns && hub->interests && open_revoked(pool, hub)) {
@@ -251,8 +252,10 @@ static apr_status_t publish(struct mrc_hub *hub, const struct mrc_update *update
         mrc_thread_let_signals(&mask);
     }
     mrc_buf_free(&text);
-    if (status == APR_SUCCESS)
+    if (status == APR_SUCCESS) {
+        mrc_activity_sample(hub->activity);
         mrc_numbers_count(hub->numbers, MRC_COUNTER_UPDATES, count);
+    }
     for (size_t i = 0; i < count && status == APR_SUCCESS; i++)
         mrc_activity_count_update(hub->activity, updates[i].topics, updates[i].topics_count);
     return status;
@@ -280,6 +283,7 @@ apr_status_t mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_record 
     mrc_thread_hold_signals(&mask);
     status = mrc_history_append_group(hub->history, items, count, now_us, ret_done);
     mrc_thread_let_signals(&mask);
+    mrc_activity_sample(hub->activity);
     mrc_numbers_count(hub->numbers, MRC_COUNTER_UPDATES, *ret_done);
     return status;
 }

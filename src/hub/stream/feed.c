@@ -267,6 +267,7 @@ static void open_record(struct mrc_feed *feed, const struct feed_hub *hub, struc
         return;
     }
     lane->is_open = true;
+    mrc_activity_sample(mrc_hub_activity(hub->hub));
     mrc_index_begin(lane->index, delivery->update.topics, delivery->update.topics_count);
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/protocol/update.h"
 #include "hub/base/event.h"
+#include "hub/hub/activity.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/numbers.h"
 #include "hub/subscriber/filter.h"
@@ -305,7 +306,9 @@ apr_status_t mrc_replay_take(struct mrc_replay *replay, const struct mrc_filter 
     }
     if (replay->own)
         mrc_pages_forget(replay->own);
-    if (take.given)
+    if (take.given) {
+        mrc_activity_sample(mrc_hub_activity(replay->hub));
         mrc_numbers_count(mrc_hub_numbers(replay->hub), MRC_COUNTER_DELIVERIES, take.given);
+    }
     return APR_STATUS_IS_INCOMPLETE(status) ? APR_SUCCESS : status;
 }

@@ -39,6 +39,9 @@
  *     region[BUSIEST]      +-----------------------------------------------+
  *                          | struct mrc_busiest_header, cells              |  busiest_layout.h;
  *                          |                                               |  may be absent
+ *     region[SAMPLES]      +-----------------------------------------------+
+ *                          | struct mrc_samples_header, samples            |  samples_layout.h;
+ *                          |                                               |  may be absent
  *     total_bytes          +-----------------------------------------------+
  *
  * Every region begins at a multiple of 64, and that of the counters at a multiple of a row. An
@@ -58,7 +61,7 @@
 #include "store/hub/site.h"
 
 #define MRC_HUB_MAGIC         UINT64_C(0x315342554843524d) /* "MRCHUBS1", little endian */
-#define MRC_HUB_VERSION       4
+#define MRC_HUB_VERSION       5
 #define MRC_HUB_ALIGNMENT     64 /* of regions */
 #define MRC_HUB_PAGES_OFFSET  2048
 #define MRC_HUB_GROUPS_OFFSET 4096
@@ -83,6 +86,7 @@ enum mrc_hub_region_type {
     MRC_HUB_REGION_REVOCATIONS,
     MRC_HUB_REGION_LINK,
     MRC_HUB_REGION_BUSIEST,
+    MRC_HUB_REGION_SAMPLES,
     MRC_HUB_REGION_USED
 };
 

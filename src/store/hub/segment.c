@@ -24,6 +24,7 @@ struct mrc_hub_segment {
     struct mrc_revocations *revocations; /* NULL: none */
     struct mrc_link *link;               /* NULL: none */
     struct mrc_busiest *busiest;         /* NULL: none */
+    struct mrc_samples *samples;         /* NULL: none */
     struct mrc_interests *interests;
     struct mrc_counters *counters;
     bool is_blank; /* the memory is not the hub's own: it takes none */
@@ -114,6 +115,7 @@ static apr_status_t take_heads(struct mrc_hub_segment *hub)
         {MRC_HUB_REGION_REVOCATIONS, mrc_revocations_head_bytes()},
         {MRC_HUB_REGION_LINK, HEAD_ALL},
         {MRC_HUB_REGION_BUSIEST, mrc_busiest_head_bytes()},
+        {MRC_HUB_REGION_SAMPLES, mrc_samples_head_bytes()},
     };
     apr_status_t status = APR_SUCCESS;
 
@@ -143,6 +145,8 @@ static void use_pages(struct mrc_hub_segment *hub)
         mrc_revocations_use_sparse(hub->revocations, hub->pages);
     if (hub->busiest)
         mrc_busiest_use_sparse(hub->busiest, hub->pages);
+    if (hub->samples)
+        mrc_samples_use_sparse(hub->samples, hub->pages);
 }
 
 /* Creates what the regions of the zeroed HUB contain. */
@@ -166,6 +170,9 @@ static apr_status_t create_regions(apr_pool_t *pool, struct mrc_hub_segment *hub
     if (!status && shape->is_controlled)
         status = mrc_busiest_create(pool, at(&hub->segment, region[MRC_HUB_REGION_BUSIEST].offset),
                                     &hub->busiest);
+    if (!status && region[MRC_HUB_REGION_SAMPLES].size)
+        status = mrc_samples_create(pool, at(&hub->segment, region[MRC_HUB_REGION_SAMPLES].offset),
+                                    &hub->samples);
     if (!status && shape->roster_subscribers) {
         uint32_t own, shared;
 
@@ -372,6 +379,9 @@ struct mrc_hub_segment *mrc_hub_segment_attach(apr_pool_t *pool, void *base,
         hub->busiest =
             mrc_busiest_attach(pool, at(&segment, region[MRC_HUB_REGION_BUSIEST].offset));
     }
+    if (region[MRC_HUB_REGION_SAMPLES].size)
+        hub->samples =
+            mrc_samples_attach(pool, at(&segment, region[MRC_HUB_REGION_SAMPLES].offset));
     use_pages(hub);
     return hub;
 }
@@ -592,6 +602,11 @@ struct mrc_buckets *mrc_hub_segment_buckets(const struct mrc_hub_segment *segmen
 struct mrc_busiest *mrc_hub_segment_busiest(const struct mrc_hub_segment *segment)
 {
     return segment->busiest;
+}
+
+struct mrc_samples *mrc_hub_segment_samples(const struct mrc_hub_segment *segment)
+{
+    return segment->samples;
 }
 
 struct mrc_revocations *mrc_hub_segment_revocations(const struct mrc_hub_segment *segment)

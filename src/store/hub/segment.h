@@ -25,6 +25,7 @@
 #include "store/regions/interests.h"
 #include "store/regions/revocations.h"
 #include "store/regions/roster.h"
+#include "store/regions/samples.h"
 #include "store/ring/ring.h"
 #include "store/shm/notify.h"
 
@@ -122,6 +123,9 @@ struct mrc_revocations *mrc_hub_segment_revocations(const struct mrc_hub_segment
 
 /* The busiest topics; NULL: the same. */
 struct mrc_busiest *mrc_hub_segment_busiest(const struct mrc_hub_segment *segment);
+
+/* Samples of the counters; NULL: the same. */
+struct mrc_samples *mrc_hub_segment_samples(const struct mrc_hub_segment *segment);
 
 /* Whether a new segment of SHAPE would have the same regions: then this one can be kept. */
 bool mrc_hub_segment_has_shape(const struct mrc_hub_segment *segment,

@@ -12,6 +12,7 @@
 #include "store/regions/link.h"
 #include "store/regions/revocations.h"
 #include "store/regions/roster.h"
+#include "store/regions/samples.h"
 #include "store/shm/control_layout.h"
 
 static void add_region(struct mrc_hub_header *header, enum mrc_hub_region_type type, uint64_t size)
@@ -41,6 +42,12 @@ static void add_groups(struct mrc_hub_header *header)
     header->total_bytes += header->groups_bytes;
     for (int i = 0; i < MRC_HUB_REGION_USED; i++)
         header->region[i].offset += header->groups_bytes;
+}
+
+/* Operators of other machines may ask about a hub, too. */
+static bool has_samples(const struct mrc_hub_shape *shape)
+{
+    return shape->is_controlled || shape->has_link;
 }
 
 static apr_status_t check_shape(const struct mrc_hub_shape *shape, unsigned nslots,
@@ -111,6 +118,7 @@ apr_status_t mrc_hub_shape_plan(const struct mrc_hub_shape *shape, unsigned nslo
                shape->is_controlled ? mrc_revocations_bytes() : 0);
     add_region(&header, MRC_HUB_REGION_LINK, shape->has_link ? mrc_link_bytes() : 0);
     add_region(&header, MRC_HUB_REGION_BUSIEST, shape->is_controlled ? mrc_busiest_bytes() : 0);
+    add_region(&header, MRC_HUB_REGION_SAMPLES, has_samples(shape) ? mrc_samples_bytes() : 0);
     add_groups(&header);
     *ret_plan = (struct mrc_hub_plan){header, capacity, buckets};
     return APR_SUCCESS;

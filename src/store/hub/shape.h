@@ -20,8 +20,8 @@ struct mrc_hub_shape {
     uint32_t staging_large;  /* of these, the data of the large slot; 0: there is none */
     uint64_t roster_subscribers; /* capacity of the roster; 0: absent */
     uint64_t census_streams;     /* capacity of the census; 0: absent */
-    bool is_controlled;          /* has revocations, and counts the busiest topics */
-    bool has_link;               /* whether the hub has a transport */
+    bool is_controlled;          /* has revocations, counts the busiest topics, keeps samples */
+    bool has_link;               /* has a transport, and keeps samples of its counters */
     bool is_on_demand;           /* the memory is made at the first use (memory/hub_file.h) */
 };
 

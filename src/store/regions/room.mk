@@ -15,6 +15,8 @@ libmrcstore_la_SOURCES += \
 	%D%/revocations_layout.h \
 	%D%/roster.c %D%/roster.h \
 	%D%/roster_layout.h \
+	%D%/samples.c %D%/samples.h \
+	%D%/samples_layout.h \
 	%D%/staging.c %D%/staging.h \
 	%D%/staging_layout.h
 
@@ -25,6 +27,7 @@ unit_tests += \
 	tests/unit/store/regions/test_counters \
 	tests/unit/store/regions/test_link \
 	tests/unit/store/regions/test_revocations \
-	tests/unit/store/regions/test_roster
+	tests/unit/store/regions/test_roster \
+	tests/unit/store/regions/test_samples
 
 EXTRA_DIST += %D%/README.md

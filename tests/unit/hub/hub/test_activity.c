@@ -1,6 +1,7 @@
 /* Rates and latencies of a hub, with a clock that the test sets; and its figures. */
 #include "hub/hub/activity.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "hub/hub/figures.h"
@@ -44,58 +45,89 @@ static bool measure(void)
 
 static void count(enum mrc_counter counter, uint64_t n)
 {
+    mrc_activity_sample(mrc_hub_activity(place.hub));
     mrc_numbers_count(mrc_hub_numbers(place.hub), counter, n);
 }
 
 /* ---- rates ------------------------------------------------------------------------------------*/
 
-START_TEST(a_rate_needs_two_samples)
+START_TEST(an_idle_hub_has_rates_of_0)
 {
-    ck_assert(!measure());
-    now_us += S - 1;
-    ck_assert(!measure());
-    now_us += 1;
+    rates.publications_per_s = 77;
     ck_assert(measure());
     ck_assert_double_eq(rates.publications_per_s, 0);
 }
 END_TEST
 
+START_TEST(a_rate_needs_a_second)
+{
+    count(MRC_COUNTER_UPDATES, 10);
+    ck_assert(!measure());
+    now_us += S - 1;
+    ck_assert(!measure());
+    now_us += 1;
+    ck_assert(measure());
+    ck_assert_double_eq(rates.publications_per_s, 10);
+}
+END_TEST
+
 START_TEST(rates_are_those_since_the_last_sample)
 {
-    measure();
     count(MRC_COUNTER_UPDATES, 10);
     count(MRC_COUNTER_DELIVERIES, 40);
     now_us += 2 * S;
     ck_assert(measure());
     ck_assert_double_eq(rates.publications_per_s, 5);
     ck_assert_double_eq(rates.deliveries_per_s, 20);
-    /* Half a second later, the sample before is still the one to compare with. */
-    count(MRC_COUNTER_UPDATES, 15);
+    /* Until a second has passed, the sample before is still the one to compare with. */
+    count(MRC_COUNTER_UPDATES, 20);
     now_us += S / 2;
     ck_assert(measure());
-    ck_assert_double_eq(rates.publications_per_s, 10);
+    ck_assert_double_eq(rates.publications_per_s, 12);
     ck_assert_double_eq(rates.deliveries_per_s, 16);
     now_us += S / 2;
     ck_assert(measure());
-    ck_assert_double_eq(rates.publications_per_s, 15);
+    ck_assert_double_eq(rates.publications_per_s, 20);
     ck_assert_double_eq(rates.deliveries_per_s, 0);
 }
 END_TEST
 
 START_TEST(an_old_sample_does_not_count)
 {
-    measure();
     count(MRC_COUNTER_UPDATES, 20);
     now_us += 10 * S;
     ck_assert(measure());
     ck_assert_double_eq(rates.publications_per_s, 2);
-    rates.publications_per_s = 77;
-    now_us += 10 * S + 1;
+    now_us += 1;
+    ck_assert(measure());
+    ck_assert_double_eq(rates.publications_per_s, 0);
+}
+END_TEST
+
+START_TEST(a_publication_keeps_a_sample)
+{
+    hub_publish(place.hub, "1", "t", "data");
+    hub_publish(place.hub, "2", "t", "data");
     ck_assert(!measure());
-    ck_assert_double_eq(rates.publications_per_s, 77);
+    now_us += S;
+    ck_assert(measure());
+    ck_assert_double_eq(rates.publications_per_s, 2);
+}
+END_TEST
+
+/* A child's own counters may be unknown to the others. */
+START_TEST(a_counter_that_is_behind_a_sample_has_not_grown)
+{
+    struct mrc_samples *samples = mrc_hub_segment_samples(place.segment);
+    struct mrc_sample sample = {.at_us = now_us};
+
+    memset(sample.values, 0x10, sizeof(sample.values));
+    mrc_samples_keep(samples, &sample);
     now_us += S;
     ck_assert(measure());
     ck_assert_double_eq(rates.publications_per_s, 0);
+    ck_assert_double_eq(rates.deliveries_per_s, 0);
+    ck_assert_uint_eq(rates.latencies[0], 0);
 }
 END_TEST
 
@@ -108,16 +140,17 @@ static uint64_t latencies(void)
     return sum;
 }
 
-/* One delivery before each measurement, one of which is made each second. */
+/* One delivery each second. */
 START_TEST(latencies_are_those_of_a_minute)
 {
-    measure();
     for (unsigned second = 1; second <= 200; second++) {
+        mrc_activity_sample(mrc_hub_activity(place.hub));
         mrc_numbers_count_time(mrc_hub_numbers(place.hub), 100, 1);
         now_us += S;
         ck_assert(measure());
         ck_assert_uint_eq(latencies(), second < 60 ? second : 60);
     }
+    mrc_activity_sample(mrc_hub_activity(place.hub));
     mrc_numbers_count_time(mrc_hub_numbers(place.hub), INT64_MAX / 2, 1);
     now_us += S;
     ck_assert(measure());
@@ -178,9 +211,12 @@ int main(void)
     TCase *tcase = tcase_create("activity");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_add_test(tcase, a_rate_needs_two_samples);
+    tcase_add_test(tcase, an_idle_hub_has_rates_of_0);
+    tcase_add_test(tcase, a_rate_needs_a_second);
     tcase_add_test(tcase, rates_are_those_since_the_last_sample);
     tcase_add_test(tcase, an_old_sample_does_not_count);
+    tcase_add_test(tcase, a_publication_keeps_a_sample);
+    tcase_add_test(tcase, a_counter_that_is_behind_a_sample_has_not_grown);
     tcase_add_test(tcase, latencies_are_those_of_a_minute);
     tcase_add_test(tcase, a_quantile_is_inside_its_bucket);
     tcase_add_test(tcase, figures_are_those_of_the_hub);
