@@ -106,6 +106,8 @@ def test_the_site_after_the_last_one_gets_503(httpd):
         httpd.expect_log(r"mercure:error.*MRC0502: hub .*three.example/htdocs has no hub.*MercureSites")
         refused = sites.publish("three", status=503)
         assert refused.header("Retry-After") and "as many sites" in refused.json["detail"]
+        # This reason does not pass by itself, so an EventSource gets the same answer.
+        assert httpd.get(f"{PATH}?match=x", {"Accept": "text/event-stream"}, host="three.example").status == 503
         sites.publish("two")
         assert stream.next().data == "x"
     sites.publish("one")

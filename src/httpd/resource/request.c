@@ -218,15 +218,17 @@ static int refuse(request_rec *r, int status, const char *detail)
     return answered == DECLINED ? mrc_answer_problem(r, status, detail) : answered;
 }
 
-/* Refuses R, because it has no site, or because of the .htaccess file of its site. */
-static int refuse_site(request_rec *r, int status, const char *detail)
+/* Refuses R, because it has no site, or because of the .htaccess file of its site, or because other
+ * sites have all hubs (IS_FULL): until the administrator acts, so not for a passing reason. */
+static int refuse_site(request_rec *r, int status, bool is_full, const char *detail)
 {
     int answered = mrc_body_discard(r);
 
     if (answered != DECLINED)
         return answered;
-    return status == HTTP_SERVICE_UNAVAILABLE ? mrc_answer_later(r, detail)
-                                              : mrc_answer_problem(r, status, detail);
+    if (status != HTTP_SERVICE_UNAVAILABLE)
+        return mrc_answer_problem(r, status, detail);
+    return is_full ? mrc_answer_retry(r, detail) : mrc_answer_later(r, detail);
 }
 
 static int serve(request_rec *r, const struct mrc_claim *claim)
@@ -234,6 +236,7 @@ static int serve(request_rec *r, const struct mrc_claim *claim)
     const char *detail = NULL;
     const struct mrc_location_settings *settings;
     const struct resource *resource;
+    bool is_full = false;
     int status;
 
     mrc_start_again();
@@ -241,9 +244,9 @@ static int serve(request_rec *r, const struct mrc_claim *claim)
     if (status == DECLINED)
         status = mrc_htaccess_lookup(r, claim, mrc_this_child_htaccess(), &detail);
     if (status == DECLINED)
-        status = mrc_sites_enter(r, claim, &detail);
+        status = mrc_sites_enter(r, claim, &is_full, &detail);
     if (status != DECLINED)
-        return refuse_site(r, status, detail);
+        return refuse_site(r, status, is_full, detail);
     settings = mrc_claim_settings(r, claim);
     resource = find_resource(claim, settings);
     if (!mrc_identity_is_public(r, settings))

@@ -65,7 +65,7 @@ static const char *name_of(apr_pool_t *pool, const char *root)
 static void report_full(request_rec *r, struct mrc_child *child, const struct mrc_hub_conf *hub,
                         const char *root)
 {
-    if (mrc_child_should_report_refusal(child, mrc_clock_us()))
+    if (mrc_child_should_report_full_sites(child, mrc_clock_us()))
         ap_log_rerror(
             APLOG_MARK, APLOG_ERR, 0, r,
             "MRC0502: hub %s: the site %s has no hub and gets 503, because %d other sites "
@@ -87,14 +87,16 @@ static bool has_hub(request_rec *r, const struct mrc_hub_conf *hub, const char *
                                        name_of(r->pool, root));
 }
 
-/* The hub of the site with the document root ROOT. NULL: see RET_STATUS. */
+/* The hub of the site with the document root ROOT. NULL: there is none, for the reason in
+ * RET_DETAIL; RET_IS_FULL: because other sites have all. */
 static struct mrc_hub_conf *find_hub(request_rec *r, const struct mrc_hub_conf *hub,
-                                     const char *root, const char **ret_detail)
+                                     const char *root, bool *ret_is_full, const char **ret_detail)
 {
     struct mrc_child *child = mrc_this_child_get();
     apr_status_t status;
     size_t place;
 
+    *ret_is_full = false;
     *ret_detail = NOT_NOW;
     if (!child)
         return NULL;
@@ -102,7 +104,8 @@ static struct mrc_hub_conf *find_hub(request_rec *r, const struct mrc_hub_conf *
                                    name_of(r->pool, root), &place);
     if (status == APR_SUCCESS)
         return APR_ARRAY_IDX(hub->sites, (int)place, struct mrc_hub_conf *);
-    if (status == APR_ENOSPC) {
+    *ret_is_full = status == APR_ENOSPC;
+    if (*ret_is_full) {
         report_full(r, child, hub, root);
         *ret_detail = "the server has as many sites with a hub as it may have: its administrator "
                       "can raise the number";
@@ -112,9 +115,10 @@ static struct mrc_hub_conf *find_hub(request_rec *r, const struct mrc_hub_conf *
 
 /* LOCATION with the hub of the site ROOT. NULL: there is none for it. */
 static const struct mrc_location *with_hub(request_rec *r, const struct mrc_location *location,
-                                           const char *root, const char **ret_detail)
+                                           const char *root, bool *ret_is_full,
+                                           const char **ret_detail)
 {
-    struct mrc_hub_conf *hub = find_hub(r, location->hub, root, ret_detail);
+    struct mrc_hub_conf *hub = find_hub(r, location->hub, root, ret_is_full, ret_detail);
     struct mrc_location *chosen;
 
     if (!hub)
@@ -159,6 +163,7 @@ const struct mrc_location *mrc_sites_choose(request_rec *r, const struct mrc_loc
                                             int *ret_status, const char **ret_detail)
 {
     const char *root;
+    bool unused;
 
     if (!location->virtual_root)
         return location;
@@ -166,7 +171,7 @@ const struct mrc_location *mrc_sites_choose(request_rec *r, const struct mrc_loc
     if (*ret_status != DECLINED)
         return NULL;
     *ret_status = HTTP_SERVICE_UNAVAILABLE;
-    return with_hub(r, location, root, ret_detail);
+    return with_hub(r, location, root, &unused, ret_detail);
 }
 
 int mrc_sites_find(request_rec *r, const struct mrc_claim *claim, const char **ret_detail)
@@ -182,13 +187,15 @@ int mrc_sites_find(request_rec *r, const struct mrc_claim *claim, const char **r
     return status;
 }
 
-int mrc_sites_enter(request_rec *r, const struct mrc_claim *claim, const char **ret_detail)
+int mrc_sites_enter(request_rec *r, const struct mrc_claim *claim, bool *ret_is_full,
+                    const char **ret_detail)
 {
     const struct mrc_location *location;
 
+    *ret_is_full = false;
     if (!claim->site_root)
         return DECLINED;
-    location = with_hub(r, claim->location, claim->site_root, ret_detail);
+    location = with_hub(r, claim->location, claim->site_root, ret_is_full, ret_detail);
     if (!location)
         return HTTP_SERVICE_UNAVAILABLE;
     mrc_claim_set_site(r, location, claim->site_root);

@@ -9,6 +9,8 @@
 #ifndef MRC_HTTPD_SITES_SITES_H
 #define MRC_HTTPD_SITES_SITES_H
 
+#include <stdbool.h>
+
 #include "httpd.h"
 
 struct mrc_claim;
@@ -31,9 +33,11 @@ const struct mrc_location *mrc_sites_choose(request_rec *r, const struct mrc_loc
 /*
  * Makes CLAIM, of R, one of the site of R, in two steps: the .htaccess file of a site that has been
  * found says whether it has a hub, and only a site that has one enters, which takes one of the
- * hubs. DECLINED; or an HTTP status, with the reason in RET_DETAIL.
+ * hubs. DECLINED; or an HTTP status, with the reason in RET_DETAIL. RET_IS_FULL: the reason is that
+ * other sites have all hubs, which does not pass by itself.
  */
 int mrc_sites_find(request_rec *r, const struct mrc_claim *claim, const char **ret_detail);
-int mrc_sites_enter(request_rec *r, const struct mrc_claim *claim, const char **ret_detail);
+int mrc_sites_enter(request_rec *r, const struct mrc_claim *claim, bool *ret_is_full,
+                    const char **ret_detail);
 
 #endif

@@ -635,11 +635,21 @@ void mrc_child_release_suspended(struct mrc_child *child)
     atomic_fetch_sub(&child->suspended_held, 1);
 }
 
-bool mrc_child_should_report_refusal(struct mrc_child *child, int64_t now_us)
+static bool should_report(struct mrc_child *child, enum mrc_gauge gauge, int64_t now_us)
 {
     return child->numbers &&
-           mrc_numbers_gauge_renew(child->numbers, MRC_GAUGE_REFUSAL_REPORTED,
-                                   (uint64_t)(now_us / 1000000), REFUSAL_REPORT_S);
+           mrc_numbers_gauge_renew(child->numbers, gauge, (uint64_t)(now_us / 1000000),
+                                   REFUSAL_REPORT_S);
+}
+
+bool mrc_child_should_report_refusal(struct mrc_child *child, int64_t now_us)
+{
+    return should_report(child, MRC_GAUGE_REFUSAL_REPORTED, now_us);
+}
+
+bool mrc_child_should_report_full_sites(struct mrc_child *child, int64_t now_us)
+{
+    return should_report(child, MRC_GAUGE_SITES_REPORTED, now_us);
 }
 
 void mrc_child_drain(struct mrc_child *child, bool graceful)

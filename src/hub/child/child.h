@@ -102,6 +102,9 @@ void mrc_child_release_suspended(struct mrc_child *child);
  * reason: for the first one of this child, and then once a minute. Any thread. */
 bool mrc_child_should_report_refusal(struct mrc_child *child, int64_t now_us);
 
+/* The same for a site that has no hub, because other sites have all of them. */
+bool mrc_child_should_report_full_sites(struct mrc_child *child, int64_t now_us);
+
 /*
  * Call it when the child ends: all streams end, over some seconds if GRACEFUL, otherwise at once,
  * and no stream begins. It only stores flags and writes to descriptors, so any thread and a signal

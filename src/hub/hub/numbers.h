@@ -55,6 +55,8 @@ enum mrc_gauge {
         MRC_GAUGE_STREAMS + MRC_CARRIER_KINDS, /* when the child last reported a refused
                                                   stream, in seconds; in its first hub */
     MRC_GAUGE_FILTERS_REPORTED, /* 1: the child has reported that streams skip output filters */
+    MRC_GAUGE_SITES_REPORTED,   /* when the child last reported a site without a hub, in seconds; in
+                                   its first hub */
     MRC_GAUGE_COUNT
 };
 
