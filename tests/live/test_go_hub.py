@@ -126,6 +126,17 @@ def test_transports_of_the_go_hub_are_accepted(go, folder, url, history):  # noq
         assert f"{folder}/data" in remark or "no history" in remark
 
 
+@pytest.mark.parametrize("store", ["memory", "lmdb"])
+def test_a_local_transport_has_the_history_that_the_store_says(go, folder, store):  # noqa: F811
+    variables = {**go, "MERCURE_TRANSPORT_URL": "local://local", "MERCURE_STORE": store}
+    hub = hub_lines(variables)[0]
+    assert not any("MercureHistory" in line for line in hub), hub
+    assert any("MercureStore lmdb" in line for line in hub) == (store == "lmdb"), hub
+    with serving(variables, folder) as (_, log):
+        remark, = re.findall(r"^mercure-hub: MERCURE_TRANSPORT_URL: the history is (.*MERCURE_STORE.*)$", log.read_text(), re.M)
+        assert ("memory" in remark) == (store == "memory")
+
+
 def test_directive_comes_before_the_variable_of_the_transport(go):
     hub = hub_lines({**go, "MERCURE_TRANSPORT_URL": "bolt://x?size=7", "MERCURE_EXTRA_DIRECTIVES": "transport bolt"})[0]
     assert not any("MercureHistory" in line for line in hub)

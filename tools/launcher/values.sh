@@ -382,7 +382,7 @@ set_store() {
         die MERCURE_STORE 'must not be lmdb together with MERCURE_TRANSPORT_URL: the history is in Redis then'
     fi
     case $transport in
-    local) history='MercureHistory Off' ;;
+    local) if [ -z "${MERCURE_STORE-}" ]; then history='MercureHistory Off'; fi ;;
     bolt) history=${transport_size:+MercureHistory count=$transport_size} ;;
     esac
 }
@@ -407,11 +407,19 @@ set_transport_url() {
 
 # Says where the history is if the configuration names a transport of the Go hub.
 note_transport() {
-    case $transport:$lmdb in
-    local:*) note "$transport_from: a local transport keeps no history, so clients that reconnect miss updates. Remove it to keep a history where MERCURE_STORE says" ;;
-    bolt:1) note "$transport_from: the history is in files below $data (MERCURE_STORE, MERCURE_DATA_DIR); the file of the Go hub is not read" ;;
-    bolt:) note "$transport_from: the history is in memory (MERCURE_STORE=memory); the file of the Go hub is not read" ;;
+    case $transport:${MERCURE_STORE:+set} in
+    local:) note "$transport_from: a local transport keeps no history, so clients that reconnect miss updates. To keep one, set MERCURE_STORE" ;;
+    local:set) note "$transport_from: $(history_place)" ;;
+    bolt:*) note "$transport_from: $(history_place); the file of the Go hub is not read" ;;
     esac
+}
+
+history_place() {
+    if [ -n "$lmdb" ]; then
+        echo "the history is in files below $data (MERCURE_STORE, MERCURE_DATA_DIR)"
+    else
+        echo 'the history is in memory (MERCURE_STORE=memory)'
+    fi
 }
 
 # The absolute path of MERCURE_DATA_DIR. Root creates the default one when the hub starts.
