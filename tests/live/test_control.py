@@ -185,6 +185,8 @@ def test_bodies_that_are_no_form_or_too_large(httpd):
     head = [("Authorization", f"Bearer {bearer()}")]
     response = httpd.request("POST", f"{PATH}/control/disconnect", [*head, ("Content-Type", "application/json")], "{}")
     problem(response, 415)
+    wait_until(lambda: "called POST disconnect: 415" in httpd.log(), what="the call in the log")
+    assert "say which" in problem(httpd.request("POST", f"{PATH}/control/disconnect", head), 400)
     form = [*head, ("Content-Type", "application/x-www-form-urlencoded")]
     response = httpd.request("POST", f"{PATH}/control/disconnect", form, "sub=" + "a" * (256 * 1024))
     problem(response, 413)

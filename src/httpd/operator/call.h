@@ -5,6 +5,8 @@
 #ifndef MRC_HTTPD_OPERATOR_CALL_H
 #define MRC_HTTPD_OPERATOR_CALL_H
 
+#include <stdbool.h>
+
 #include "httpd.h"
 
 #include "core/base/bytes.h"
@@ -23,12 +25,14 @@ struct mrc_operator_call {
     struct mrc_hub *hub;
     struct mrc_form *form; /* the views of its fields live as long as the call; NULL: none read */
     const char *fields;    /* what the log says about them */
+    bool is_logged;
 };
 
 /*
- * Writes the line of CALL, answered with STATUS, to the error log. The functions below do it, too.
+ * Writes the line of CALL, answered with STATUS, to the error log, once. The functions below do it,
+ * too, and so does the end of the call.
  */
-void mrc_operator_log(const struct mrc_operator_call *call, int status);
+void mrc_operator_log(struct mrc_operator_call *call, int status);
 
 /* Answers with STATUS and the JSON document BODY, and logs the call. */
 int mrc_operator_answer(struct mrc_operator_call *call, int status, struct mrc_bytes body);

@@ -1,5 +1,6 @@
 #include "httpd/operator/fields.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "apr_strings.h"
@@ -62,7 +63,7 @@ static const char *check(const struct mrc_operator_field *field, struct mrc_byte
 }
 
 static int take(struct mrc_operator_call *call, const struct mrc_operator_field *fields,
-                size_t count)
+                size_t count, bool skips_empty)
 {
     apr_pool_t *pool = call->r->pool;
 
@@ -77,6 +78,8 @@ static int take(struct mrc_operator_call *call, const struct mrc_operator_field 
                                        apr_psprintf(pool, "the field %s is unknown: %s takes %s",
                                                     mrc_quote(&quote, pair.name), call->name,
                                                     list(pool, fields, count)));
+        if (pair.value.len == 0 && skips_empty)
+            continue;
         problem = check(field, pair.value);
         if (problem)
             return mrc_operator_refuse(call, HTTP_BAD_REQUEST,
@@ -87,15 +90,39 @@ static int take(struct mrc_operator_call *call, const struct mrc_operator_field 
     return DECLINED;
 }
 
+/* Whether R says that it has a body, or of what type. HTTP/2 need not say so: such a body without a
+ * type is ignored. */
+static bool has_body(const request_rec *r)
+{
+    const char *length = apr_table_get(r->headers_in, "Content-Length");
+
+    return apr_table_get(r->headers_in, "Content-Type") ||
+           apr_table_get(r->headers_in, "Transfer-Encoding") || (length && strcmp(length, "0"));
+}
+
+/* An order without fields lacks the one that it needs. */
+static int read_nothing(struct mrc_operator_call *call)
+{
+    int status = mrc_body_discard(call->r);
+    struct mrc_error unused;
+
+    if (status != DECLINED)
+        return status;
+    return mrc_form_parse(mrc_bytes_of(""), FIELDS_MAX, &unused, &call->form)
+               ? mrc_failure_answer_no_memory(call->r)
+               : DECLINED;
+}
+
 int mrc_operator_read_body(struct mrc_operator_call *call, const struct mrc_operator_field *fields,
                            size_t count)
 {
-    int status = mrc_body_read_form(call->r, MRC_INPUT_SUBSCRIPTION, BODY_MAX_BYTES, FIELDS_MAX,
-                                    &call->form);
+    int status = has_body(call->r) ? mrc_body_read_form(call->r, MRC_INPUT_SUBSCRIPTION,
+                                                        BODY_MAX_BYTES, FIELDS_MAX, &call->form)
+                                   : read_nothing(call);
 
     if (status == DECLINED) /* the body may have taken its time */
         status = mrc_authorize_again(call->r, call->claim, MRC_ROLE_OPERATOR, &call->token);
-    return status == DECLINED ? take(call, fields, count) : status;
+    return status == DECLINED ? take(call, fields, count, false) : status;
 }
 
 int mrc_operator_read_query(struct mrc_operator_call *call, const struct mrc_operator_field *fields,
@@ -110,5 +137,5 @@ int mrc_operator_read_query(struct mrc_operator_call *call, const struct mrc_ope
         return status;
     err = mrc_form_parse(mrc_bytes_of(args), FIELDS_MAX, &error, &call->form);
     return err ? mrc_failure_answer_input(call->r, err, &error, MRC_INPUT_SUBSCRIPTION)
-               : take(call, fields, count);
+               : take(call, fields, count, true);
 }

@@ -1,7 +1,7 @@
 /*
- * Reads the fields of a call. Unlike those of a publication, they must not be unknown, repeated or
- * empty: a mistake in a name would otherwise make an order apply to more streams than it was meant
- * for.
+ * Reads the fields of a call. Unlike those of a publication, they must not be unknown or repeated,
+ * and those of an order not empty: a mistake would otherwise make an order apply to more streams
+ * than it was meant for.
  */
 #ifndef MRC_HTTPD_OPERATOR_FIELDS_H
 #define MRC_HTTPD_OPERATOR_FIELDS_H
@@ -21,7 +21,8 @@ struct mrc_operator_field {
 };
 
 /*
- * Reads the form in the body of CALL, or in its query. DECLINED; otherwise the call has been
+ * Reads the form in the body of CALL, or in its query. A call without a body needs no content type,
+ * and an empty parameter of a query counts as not given. DECLINED; otherwise the call has been
  * answered.
  */
 int mrc_operator_read_body(struct mrc_operator_call *call, const struct mrc_operator_field *fields,

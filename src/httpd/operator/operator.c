@@ -82,11 +82,14 @@ enum mrc_operator_kind mrc_operator_find(const struct mrc_claim *claim,
 /* ---- answers ----------------------------------------------------------------------------------*/
 
 /* Quotes what comes from outside. */
-void mrc_operator_log(const struct mrc_operator_call *call, int status)
+void mrc_operator_log(struct mrc_operator_call *call, int status)
 {
     const char *subject = mrc_token_get_subject(call->token);
     struct mrc_quote subject_quote, issuer_quote;
 
+    if (call->is_logged)
+        return;
+    call->is_logged = true;
     ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, call->r,
                   "MRC1101: hub %s: the operator %s of %s called %s %s%s: %d",
                   call->claim->location->hub->label,
@@ -163,7 +166,7 @@ static int find_hub(struct mrc_operator_call *call)
 }
 
 /* Every call costs a line of the log, and an order a look at the streams of each child. */
-static int check_rate(const struct mrc_operator_call *call)
+static int check_rate(struct mrc_operator_call *call)
 {
     const char *subject = mrc_token_get_subject(call->token);
     const char *name = apr_pstrcat(call->r->pool, "operator ", mrc_token_get_issuer(call->token),
@@ -193,6 +196,8 @@ int mrc_operator_serve(request_rec *r, const struct mrc_claim *claim)
         status = check_rate(&call);
     if (status == DECLINED)
         status = resource->serve(&call);
+    if (call.token) /* whatever has answered */
+        mrc_operator_log(&call, ap_is_HTTP_VALID_RESPONSE(status) ? status : r->status);
     mrc_form_free(call.form);
     mrc_token_unref(call.token);
     return status;
