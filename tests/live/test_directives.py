@@ -301,7 +301,7 @@ def test_unusable_keys_are_errors_that_do_not_show_the_secret(httpd):
         ("RS256 file:conf/small.pem", "1024"), ("RS256 file:conf/broken.pem", "PEM"),
         ("RS256 file:conf/no.set", "JWK Set"), ("RS256 file:conf/broken.json", "JSON"),
         ("HS257 env:SECRET", "HS257"), ("none env:SECRET", "none"), ("hs256 env:SECRET", "hs256"),
-        ("'' env:SECRET", "algorithm"), ("HS256, env:SECRET", ""), ("RS256 http://a.example/jwks", "file:PATH"),
+        (f"{secret} HS256", "not an algorithm"), ("'' env:SECRET", "algorithm"), ("HS256, env:SECRET", ""), ("RS256 http://a.example/jwks", "file:PATH"),
     ]
     wrong = []
     for directive in ("MercurePublisherKey", "MercureSubscriberKey", "MercureKey"):
@@ -313,6 +313,8 @@ def test_unusable_keys_are_errors_that_do_not_show_the_secret(httpd):
             for hidden in (secret, "short-secret", "nWGxne", private[100:140]):
                 if hidden in result.output:
                     wrong.append(f"{args}: the error shows the secret: {result}")
+    result = httpd.configtest(hub(f"MercureLegacyKey {secret} HS256", keys=False))
+    assert not result.ok and "not an algorithm" in result.output and secret not in result.output, result
     assert not wrong, "\n".join(wrong)
     for args in ("HS256 env:SECRET", "HS256 file:conf/secret", "RS256,PS512 file:conf/public.pem",
                  "RS256,ES256 file:conf/public.pem", "RS256,ES256 file:conf/ec.pem", "RS256,ES256 file:conf/ec.set", "Ed25519,ES256 file:conf/public.jwk",

@@ -25,6 +25,10 @@ static const struct {
 
 #define NAMES (sizeof(names) / sizeof(names[0]))
 
+/* Messages show unknown names up to this length: a longer one may be a secret in the wrong place.
+ */
+#define SHOWN_MAX 8
+
 const char *mrc_alg_name(enum mrc_alg alg)
 {
     return names[alg].name;
@@ -85,7 +89,8 @@ enum mrc_err mrc_alg_parse_list(struct mrc_bytes list, struct mrc_error *error,
                                  "%s is not an algorithm: use HS256, HS384, HS512 (for secrets), "
                                  "RS*, PS*, ES* with 256, 384, 512, or EdDSA, Ed25519, Ed448 (for "
                                  "public keys), separated by commas",
-                                 mrc_quote(&quote, name));
+                                 name.len <= SHOWN_MAX ? mrc_quote(&quote, name)
+                                                       : "a name in the list");
         if (given[at])
             return mrc_error_set(error, MRC_EINVAL, "%s is given twice", names[at].name);
         given[at] = true;

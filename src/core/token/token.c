@@ -53,6 +53,7 @@ struct mrc_token {
     char *issuer;  /* empty: none */
     char *subject; /* NULL: none */
     char *id;      /* NULL: none */
+    char *kid;     /* NULL: none */
     int64_t exp_us;
     int64_t issued_us; /* INT64_MIN: none */
     unsigned char hash[MRC_TOKEN_HASH_BYTES];
@@ -263,6 +264,15 @@ static enum mrc_err check_signature(const struct mrc_jws *jws, const char *issue
     return err;
 }
 
+/* False: out of memory. */
+static bool copy_kid(const struct mrc_jws *jws, struct mrc_token *token)
+{
+    const char *kid = mrc_jws_get_kid(jws);
+
+    token->kid = kid ? strdup(kid) : NULL;
+    return !kid || token->kid;
+}
+
 /*
  * Checks the claims of a token whose signature is valid. TOKEN owns what it gets, even on failure.
  */
@@ -402,7 +412,7 @@ enum mrc_err mrc_token_verify(struct mrc_bytes text, const struct mrc_token_poli
     }
     atomic_init(&token->refs, 1);
     token->is_legacy = is_legacy;
-    err = mrc_token_hash(text, token->hash) ? MRC_OK : MRC_ENOMEM;
+    err = mrc_token_hash(text, token->hash) && copy_kid(jws, token) ? MRC_OK : MRC_ENOMEM;
     if (!err)
         err = read_claims(claims, policy, now_us, &why, token);
     if (err)
@@ -459,6 +469,7 @@ void mrc_token_unref(struct mrc_token *token)
     free(token->issuer);
     free(token->subject);
     free(token->id);
+    free(token->kid);
     mrc_grants_free(token->grants);
     free(token);
 }
@@ -481,6 +492,11 @@ const char *mrc_token_get_subject(const struct mrc_token *token)
 const char *mrc_token_get_id(const struct mrc_token *token)
 {
     return token->id;
+}
+
+const char *mrc_token_get_kid(const struct mrc_token *token)
+{
+    return token->kid;
 }
 
 int64_t mrc_token_get_issued_us(const struct mrc_token *token)

@@ -93,6 +93,9 @@ const char *mrc_token_get_subject(const struct mrc_token *token);
 /* The claim `jti`, which lives as long as the token; NULL: there is none that is a string. */
 const char *mrc_token_get_id(const struct mrc_token *token);
 
+/* The name of the key in its header, which lives as long as the token; NULL: there is none. */
+const char *mrc_token_get_kid(const struct mrc_token *token);
+
 /* The claim `iat` in microseconds since 1970; INT64_MIN: there is none that is a number. */
 int64_t mrc_token_get_issued_us(const struct mrc_token *token);
 

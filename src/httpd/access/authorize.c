@@ -371,8 +371,8 @@ int mrc_authorize_again(request_rec *r, const struct mrc_claim *claim, enum mrc_
                         struct mrc_token **token)
 {
     struct mrc_hub *hub = mrc_this_child_hub(claim->location->hub->index);
-    const char *subject = mrc_token_get_subject(*token);
-    struct mrc_quote issuer_quote, subject_quote;
+    const char *subject = mrc_token_get_subject(*token), *kid = mrc_token_get_kid(*token);
+    struct mrc_quote issuer_quote, kid_quote, subject_quote;
 
     /* A hub that is opened a moment later may have revoked the token. */
     if (!hub) {
@@ -390,9 +390,11 @@ int mrc_authorize_again(request_rec *r, const struct mrc_claim *claim, enum mrc_
     if (!mrc_revocation_has(hub, *token, apr_time_now()))
         return DECLINED;
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
-                  "MRC0605: hub %s refuses a token: issuer %s, sub %s: an operator has revoked it",
+                  "MRC0605: hub %s refuses a token: issuer %s, kid %s, sub %s: an operator has "
+                  "revoked it",
                   claim->location->hub->label,
                   mrc_quote(&issuer_quote, mrc_bytes_of(mrc_token_get_issuer(*token))),
+                  kid ? mrc_quote(&kid_quote, mrc_bytes_of(kid)) : "none",
                   subject ? mrc_quote(&subject_quote, mrc_bytes_of(subject)) : "none");
     mrc_token_unref(*token);
     *token = NULL;

@@ -149,6 +149,22 @@ static const char *load_key(cmd_parms *cmd, const char *issuer, const char *algs
     return mrc_strerror(MRC_ENOMEM);
 }
 
+#define ALG_NAME_MAX 8
+
+/* ALGS as a message may show it: a name that is too long for an algorithm may be a secret in the
+ * wrong place. */
+static const char *show_algs(const char *algs)
+{
+    for (const char *name = algs; *name;) {
+        size_t len = strcspn(name, ",");
+
+        if (len > ALG_NAME_MAX)
+            return "...";
+        name += name[len] ? len + 1 : len;
+    }
+    return algs;
+}
+
 static const char *set_key(cmd_parms *cmd, const struct mrc_directive *row,
                            struct mrc_settings *settings, int argc, char *const argv[])
 {
@@ -159,7 +175,8 @@ static const char *set_key(cmd_parms *cmd, const struct mrc_directive *row,
         return apr_psprintf(cmd->pool, "%s takes three arguments: ISSUER ALGS SOURCE", row->name);
     error = load_key(cmd, argv[0], argv[1], argv[2], 0, &key);
     if (error)
-        return apr_psprintf(cmd->pool, "%s %s %s: %s", row->name, argv[0], argv[1], error);
+        return apr_psprintf(cmd->pool, "%s %s %s: %s", row->name, argv[0], show_algs(argv[1]),
+                            error);
     add_key(cmd->pool, settings, row->field, key);
     if (row->field2)
         add_key(cmd->pool, settings, row->field2, key);
@@ -181,7 +198,7 @@ static const char *set_legacy_key(cmd_parms *cmd, const struct mrc_directive *ro
         return apr_psprintf(cmd->pool, LEGACY_CONTRADICTION, row->name);
     error = load_key(cmd, NULL, argv[0], argv[1], MRC_KEYSET_SHORT_SECRET_WARNS, &key);
     if (error)
-        return apr_psprintf(cmd->pool, "%s %s: %s", row->name, argv[0], error);
+        return apr_psprintf(cmd->pool, "%s %s: %s", row->name, show_algs(argv[0]), error);
     add_key(cmd->pool, settings, row->field, key);
     if (row->field2)
         add_key(cmd->pool, settings, row->field2, key);
