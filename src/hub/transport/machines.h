@@ -56,7 +56,8 @@ uint64_t mrc_machines_subscribers(const struct mrc_machines *machines, int64_t l
 const struct mrc_machine *mrc_machines_find_dead(const struct mrc_machines *machines,
                                                  int64_t lease_us, int64_t now_us);
 
-/* This machine itself was without the engine: no machine counts as dead because of that time. */
+/* This machine itself was without the engine, or the engine accepted no beats: no machine counts as
+ * dead because of that time. */
 void mrc_machines_forgive(struct mrc_machines *machines, int64_t now_us);
 
 /* Frees its memory; it has no machines again. */

@@ -539,19 +539,71 @@ START_TEST(an_order_is_answered_although_its_leader_dies_before_that)
 }
 END_TEST
 
+/* ---- beats ------------------------------------------------------------------------------------*/
+
+#define SECOND INT64_C(1000000)
+
+/* The reply in TEXT, which the caller frees; NULL: TEXT is not one. */
+static struct redisReply *read_reply(const char *text)
+{
+    redisReader *reader = redisReaderCreate();
+    void *reply = NULL;
+
+    if (!reader)
+        return NULL;
+    if (redisReaderFeed(reader, text, strlen(text)) != REDIS_OK ||
+        redisReaderGetReply(reader, &reply) != REDIS_OK)
+        reply = NULL;
+    redisReaderFree(reader);
+    return reply;
+}
+
+/* TEXT is the reply to a beat at NOW_US. */
+static void take_beat(struct mrc_member *member, const char *text, int64_t now_us)
+{
+    struct redisReply *reply = read_reply(text);
+    struct mrc_engine_error error;
+
+    ck_assert_ptr_nonnull(reply);
+    ck_assert(mrc_beat_take(member, reply, now_us, &error));
+    mrc_redis_free_reply(reply);
+}
+
+/* The machine a has reported 1. */
+static const char one_machine[] = "*4\r\n$1\r\n0\r\n$1\r\n0\r\n:0\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n";
+
+/* It cannot report anything else. */
+START_TEST(no_machine_dies_while_the_engine_accepts_no_beats)
+{
+    static const char full[] = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+    struct mrc_member member;
+    int64_t now_us = SECOND;
+
+    begin_at(0, 0);
+    member = lead();
+    mrc_beat_begin(&member, now_us);
+    take_beat(&member, one_machine, now_us);
+    for (int i = 0; i < 10; i++)
+        take_beat(&member, full, now_us += 3 * SECOND);
+    take_beat(&member, one_machine, now_us += 3 * SECOND);
+    ck_assert(!member.has_dead);
+    take_beat(&member, one_machine, now_us + transport.lease_us);
+    ck_assert(member.has_dead);
+    ck_assert_str_eq(member.dead.machine, "a");
+    mrc_member_resign(&member);
+}
+END_TEST
+
 /* ---- the machine was taken for dead -----------------------------------------------------------*/
 
 /* Others have removed this machine. */
 static void learn_of_removal(void)
 {
-    static const char text[] = "*4\r\n$1\r\n0\r\n$1\r\n0\r\n:1\r\n*0\r\n";
-    redisReader *reader = redisReaderCreate();
+    struct redisReply *reply = read_reply("*4\r\n$1\r\n0\r\n$1\r\n0\r\n:1\r\n*0\r\n");
     struct mrc_member member = lead();
     struct mrc_engine_error error;
-    void *reply = NULL;
 
-    if (!reader || redisReaderFeed(reader, text, sizeof(text) - 1) != REDIS_OK ||
-        redisReaderGetReply(reader, &reply) != REDIS_OK || !reply)
+    if (!reply)
         _exit(1);
     raise(SIGSTOP);
     if (!mrc_beat_take(&member, reply, 1, &error))
@@ -610,6 +662,7 @@ int main(void)
     tcase_add_test(tcase, an_order_is_carried_out_once_if_its_leader_dies_before_its_mark_is_there);
     tcase_add_test(tcase, an_order_is_carried_out_once_if_its_leader_dies_before_it_is_noted);
     tcase_add_loop_test(tcase, an_order_is_answered_although_its_leader_dies_before_that, 0, 2);
+    tcase_add_test(tcase, no_machine_dies_while_the_engine_accepts_no_beats);
     tcase_add_test(tcase, a_leader_dies_while_it_learns_that_others_have_removed_the_machine);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
