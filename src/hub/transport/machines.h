@@ -4,7 +4,7 @@
  * no clocks are compared.
  *
  *     name     NAME.WRITER     the writer is another one after a restart of the machine
- *     value    beats, writer, number of its last entry, subscribers, version
+ *     value    beats, writer, number of its last entry, subscribers, version; or - (engine.h)
  *
  * Half a lease is enough for a machine with this machine's own NAME: it is this machine before a
  * restart.
