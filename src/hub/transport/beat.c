@@ -165,5 +165,7 @@ bool mrc_beat_take_reap(struct mrc_member *member, const struct redisReply *repl
         report_death(member);
     if (left > 0 && query && mrc_hub_roster(member->hub))
         mrc_query_post_dead(query, member->dead.machine, member->dead.value);
+    else if (left > 0) /* no ends are announced here, and another one may be dead, too */
+        mrc_machines_leave(&member->machines, member->dead.machine);
     return true;
 }
