@@ -105,8 +105,11 @@ bool mrc_beat_take(struct mrc_member *member, const struct redisReply *reply, in
 
     mrc_machines_begin(&member->machines);
     if (!mrc_redis_beat_reply(reply, &beat, see, &seeing, error)) {
-        /* A server whose memory is full answers everything else. */
-        return error->reason == MRC_ENGINE_FULL;
+        if (error->reason != MRC_ENGINE_FULL)
+            return false;
+        /* The server answers everything else, but none of the others can beat either. */
+        mrc_machines_forgive(&member->machines, now_us);
+        return true;
     }
     look_at_machines(member, now_us);
     /* This comes first: if the leader dies in between, the next one learns it again. */
@@ -162,5 +165,7 @@ bool mrc_beat_take_reap(struct mrc_member *member, const struct redisReply *repl
         report_death(member);
     if (left > 0 && query && mrc_hub_roster(member->hub))
         mrc_query_post_dead(query, member->dead.machine, member->dead.value);
+    else if (left > 0) /* no ends are announced here, and another one may be dead, too */
+        mrc_machines_leave(&member->machines, member->dead.machine);
     return true;
 }

@@ -44,8 +44,8 @@ void mrc_machines_see(struct mrc_machines *machines, struct mrc_bytes name, stru
     if (fits && !machine) {
         machine = add(machines);
         if (machine) {
+            *machine = (struct mrc_machine){.since_us = now_us};
             copy(machine->name, name);
-            machine->value[0] = '\0';
         }
     }
     if (!machine) {
@@ -55,6 +55,7 @@ void mrc_machines_see(struct mrc_machines *machines, struct mrc_bytes name, stru
     if (!mrc_bytes_eq_str(value, machine->value)) {
         copy(machine->value, value);
         machine->since_us = now_us;
+        machine->is_left = false;
     }
     machine->is_there = true;
 }
@@ -138,10 +139,20 @@ const struct mrc_machine *mrc_machines_find_dead(const struct mrc_machines *mach
                                                  int64_t lease_us, int64_t now_us)
 {
     for (size_t i = 0; i < machines->count; i++) {
-        if (is_dead(machines, &machines->machines[i], lease_us, now_us))
-            return &machines->machines[i];
+        const struct mrc_machine *machine = &machines->machines[i];
+
+        if (!machine->is_left && is_dead(machines, machine, lease_us, now_us))
+            return machine;
     }
     return NULL;
+}
+
+void mrc_machines_leave(struct mrc_machines *machines, const char *name)
+{
+    struct mrc_machine *machine = find(machines, mrc_bytes_of(name));
+
+    if (machine)
+        machine->is_left = true;
 }
 
 void mrc_machines_forgive(struct mrc_machines *machines, int64_t now_us)

@@ -4,7 +4,7 @@
  * no clocks are compared.
  *
  *     name     NAME.WRITER     the writer is another one after a restart of the machine
- *     value    beats, writer, number of its last entry, subscribers, version
+ *     value    beats, writer, number of its last entry, subscribers, version; or - (engine.h)
  *
  * Half a lease is enough for a machine with this machine's own NAME: it is this machine before a
  * restart.
@@ -30,6 +30,7 @@ struct mrc_machine {
     char value[MRC_MACHINES_TEXT_BYTES];
     int64_t since_us; /* since when this machine knows the value */
     bool is_there;    /* in the report that is being read */
+    bool is_left;     /* to other machines to remove, as long as it has this value */
 };
 
 /* Starts as {0}. */
@@ -52,11 +53,16 @@ size_t mrc_machines_end(struct mrc_machines *machines, int64_t lease_us, int64_t
 uint64_t mrc_machines_subscribers(const struct mrc_machines *machines, int64_t lease_us,
                                   int64_t now_us);
 
-/* A machine that is dead; NULL: none is. */
+/* A machine that is dead and not left to others; NULL: none is. */
 const struct mrc_machine *mrc_machines_find_dead(const struct mrc_machines *machines,
                                                  int64_t lease_us, int64_t now_us);
 
-/* This machine itself was without the engine: no machine counts as dead because of that time. */
+/* This machine cannot remove the machine NAME. If it comes back and dies again, that is looked at
+ * anew. */
+void mrc_machines_leave(struct mrc_machines *machines, const char *name);
+
+/* This machine itself was without the engine, or the engine accepted no beats: no machine counts as
+ * dead because of that time. */
 void mrc_machines_forgive(struct mrc_machines *machines, int64_t now_us);
 
 /* Frees its memory; it has no machines again. */

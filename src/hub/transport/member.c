@@ -541,9 +541,13 @@ static bool enter_some(struct mrc_member *member, struct mrc_redis *redis,
     return mrc_registry_end(redis, error);
 }
 
-/* Enters the subscriptions of ROSTER that were announced. */
+typedef apr_status_t read_entry_fn(const struct mrc_roster *roster, uint32_t cell,
+                                   struct mrc_roster_entry *entry);
+
+/* Enters the subscriptions of ROSTER that READ_ENTRY finds. */
 static bool enter_all(struct mrc_member *member, struct mrc_redis *redis,
-                      const struct mrc_roster *roster, struct mrc_engine_error *error)
+                      const struct mrc_roster *roster, read_entry_fn *read_entry,
+                      struct mrc_engine_error *error)
 {
     struct mrc_roster_entry entry = {.type = 0};
     size_t ends[MRC_REGISTRY_PIECE];
@@ -553,7 +557,7 @@ static bool enter_all(struct mrc_member *member, struct mrc_redis *redis,
 
     mrc_buf_init(&text, SIZE_MAX);
     for (uint32_t cell = 0; cell < mrc_roster_count(roster) && is_good; cell++) {
-        apr_status_t status = mrc_roster_read_told(roster, cell, &entry);
+        apr_status_t status = read_entry(roster, cell, &entry);
 
         if (status == APR_ENOMEM)
             is_good = out_of_memory(error);
@@ -573,16 +577,36 @@ static bool enter_all(struct mrc_member *member, struct mrc_redis *redis,
     return is_good;
 }
 
-/* After a loss, the engine may list too many or too few subscriptions of this machine. */
+/* The engine lists those subscriptions of ROSTER that READ_ENTRY finds, and no others. */
+static bool enter_only(struct mrc_member *member, struct mrc_redis *redis,
+                       const struct mrc_roster *roster, read_entry_fn *read_entry,
+                       struct mrc_engine_error *error)
+{
+    mrc_registry_begin(redis, &member->keys, MRC_REGISTRY_FORGET, 0);
+    return mrc_registry_end(redis, error) && enter_all(member, redis, roster, read_entry, error);
+}
+
+/*
+ * After a loss, the engine may list too many or too few subscriptions of this machine. If others
+ * have removed them, the next beat learns that (beat.c), and the active ones are announced again,
+ * which the engine stores only if it does not list them. It lists the ended ones, so that it stores
+ * their ends: the updates that say that they began may have been put back. The question comes last,
+ * so that nothing that others have removed before is listed again unnoticed.
+ */
 static bool enter_again(struct mrc_member *member, struct mrc_redis *redis,
                         struct mrc_engine_error *error)
 {
     const struct mrc_roster *roster = mrc_hub_roster(member->hub);
+    bool is_removed = false;
 
     if (!roster || !(mrc_link_get_debts(member->link) & MRC_LINK_OWES_ENTRIES))
         return true;
-    mrc_registry_begin(redis, &member->keys, MRC_REGISTRY_FORGET, 0);
-    return mrc_registry_end(redis, error) && enter_all(member, redis, roster, error);
+    if (!enter_only(member, redis, roster, mrc_roster_read_told, error))
+        return false;
+    if (mrc_link_has_beaten(member->link) &&
+        !mrc_registry_is_removed(redis, &member->keys, member->machine, &is_removed, error))
+        return false;
+    return !is_removed || enter_only(member, redis, roster, mrc_roster_read_ending, error);
 }
 
 /* Notes what is to be done, because the connection or this leader may end before that. */

@@ -9,8 +9,10 @@
  *                        format `v`, bounds `b`, key of positions `k`, the last counter of each
  *                        writer `w:WRITER`, since when a writer has had no machine `d:WRITER` (in
  *                        seconds; both go after 30 days), when such writers were last looked for
- *                        `s`, how far machines had read a generation that is gone `o:GENERATION`
- *     T:m       hash     the machines that take part, and what each reported last
+ *                        `s`, how far machines had read a generation that is gone `o:GENERATION`,
+ *                        a mark if only some subscriptions of a dead machine are removed `x:NAME`
+ *     T:m       hash     the machines that take part, and what each reported last; `-`: it has
+ *                        learned that others have removed some of its subscriptions
  *     T:p:NAME  zset     the active subscriptions of a machine; all scores are 0, so that they are
  *                        in the order of their bytes
  *     T:r       zset     the standing revocations; the score is the time when they end

@@ -191,7 +191,9 @@ void mrc_redis_beat_add(struct mrc_redis *redis, const struct mrc_redis_keys *ke
 struct mrc_redis_beat {
     uint64_t newest;
     uint64_t old_number; /* how far any machine had read the old generation */
-    bool is_removed; /* others have declared the machine dead, and the beat has not changed that */
+    /* Others have declared the machine dead, and have removed it, or at least one of its
+     * subscriptions. The beat has not changed that: the next one with IS_KNOWN = false does. */
+    bool is_removed;
     size_t machines;
 };
 

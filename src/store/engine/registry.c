@@ -95,6 +95,36 @@ bool mrc_registry_reap(struct mrc_redis *redis, const struct mrc_redis_keys *key
     return is_good;
 }
 
+/* Waits for the field PREFIX MACHINE of the hash KEY. NULL: the connection has failed. */
+static struct redisReply *get_field(struct mrc_redis *redis, const char *key, const char *prefix,
+                                    const char *machine, struct mrc_engine_error *error)
+{
+    const struct mrc_bytes parts[] = {mrc_bytes_of(prefix), mrc_bytes_of(machine)};
+    struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
+
+    mrc_wire_begin(wire, 3);
+    mrc_wire_add_text(wire, "HGET");
+    mrc_wire_add_text(wire, key);
+    mrc_wire_add_parts(wire, parts, 2);
+    return mrc_redis_wait_on(redis, MRC_REDIS_W, error);
+}
+
+/* Asks for the mark first: whoever removes it removes the machine, too. */
+bool mrc_registry_is_removed(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                             const char *machine, bool *ret_is_removed,
+                             struct mrc_engine_error *error)
+{
+    struct redisReply *mark = get_field(redis, keys->head, "x:", machine, error);
+    struct redisReply *value = mark ? get_field(redis, keys->machines, "", machine, error) : NULL;
+
+    if (value)
+        *ret_is_removed = mrc_reply_text(mark).len > 0 || mrc_reply_text(value).len == 0 ||
+                          mrc_bytes_eq_str(mrc_reply_text(value), "-");
+    mrc_wire_free_reply(mark);
+    mrc_wire_free_reply(value);
+    return value != NULL;
+}
+
 /* ---- sets -------------------------------------------------------------------------------------*/
 
 /* Calls EACH for the members in the next answer. */

@@ -55,6 +55,14 @@ void mrc_registry_reap_add(struct mrc_redis *redis, const struct mrc_redis_keys 
 bool mrc_registry_reap_reply(const struct redisReply *reply, int64_t *ret_left,
                              struct mrc_engine_error *error);
 
+/*
+ * Whether others have removed MACHINE, which was listed, or subscriptions of it, and it has not
+ * reported itself since. True even if the server has lost the first report of the machine.
+ */
+bool mrc_registry_is_removed(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                             const char *machine, bool *ret_is_removed,
+                             struct mrc_engine_error *error);
+
 /* ---- sets -------------------------------------------------------------------------------------*/
 
 /* Returns false to stop, which is not a failure. */

@@ -148,7 +148,7 @@ apr_status_t mrc_roster_read_untold(const struct mrc_roster *roster, unsigned sl
 apr_status_t mrc_roster_read_told(const struct mrc_roster *roster, uint32_t cell,
                                   struct mrc_roster_entry *entry);
 
-/* The same for an ended entry; only by its owner. */
+/* The same for an ended entry. */
 apr_status_t mrc_roster_read_ending(const struct mrc_roster *roster, uint32_t id,
                                     struct mrc_roster_entry *entry);
 

@@ -86,6 +86,36 @@ START_TEST(an_earlier_start_of_this_machine_dies_sooner)
 }
 END_TEST
 
+START_TEST(a_machine_that_is_left_to_others_hides_no_other_one)
+{
+    report((const char *[]){"a", "1", "b", "1"}, 2, 100);
+    report((const char *[]){"a", "1", "b", "1"}, 2, 116);
+    mrc_machines_leave(&machines, "a");
+    mrc_machines_leave(&machines, "c"); /* it is gone */
+    ck_assert_str_eq(mrc_machines_find_dead(&machines, LEASE, 116)->name, "b");
+    ck_assert_uint_eq(report((const char *[]){"a", "1", "b", "2"}, 2, 117), 1);
+    ck_assert_ptr_null(mrc_machines_find_dead(&machines, LEASE, 117));
+    /* It comes back, and dies again. */
+    report((const char *[]){"a", "2", "b", "3"}, 2, 120);
+    report((const char *[]){"a", "2", "b", "4"}, 2, 136);
+    ck_assert_str_eq(mrc_machines_find_dead(&machines, LEASE, 136)->name, "a");
+    mrc_machines_free(&machines);
+}
+END_TEST
+
+/* The place of a machine that is gone is used again. */
+START_TEST(a_new_machine_is_not_left_to_others)
+{
+    report((const char *[]){"a", "1"}, 1, 100);
+    mrc_machines_leave(&machines, "a");
+    report(NULL, 0, 110);
+    report((const char *[]){"b", ""}, 1, 120);
+    ck_assert_ptr_null(mrc_machines_find_dead(&machines, LEASE, 130));
+    ck_assert_str_eq(mrc_machines_find_dead(&machines, LEASE, 136)->name, "b");
+    mrc_machines_free(&machines);
+}
+END_TEST
+
 START_TEST(values_without_subscribers_count_for_none)
 {
     report((const char *[]){"a.1", "", "b.1", "1 w 5", "c.1", "1 w 5 -7 1", "d.1", "1 w 5 x 1"}, 4,
@@ -105,6 +135,8 @@ int main(void)
     tcase_add_test(tcase, nobody_dies_of_the_absence_of_the_engine);
     tcase_add_test(tcase, machines_beyond_the_limit_count_as_living);
     tcase_add_test(tcase, an_earlier_start_of_this_machine_dies_sooner);
+    tcase_add_test(tcase, a_machine_that_is_left_to_others_hides_no_other_one);
+    tcase_add_test(tcase, a_new_machine_is_not_left_to_others);
     tcase_add_test(tcase, values_without_subscribers_count_for_none);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

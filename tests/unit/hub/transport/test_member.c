@@ -42,12 +42,17 @@ static struct hub_place place;
 static struct mrc_link *the_link;
 static struct mrc_ring *ring;
 
-static void setup(void)
+static void open_place(const struct mrc_hub_spec *of)
 {
-    place = hub_place_open(1024 * 1024, &spec);
+    place = hub_place_open(1024 * 1024, of);
     the_link = mrc_hub_link(place.hub);
     ring = mrc_hub_ring(place.hub);
     ck_assert_ptr_nonnull(the_link);
+}
+
+static void setup(void)
+{
+    open_place(&spec);
 }
 
 static void tear_down(void)
@@ -539,19 +544,115 @@ START_TEST(an_order_is_answered_although_its_leader_dies_before_that)
 }
 END_TEST
 
+/* ---- beats ------------------------------------------------------------------------------------*/
+
+#define SECOND INT64_C(1000000)
+
+/* The reply in TEXT, which the caller frees; NULL: TEXT is not one. */
+static struct redisReply *read_reply(const char *text)
+{
+    redisReader *reader = redisReaderCreate();
+    void *reply = NULL;
+
+    if (!reader)
+        return NULL;
+    if (redisReaderFeed(reader, text, strlen(text)) != REDIS_OK ||
+        redisReaderGetReply(reader, &reply) != REDIS_OK)
+        reply = NULL;
+    redisReaderFree(reader);
+    return reply;
+}
+
+/* TEXT is the reply to a beat at NOW_US. */
+static void take_beat(struct mrc_member *member, const char *text, int64_t now_us)
+{
+    struct redisReply *reply = read_reply(text);
+    struct mrc_engine_error error;
+
+    ck_assert_ptr_nonnull(reply);
+    ck_assert(mrc_beat_take(member, reply, now_us, &error));
+    mrc_redis_free_reply(reply);
+}
+
+/* The machine a has reported 1. */
+static const char one_machine[] = "*4\r\n$1\r\n0\r\n$1\r\n0\r\n:0\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n";
+
+/* It cannot report anything else. */
+START_TEST(no_machine_dies_while_the_engine_accepts_no_beats)
+{
+    static const char full[] = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+    struct mrc_member member;
+    int64_t now_us = SECOND;
+
+    begin_at(0, 0);
+    member = lead();
+    mrc_beat_begin(&member, now_us);
+    take_beat(&member, one_machine, now_us);
+    for (int i = 0; i < 10; i++)
+        take_beat(&member, full, now_us += 3 * SECOND);
+    take_beat(&member, one_machine, now_us += 3 * SECOND);
+    ck_assert(!member.has_dead);
+    take_beat(&member, one_machine, now_us + transport.lease_us);
+    ck_assert(member.has_dead);
+    ck_assert_str_eq(member.dead.machine, "a");
+    mrc_member_resign(&member);
+}
+END_TEST
+
+/* TEXT is the reply to the removal of a machine. */
+static void take_reap(struct mrc_member *member, const char *text)
+{
+    struct redisReply *reply = read_reply(text);
+    struct mrc_engine_error error;
+
+    ck_assert_ptr_nonnull(reply);
+    ck_assert(mrc_beat_take_reap(member, reply, &error));
+    mrc_redis_free_reply(reply);
+}
+
+/* The machines a and b have reported 1. */
+static const char two_machines[] =
+    "*4\r\n$1\r\n0\r\n$1\r\n0\r\n:0\r\n*4\r\n$1\r\na\r\n$1\r\n1\r\n$1\r\nb\r\n$1\r\n1\r\n";
+
+/* The one may have subscriptions whose ends nobody announces, because no machine has a roster. */
+START_TEST(a_dead_machine_that_stays_does_not_protect_another_one)
+{
+    static const struct mrc_hub_spec bare = {
+        .paths = &path, .paths_count = 1, .transport = &transport};
+    int64_t now_us = SECOND;
+    struct mrc_member member;
+
+    tear_down();
+    open_place(&bare);
+    ck_assert_ptr_null(mrc_hub_roster(place.hub));
+    begin_at(0, 0);
+    member = lead();
+    mrc_beat_begin(&member, now_us);
+    take_beat(&member, two_machines, now_us);
+    now_us += transport.lease_us + SECOND;
+    take_beat(&member, two_machines, now_us);
+    ck_assert_str_eq(member.dead.machine, "a");
+    take_reap(&member, ":3\r\n");
+    take_beat(&member, two_machines, now_us += 3 * SECOND);
+    ck_assert(member.has_dead);
+    ck_assert_str_eq(member.dead.machine, "b");
+    take_reap(&member, ":0\r\n");
+    take_beat(&member, one_machine, now_us + 3 * SECOND);
+    ck_assert(!member.has_dead);
+    mrc_member_resign(&member);
+}
+END_TEST
+
 /* ---- the machine was taken for dead -----------------------------------------------------------*/
 
 /* Others have removed this machine. */
 static void learn_of_removal(void)
 {
-    static const char text[] = "*4\r\n$1\r\n0\r\n$1\r\n0\r\n:1\r\n*0\r\n";
-    redisReader *reader = redisReaderCreate();
+    struct redisReply *reply = read_reply("*4\r\n$1\r\n0\r\n$1\r\n0\r\n:1\r\n*0\r\n");
     struct mrc_member member = lead();
     struct mrc_engine_error error;
-    void *reply = NULL;
 
-    if (!reader || redisReaderFeed(reader, text, sizeof(text) - 1) != REDIS_OK ||
-        redisReaderGetReply(reader, &reply) != REDIS_OK || !reply)
+    if (!reply)
         _exit(1);
     raise(SIGSTOP);
     if (!mrc_beat_take(&member, reply, 1, &error))
@@ -610,6 +711,8 @@ int main(void)
     tcase_add_test(tcase, an_order_is_carried_out_once_if_its_leader_dies_before_its_mark_is_there);
     tcase_add_test(tcase, an_order_is_carried_out_once_if_its_leader_dies_before_it_is_noted);
     tcase_add_loop_test(tcase, an_order_is_answered_although_its_leader_dies_before_that, 0, 2);
+    tcase_add_test(tcase, no_machine_dies_while_the_engine_accepts_no_beats);
+    tcase_add_test(tcase, a_dead_machine_that_stays_does_not_protect_another_one);
     tcase_add_test(tcase, a_leader_dies_while_it_learns_that_others_have_removed_the_machine);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

@@ -452,6 +452,21 @@ static bool list_machines(void)
     return on_connection(prepare_dead, use_machines, NULL);
 }
 
+static bool use_is_removed(void)
+{
+    bool is_removed = true;
+
+    if (!mrc_registry_is_removed(redis, &keys, MACHINE, &is_removed, &error))
+        return false;
+    ck_assert(!is_removed);
+    return true;
+}
+
+static bool ask_whether_removed(void)
+{
+    return on_connection(prepare_dead, use_is_removed, NULL);
+}
+
 static bool use_revocations(void)
 {
     size_t count;
@@ -481,6 +496,7 @@ START_TEST(the_registry)
     fail_in_turn("list", list, 1);
     fail_in_turn("reap", reap, 1);
     fail_in_turn("machines", list_machines, 1);
+    fail_in_turn("is removed", ask_whether_removed, 1);
     fail_in_turn("revocations", list_revocations, 1);
 }
 END_TEST

@@ -534,6 +534,78 @@ START_TEST(old_writers_are_looked_for_once_in_an_hour)
 }
 END_TEST
 
+/* A beat of the machine m1. Returns whether others have removed it, or subscriptions of it. */
+static bool is_removed(const char *value, bool is_known)
+{
+    struct redisReply *reply;
+    struct mrc_redis_beat got;
+
+    mrc_redis_beat_add(redis, &keys, 77, "m1", value, 0, is_known);
+    reply = next(MRC_REDIS_W);
+    ck_assert_msg(mrc_redis_beat_reply(reply, &got, NULL, NULL, &error), "%s", error.text.text);
+    mrc_redis_free_reply(reply);
+    return got.is_removed;
+}
+
+static const char *const three[] = {"a", "b", "c"};
+
+/* Others have removed COUNT of the three subscriptions of m1. */
+static void remove_some(size_t count)
+{
+    join();
+    beat("m1", "5");
+    subscribe(three, 3);
+    ck_assert_int_eq(reap("m1", "5", three, count), 3 - (int)count);
+}
+
+/* Otherwise it would not announce again what has ended for all others. */
+START_TEST(a_machine_learns_that_some_of_its_subscriptions_are_removed)
+{
+    remove_some(2);
+    ck_assert(is_removed("6", true));
+    ck_assert_int_eq(reap("m1", "5", three + 2, 1), -1);
+    ck_assert_int_eq(reap("m1", "6", three + 2, 1), -1);
+    ck_assert(is_removed("7", true)); /* its leader may have died before it took the reply */
+    ck_assert(!is_removed("8", false));
+    ck_assert(!is_removed("9", true));
+    ck_assert_int_eq(head_field("x:m1", NULL), -1);
+}
+END_TEST
+
+START_TEST(a_machine_of_which_nothing_is_removed_is_as_before)
+{
+    static const char *const others[] = {"d"};
+
+    remove_some(0);
+    ck_assert_int_eq(reap("m1", "5", others, 1), 3);
+    ck_assert(!is_removed("6", true));
+}
+END_TEST
+
+START_TEST(a_machine_that_dies_when_it_has_learned_that_is_removed_completely)
+{
+    remove_some(1);
+    ck_assert(is_removed("6", true));
+    ck_assert_int_eq(reap("m1", "-", three + 1, 1), 1);
+    ck_assert_int_eq(head_field("x:m1", NULL), 1);
+    ck_assert_int_eq(reap("m1", "-", three + 2, 1), 0);
+    ck_assert_int_eq(head_field("x:m1", NULL), -1);
+    ck_assert_int_eq(reap("m1", "-", NULL, 0), -1);
+    ck_assert_uint_eq(read_after(0).count, 3);
+}
+END_TEST
+
+START_TEST(a_machine_that_is_taken_for_dead_twice_learns_that_twice)
+{
+    remove_some(1);
+    ck_assert(is_removed("6", true));
+    ck_assert_int_eq(reap("m1", "-", three + 1, 1), 1);
+    ck_assert(is_removed("7", false));
+    ck_assert(!is_removed("8", false));
+    ck_assert(!is_removed("9", true));
+}
+END_TEST
+
 static bool take(void *ctx, struct mrc_bytes member)
 {
     mrc_buf_add_bytes(ctx, member);
@@ -644,6 +716,10 @@ int main(void)
     tcase_add_test(tcase, the_ends_of_a_dead_machine_are_counted);
     tcase_add_test(tcase, the_counter_of_a_writer_goes_a_month_after_its_machine);
     tcase_add_test(tcase, old_writers_are_looked_for_once_in_an_hour);
+    tcase_add_test(tcase, a_machine_learns_that_some_of_its_subscriptions_are_removed);
+    tcase_add_test(tcase, a_machine_of_which_nothing_is_removed_is_as_before);
+    tcase_add_test(tcase, a_machine_that_dies_when_it_has_learned_that_is_removed_completely);
+    tcase_add_test(tcase, a_machine_that_is_taken_for_dead_twice_learns_that_twice);
     tcase_add_test(tcase, subscriptions_are_listed_by_prefix);
     tcase_add_test(tcase, revocations_stand_until_they_end);
     tcase_add_test(tcase, without_a_server_the_connection_is_refused);
