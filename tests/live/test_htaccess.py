@@ -50,10 +50,17 @@ class Sites:
         """An .htaccess file with the key of the site, and MORE lines."""
         self.write(name, "\n".join([f"MercureKey {token.ISSUER} HS256 {KEYS[name]}", *more]) + "\n")
 
+    def folders(self, override="AllowOverride AuthConfig FileInfo Options"):
+        return f'<Directory "{self.path("*", "htdocs")}">\n{override}\nRequire all granted\n</Directory>\n'
+
+    def vhost(self, site, *body, **more):
+        """A virtual host with the document root of SITE."""
+        return self.httpd.vhost(f'DocumentRoot "{self.path(site, "htdocs")}"', *body,
+                                **{"name": f"{site}.example", **more})
+
     def config(self, *directives, override="AllowOverride AuthConfig FileInfo Options", **more):
-        folders = f'<Directory "{self.path("*", "htdocs")}">\n{override}\nRequire all granted\n</Directory>\n'
-        return folders + hub("MercureHtaccess On", *directives, **{**HUB, **more}) + "".join(
-            self.httpd.vhost(f'DocumentRoot "{self.path(name, "htdocs")}"', name=f"{name}.example") for name in KEYS)
+        return (self.folders(override) + hub("MercureHtaccess On", *directives, **{**HUB, **more})
+                + "".join(self.vhost(name) for name in KEYS))
 
     def token(self, name, key=None):
         return token.publisher(key=key or KEYS[name], aud=f"http://{name}.example:{self.httpd.port}{PATH}")
@@ -446,6 +453,65 @@ def test_two_sites_with_one_document_root(httpd, sites):
     assert sites.publish("a") == sites.publish("b", key=KEYS["a"]) == 200
     answer = httpd.publish(TOPIC, "x", token=sites.token("a"), host="b.example", status=None)
     assert answer.status == 401, "the token of the other site"
+
+
+def test_no_file_counts_for_a_hub_that_sites_share(httpd, sites):
+    """The owner of one site must not become the owner of the hub of another one, which has the same name=."""
+    server_key = "key-of-the-server:0123456789abcdef0123456789abcdef"
+    for name in KEYS:
+        sites.key(name, "MercureAnonymous On")
+    httpd.expect_log("MRC0238: MercureHtaccess On has no effect for the hub shared .*the document root of localhost is ")
+    httpd.start(sites.config(f"MercureKey {token.ISSUER} HS256 {server_key}", name="shared"))
+    for name in KEYS:
+        assert sites.publish(name, key=server_key) == 200 and sites.publish(name) == 401, name
+        assert httpd.request("HEAD", f"{PATH}?match=x", host=f"{name}.example").status == 401, name
+        assert httpd.get("/", host=f"{name}.example").text == f"page of {name}"
+    assert len(re.findall("MRC0238", httpd.log())) == 1
+    # One site alone may give its hub a name.
+    httpd.restart(sites.folders() + sites.vhost("a", hub("MercureHtaccess On", name="own", **HUB)) + sites.vhost("b"))
+    assert sites.publish("a") == 200
+    assert len(re.findall("MRC0238", httpd.log())) == 1
+
+
+def test_shared_hub_without_keys_is_warned_of(httpd, sites):
+    sites.key("a")
+    for number in ("MRC0203: nobody can publish", "MRC0204: nobody can subscribe", "MRC0238"):
+        httpd.expect_log(f"{number}.* the hub shared")
+    httpd.start(sites.config(name="shared"))
+    assert sites.publish("a") == 401
+
+
+def test_virtual_hosts_of_one_name(httpd, sites):
+    """They are one site, so the file in their document root counts for its hub, whichever of them is asked. With two
+    document roots, none counts. The main server's document root is not that of a virtual host that only redirects."""
+    ports = httpd.port, httpd.add_port()
+    sites.key("a")
+    sites.write("b", f"MercureKey {token.ISSUER} HS256 {KEYS['b']}\n")
+    httpd.write("htdocs/.htaccess", f"MercureKey {token.ISSUER} HS256 {KEYS['b']}\n")
+    main = f'<Directory "{httpd.docroot}">\nAllowOverride AuthConfig\n</Directory>\n'
+
+    def config(first, second, **more):
+        hosts = [(sites.vhost(root, port=port, name="a.example") if root else httpd.vhost(port=port, name="a.example"))
+                 for root, port in zip((first, second), ports)]
+        return main + sites.folders() + hub("MercureHtaccess On", **{**HUB, **more}) + "".join(hosts)
+
+    def publish(port, name):
+        minted = token.publisher(key=KEYS[name], aud=f"http://a.example:{port}{PATH}")
+        return httpd.publish(TOPIC, "x", token=minted, host="a.example", port=port, status=None).status
+
+    def answers():
+        return [(publish(port, "a"), publish(port, "b")) for port in ports]
+
+    httpd.start(config("a", "a"))
+    assert answers() == [(200, 401)] * 2
+    httpd.restart(config(None, None))
+    assert answers() == [(401, 200)] * 2, "both have the document root of the main server"
+    httpd.restart(config(None, "a"))
+    assert answers() == [(404, 404), (200, 401)]
+    assert "MRC0238" not in httpd.log()
+    httpd.expect_log("MRC0238: .* for the hub a.example.*the document root of a.example is .*, and that of a.example is ")
+    httpd.restart(config("a", "b", anonymous=True, keys=True))
+    assert answers() == [(401, 401)] * 2
 
 
 def test_file_that_changes_all_the_time(httpd, sites):

@@ -547,6 +547,39 @@ def test_htaccess_counts_only_where_the_hub_allows_it(httpd):
         assert inbox.take() == []
 
 
+@event_only
+def test_htaccess_file_outside_of_the_document_root_does_not_count(httpd):
+    """A virtual host that also serves the directories of other users, who must not publish to its hub."""
+    httpd.load("userdir")
+    for folder in ("home/joe/public", "htdocs/dir"):
+        httpd.write(f"{folder}/a.html", "hello")
+        httpd.write(f"{folder}/.htaccess", f'MercurePublishHeader On\nHeader set {FIELD} "{escaped("joe")}"\n')
+    httpd.write("htdocs-joe/a.html", "hello")  # a name that only begins like that of the document root
+    httpd.write("htdocs-joe/.htaccess", f'MercurePublishHeader On\nHeader set {FIELD} "{escaped("joe")}"\n')
+    os.symlink(httpd.path("home/joe/public"), httpd.path("htdocs/link"))
+    folders = "".join(f'<Directory "{httpd.path(name)}">\nRequire all granted\nAllowOverride FileInfo\n</Directory>\n'
+                      for name in ("home", "htdocs-joe"))
+    httpd.start(config(httpd, folders, f'UserDir "{httpd.path("home")}/*/public"', f'Alias "/alias" "{httpd.path("htdocs-joe")}"')
+                .replace("MercureHub On", "MercureHub On\nMercureHtaccess On"))
+    with Inbox(httpd) as inbox:
+        for path, wanted in (("/dir/a.html", ["joe"]), ("/~joe/a.html", []), ("/alias/a.html", []),
+                             ("/link/a.html", ["joe"])):  # a link that the owner of the document root has made
+            assert check_hidden(httpd.get(path)).text == "hello", path
+            assert inbox.take() == wanted, path
+    for name in ("home/joe/public", "htdocs-joe"):
+        httpd.wait_log(f"mercure:notice.*MRC0806.*/{name}/.htaccess:1.*not in or below the document root")
+
+
+def test_php_publishes_where_an_htaccess_file_says_so(httpd):
+    httpd.write("htdocs/dir/a.php", f"<?php header('{FIELD}: {update('php')}'); echo 'hello';")
+    httpd.write("htdocs/dir/.htaccess", '<Files "a.php">\nMercurePublishHeader On\n</Files>\n')
+    with php(httpd) as section:
+        httpd.start(config(httpd, section).replace("MercureHub On", "MercureHub On\nMercureHtaccess On"))
+        with Inbox(httpd) as inbox:
+            assert check_hidden(httpd.get("/dir/a.php")).text == "hello"
+            assert inbox.take() == ["php"]
+
+
 # ---- other modules -------------------------------------------------------------------------------
 
 

@@ -195,6 +195,61 @@ def test_a_site_without_keys_takes_no_hub(httpd):
     httpd.publish(TOPIC, "x", token=minted, host=sites.host("one"))
 
 
+ALLOWED = "AllowOverride AuthConfig", "AllowOverride AuthConfig FileInfo"
+FIELD = "Mercure-Publish"
+PUBLISHING = f'MercurePublishHeader On\nHeader set {FIELD} "topic={TOPIC}&data=page"\n'
+
+
+def test_the_htaccess_file_of_a_site_publishes_to_its_hub(httpd):
+    sites = Sites(httpd, "one", "two")
+    for name in ("one", "two"):
+        httpd.write(f"sites/{name}.example/htdocs/.htaccess", PUBLISHING)
+    httpd.load("headers")
+    httpd.start(sites.config("MercureHtaccess On").replace(*ALLOWED)
+                + f'Alias "/other" "{httpd.path("sites/two.example/htdocs")}"\n')
+
+    def page(path):
+        answer = httpd.get(path, host=sites.host("one"))
+        assert answer.status == 200 and not answer.header(FIELD), answer
+
+    page("/index.html")
+    assert len(sites.history("one")) == 1 and sites.history("two") == []
+    # A file of another site does not publish to the site that is asked, nor to its own.
+    page("/other/index.html")
+    httpd.wait_log("mercure:notice.*MRC0806.*two.example/htdocs/.htaccess:1.*not in or below the document root")
+    assert len(sites.history("one")) == 2 and len(sites.history("two")) == 1, "the ends of the histories above"
+
+
+@pytest.mark.parametrize("kind", ["disk", "name", "address", "scripts"])
+def test_no_htaccess_file_counts_for_a_hub_of_several_sites(httpd, kind):
+    """Where the sites of a virtual host have one hub, a customer can neither publish there nor become its owner."""
+    sites, key = Sites(httpd), "key-of-a-customer-0123456789abcdef0123456789abcdef"
+    folder = httpd.path("sites")
+    for root in (f"{folder}/one.example/htdocs", f"{folder}/127.0.0.1/htdocs", httpd.docroot):
+        httpd.write(f"{root}/index.html", "page")
+        httpd.write(f"{root}/.htaccess", f"MercureKey {token.ISSUER} HS256 {key}\n" + PUBLISHING)
+    httpd.load("headers")
+    text = sites.config("MercureHtaccess On", *([f"MercureStore lmdb {httpd.path('history')}"] if kind == "disk" else []),
+                        identifier="https://hub.example", name="shared" if kind == "name" else None).replace(*ALLOWED)
+    pattern = f'VirtualDocumentRoot "{folder}/%0/htdocs"'
+    assert pattern in text
+    text = text.replace(pattern, {
+        "address": f'VirtualDocumentRootIP "{folder}/%0/htdocs"',
+        "scripts": f'DocumentRoot "{folder}/one.example/htdocs"\nVirtualScriptAlias "{folder}/%0/cgi-bin"',
+    }.get(kind, pattern))
+    httpd.expect_log("MRC0238: MercureHtaccess On has no effect for the hub .*mod_vhost_alias makes several sites of all.example")
+    httpd.start(text + f'<Directory "{httpd.docroot}">\nAllowOverride AuthConfig FileInfo\n</Directory>\n')
+    answer = httpd.get("/index.html", host="one.example")
+    assert answer.text == "page" and not answer.header(FIELD), answer
+    httpd.wait_log("mercure:notice.*MRC0806.*/htdocs/.htaccess:2.*"
+                   + ("without name=" if kind == "name" else "several sites share the hub"))
+    forged = token.publisher(key=key, aud=f"https://hub.example{PATH}")
+    httpd.publish(TOPIC, "x", token=forged, host="one.example", status=401)
+    end = httpd.publish(TOPIC, "x", host="two.example").text
+    with sites.subscribe("two") as stream:
+        assert stream.next().id == end, "nothing else was published"
+
+
 WHERE = """
 #include <string.h>
 

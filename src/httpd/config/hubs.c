@@ -94,6 +94,18 @@ static const char *describe(apr_pool_t *pool, server_rec *server)
     return mrc_site_describe(pool, server, site_of(pool, server));
 }
 
+/* The DocumentRoot of SERVER without a slash at its end; empty: none. */
+static const char *document_root(apr_pool_t *pool, server_rec *server)
+{
+    const core_server_config *core = ap_get_core_module_config(server->module_config);
+    const char *root = core->ap_document_root ? core->ap_document_root : "";
+    size_t len = strlen(root);
+
+    while (len > 0 && root[len - 1] == '/')
+        len--;
+    return apr_pstrmemdup(pool, root, len);
+}
+
 /* The hubs that have been found so far. */
 struct finder {
     apr_pool_t *pool, *temp;
@@ -260,6 +272,7 @@ static int find_locations(struct finder *finder, server_rec *server)
         location->escaped_path = escape_path(pool, location->path);
         location->url_path = make_url_path(pool, location->escaped_path);
         location->settings = merge_for_path(pool, server, location->path);
+        location->document_root = document_root(pool, server);
         APR_ARRAY_PUSH(locations, struct mrc_location *) = location;
     }
     qsort(locations->elts, locations->nelts, locations->elt_size, longer_path_first);
@@ -330,18 +343,93 @@ static void find_sites(struct finder *finder, server_rec *main_server)
 
     for (server_rec *server = main_server; server; server = server->next) {
         const apr_array_header_t *locations = server_conf(server)->locations;
-        const char *root =
-            locations->nelts ? mrc_vhost_alias_find(finder->pool, ap_conftree, server) : NULL;
+        struct mrc_vhost_alias alias = {false, NULL};
 
-        for (int i = 0; root && i < locations->nelts; i++) {
+        if (locations->nelts)
+            alias = mrc_vhost_alias_find(finder->pool, ap_conftree, server);
+        for (int i = 0; alias.is_on && i < locations->nelts; i++) {
             struct mrc_location *location = APR_ARRAY_IDX(locations, i, struct mrc_location *);
 
-            if (!can_have_sites(location->hub))
+            if (!alias.document_root || !can_have_sites(location->hub)) {
+                location->hub->shared =
+                    apr_psprintf(finder->pool,
+                                 "mod_vhost_alias makes several sites of %s, which have no hubs of "
+                                 "their own",
+                                 describe(finder->temp, server));
                 continue;
-            location->virtual_root = root;
+            }
+            location->virtual_root = alias.document_root;
             if (!location->hub->sites)
                 add_sites(finder, location->hub, count);
         }
+    }
+}
+
+/* ---- whose .htaccess files count --------------------------------------------------------------*/
+
+/* Whether all Locations of HUB are in servers with the same ServerName. */
+static bool has_one_name(struct finder *finder, const struct mrc_hub_conf *hub)
+{
+    const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
+    const char *name;
+
+    if (!first->section->name)
+        return true;
+    name = site_of(finder->temp, first->server);
+    for (int i = 1; i < hub->locations->nelts; i++) {
+        const char *other =
+            site_of(finder->temp, APR_ARRAY_IDX(hub->locations, i, struct mrc_location *)->server);
+
+        if (!name || !other || strcmp(name, other))
+            return false;
+    }
+    return true;
+}
+
+/*
+ * Finds the document root whose .htaccess files count for HUB. With several, the owner of one could
+ * take over the hub of the others, so none counts. MAIN_ROOT is that of the main server, which a
+ * virtual host without a DocumentRoot inherits. If other virtual hosts of the same ServerName have
+ * one, that host only redirects to them, as from http to https: its root is no site's.
+ */
+static void find_document_root(struct finder *finder, struct mrc_hub_conf *hub,
+                               const char *main_root)
+{
+    bool is_one_name = has_one_name(finder, hub);
+    const struct mrc_location *first = NULL;
+
+    for (int i = 0; !hub->shared && i < hub->locations->nelts; i++) {
+        const struct mrc_location *location =
+            APR_ARRAY_IDX(hub->locations, i, struct mrc_location *);
+
+        if (location->virtual_root || (is_one_name && location->server->is_virtual &&
+                                       !strcmp(location->document_root, main_root)))
+            continue;
+        if (!first)
+            first = location;
+        else if (strcmp(location->document_root, first->document_root) != 0)
+            hub->shared =
+                apr_psprintf(finder->pool, "the document root of %s is %s, and that of %s is %s",
+                             describe(finder->temp, first->server), first->document_root,
+                             describe(finder->temp, location->server), location->document_root);
+    }
+    for (int i = 0; first && i < hub->locations->nelts; i++) {
+        struct mrc_location *location = APR_ARRAY_IDX(hub->locations, i, struct mrc_location *);
+
+        if (location != first && strcmp(location->document_root, first->document_root) != 0)
+            location->document_root = NULL;
+    }
+}
+
+static void find_document_roots(struct finder *finder, server_rec *main_server)
+{
+    const char *main_root = document_root(finder->temp, main_server);
+
+    for (int i = 0; i < finder->hubs->nelts; i++) {
+        struct mrc_hub_conf *hub = APR_ARRAY_IDX(finder->hubs, i, struct mrc_hub_conf *);
+
+        if (!hub->is_of_site)
+            find_document_root(finder, hub, main_root);
     }
 }
 
@@ -364,6 +452,7 @@ int mrc_hubs_find_all(apr_pool_t *pool, apr_pool_t *temp, server_rec *main_serve
     }
     if (status == OK && mrc_vhost_alias_is_used(ap_conftree))
         find_sites(&finder, main_server);
+    find_document_roots(&finder, main_server);
     return status;
 }
 
@@ -397,6 +486,11 @@ const struct mrc_location *mrc_hubs_choose(server_rec *server, const char *path,
     if (!found)
         *ret_error = path ? "has no hub at this path" : "has no hub";
     return found;
+}
+
+const char *mrc_hubs_shared(const struct mrc_location *location)
+{
+    return location->virtual_root ? NULL : location->hub->shared;
 }
 
 bool mrc_hubs_speaks_http2(const server_rec *server)

@@ -33,6 +33,7 @@ struct mrc_hub_conf {
                                               * VirtualDocumentRoot, which serve in place of this
                                               * one; NULL: none */
     bool is_of_site;                         /* one of these; its name is in its segment */
+    const char *shared;                      /* see mrc_hubs_shared() */
 };
 
 /* A hub as one server or virtual host serves it. */
@@ -46,6 +47,9 @@ struct mrc_location {
     const struct mrc_settings *settings; /* merged for exactly this path */
     const char *virtual_root;            /* the pattern of VirtualDocumentRoot that makes the sites;
                                           * NULL: the hub is that of the virtual host */
+    const char *document_root;           /* without a slash at its end; the .htaccess files in and
+                                          * below it count for the hub, except with virtual_root,
+                                          * where each site has its own. NULL: none counts */
 };
 
 /* Who speaks HTTP/2 for a virtual host. */
@@ -90,6 +94,13 @@ const apr_array_header_t *mrc_hubs_locations(server_rec *server);
  */
 const struct mrc_location *mrc_hubs_choose(server_rec *server, const char *path,
                                            const char **ret_error);
+
+/*
+ * Why several sites share the hub of LOCATION, so that no .htaccess file counts for it: whoever may
+ * write one could take over the hub of the others. A clause. NULL: one site has it, or each site of
+ * VirtualDocumentRoot has a hub of its own.
+ */
+const char *mrc_hubs_shared(const struct mrc_location *location);
 
 /* The settings of the whole server. */
 const struct mrc_server_settings *mrc_hubs_server_settings(server_rec *main_server);

@@ -81,7 +81,7 @@ struct mrc_publish_header {
     bool is_below_on;  /* Off, but an outer section is on: the fields are removed */
     bool is_htaccess;  /* from an .htaccess file: counts if the hub has MercureHtaccess On */
     const char *path;  /* of the hub; NULL: the site's only hub */
-    const char *where; /* file and line, for messages */
+    const char *where; /* FILE:LINE */
     const struct mrc_publish_header *outer; /* what is in force if this one does not count */
 };
 

@@ -76,8 +76,8 @@ static void warn_of_lack(const struct mrc_location *location)
 {
     const struct mrc_location_settings *settings = &location->settings->location;
 
-    if ((can_publish(settings) && can_subscribe(settings)) || settings->htaccess ||
-        is_template(location))
+    if ((can_publish(settings) && can_subscribe(settings)) ||
+        (settings->htaccess && !mrc_hubs_shared(location)) || is_template(location))
         return;
     if (!can_publish(settings))
         ap_log_error(
@@ -120,6 +120,26 @@ static void warn_of_transport(server_rec *server, const struct mrc_hub_conf *hub
                  hub->label);
 }
 
+/* One warning for HUB, although several Locations may have the directive. */
+static void warn_of_htaccess(const struct mrc_hub_conf *hub)
+{
+    for (int i = 0; i < hub->locations->nelts; i++) {
+        const struct mrc_location *location =
+            APR_ARRAY_IDX(hub->locations, i, struct mrc_location *);
+        const char *why = mrc_hubs_shared(location);
+
+        if (!why || !location->settings->location.htaccess)
+            continue;
+        ap_log_error(
+            APLOG_MARK, APLOG_WARNING, 0, location->server,
+            "MRC0238: MercureHtaccess On has no effect for the hub %s (%s), because several "
+            "sites share it, and the .htaccess file of one could take it over: %s. Give each site "
+            "a hub of its own, or write MercureHtaccess Off for this hub",
+            hub->label, location->section->where, why);
+        return;
+    }
+}
+
 void mrc_warnings_log(server_rec *main_server)
 {
     const apr_array_header_t *hubs = mrc_hubs_hubs(main_server);
@@ -138,6 +158,7 @@ void mrc_warnings_log(server_rec *main_server)
                      "MRC0205: hub %s: %d Location(s), ring of %" APR_UINT64_T_FMT " bytes",
                      hub->label, hub->locations->nelts, hub->spec.shape.ring_bytes);
         warn_of_transport(main_server, hub);
+        warn_of_htaccess(hub);
         for (int k = 0; k < hub->locations->nelts; k++)
             warn_of_location(APR_ARRAY_IDX(hub->locations, k, struct mrc_location *));
     }

@@ -60,7 +60,7 @@ static void take_override(const core_dir_config *section, struct mrc_htaccess_pl
 }
 
 /* Whether the site with the document root ROOT may have an .htaccess file; then RET_PLACE says
- * where. */
+ * where. ROOT may be NULL. */
 static int find_place(request_rec *r, const char *root, struct mrc_htaccess_place *ret_place)
 {
     const core_server_config *core = ap_get_core_module_config(r->server->module_config);
@@ -229,13 +229,14 @@ static int require_key(const struct mrc_location_settings *settings, const char 
 int mrc_htaccess_lookup(request_rec *r, const struct mrc_claim *claim,
                         struct mrc_htaccess_cache *cache, const char **ret_detail)
 {
-    struct looking looking = {.r = r, .hub = claim->location->hub, .cache = cache};
+    const struct mrc_location *location = claim->location;
+    struct looking looking = {.r = r, .hub = location->hub, .cache = cache};
     const struct mrc_settings *settings = outer_settings(r, claim);
-    const char *root = claim->site_root ? claim->site_root : ap_document_root(r);
+    const char *root = claim->site_root ? claim->site_root : location->document_root;
     const struct mrc_htaccess_reading *reading;
     int status;
 
-    if (!settings->location.htaccess)
+    if (!settings->location.htaccess || mrc_hubs_shared(location))
         return DECLINED;
     status = find_reading(&looking, root, &reading, ret_detail);
     if (status != DECLINED)

@@ -14,17 +14,17 @@ struct mrc_location;
 struct mrc_htaccess_cache *mrc_htaccess_lookup_create(void);
 
 /*
- * Gives CLAIM on R the settings of the site, if its Location has MercureHtaccess On. DECLINED: R
- * may continue; another value is an HTTP status with which R must be refused, and RET_DETAIL is the
- * reason for its client. A mistake in the file is logged once.
+ * Gives CLAIM on R the settings of the site, if its Location has MercureHtaccess On, and no other
+ * site shares its hub. DECLINED: R may continue; another value is an HTTP status with which R must
+ * be refused, and RET_DETAIL is the reason for its client. A mistake in the file is logged once.
  */
 int mrc_htaccess_lookup(request_rec *r, const struct mrc_claim *claim,
                         struct mrc_htaccess_cache *cache, const char **ret_detail);
 
 /*
- * For a request R that is not for a hub: whether the site with the document root ROOT has a key for
- * the hub of LOCATION. Same results. A file that another thread reads for the first time is read
- * here, too, because such a request is not repeated.
+ * For a request R that is not for a hub: whether the site of VirtualDocumentRoot with the document
+ * root ROOT has a key for the hub of LOCATION. Same results. A file that another thread reads for
+ * the first time is read here, too, because such a request is not repeated.
  */
 int mrc_htaccess_look(request_rec *r, const struct mrc_location *location, const char *root,
                       struct mrc_htaccess_cache *cache, const char **ret_detail);

@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 
+#include "apr_file_info.h"
 #include "apr_strings.h"
 #include "http_config.h"
 #include "http_log.h"
@@ -11,6 +12,7 @@
 #include "httpd/config/hubs.h"
 #include "httpd/inside/publisher.h"
 #include "httpd/publish/limits.h"
+#include "httpd/sites/sites.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -142,10 +144,39 @@ void mrc_header_remove(request_rec *r, apr_table_t *fields)
         apr_table_unset(fields, FIELD);
 }
 
-/* Whether LOCATION lets the .htaccess files of its site publish. */
-static bool allows_htaccess(const struct mrc_location *location)
+/*
+ * Whether PATH, which httpd has normalized, is below the directory ROOT, which may be NULL. Both
+ * are compared as text: a symbolic link below ROOT was made by its owner, and others do not count.
+ */
+static bool is_below(apr_pool_t *pool, const char *path, const char *root)
 {
-    return location->settings->location.htaccess && !location->section->name;
+    char *normal;
+    size_t len;
+
+    if (!root || *root != '/' ||
+        apr_filepath_merge(&normal, NULL, root, APR_FILEPATH_NOTRELATIVE, pool) != APR_SUCCESS)
+        return false;
+    len = strlen(normal);
+    while (len > 0 && normal[len - 1] == '/')
+        len--;
+    return !strncmp(path, normal, len) && path[len] == '/';
+}
+
+/*
+ * Why HEADER, of an .htaccess file, does not count for the hub of LOCATION, which may be NULL;
+ * NULL: it does. A virtual host may also serve directories of others, as with mod_userdir: their
+ * files must not publish to the hub of its site.
+ */
+static const char *find_obstacle(request_rec *r, const struct mrc_publish_header *header,
+                                 const struct mrc_location *location)
+{
+    if (!location || !location->settings->location.htaccess || location->section->name)
+        return "it needs a hub of the site with MercureHtaccess On and without name=";
+    if (mrc_hubs_shared(location))
+        return "several sites share the hub (MRC0238 says why)";
+    if (!is_below(r->pool, header->where, mrc_sites_document_root(r, location)))
+        return "the file is not in or below the document root of the site";
+    return NULL;
 }
 
 /* The Location of the hub for HEADER, or for the outer setting in its place. NULL: there is none,
@@ -153,20 +184,20 @@ static bool allows_htaccess(const struct mrc_location *location)
 static const struct mrc_location *choose(request_rec *r, const struct mrc_publish_header *header)
 {
     const struct mrc_location *location = NULL;
-    const char *error = "";
+    const char *error = "", *obstacle;
 
     for (; header && header->is_on; header = header->outer) {
         location = mrc_hubs_choose(r->server, header->path, &error);
         if (!header->is_htaccess)
             break;
-        if (location && allows_htaccess(location))
+        obstacle = find_obstacle(r, header, location);
+        if (!obstacle)
             return location;
         location = NULL;
         ap_log_rerror(
             APLOG_MARK, APLOG_NOTICE, 0, r,
-            "MRC0806: MercurePublishHeader On in an .htaccess file (%s) does not count: it "
-            "needs a hub of the site with MercureHtaccess On and without name=",
-            header->where);
+            "MRC0806: MercurePublishHeader On in an .htaccess file (%s) does not count: %s",
+            header->where, obstacle);
     }
     if (!location && header && header->is_on)
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,

@@ -174,6 +174,15 @@ const struct mrc_location *mrc_sites_choose(request_rec *r, const struct mrc_loc
     return with_hub(r, location, root, &unused, ret_detail);
 }
 
+const char *mrc_sites_document_root(request_rec *r, const struct mrc_location *location)
+{
+    const char *root = NULL;
+
+    if (!location->virtual_root)
+        return location->document_root;
+    return find_root(r, location->virtual_root, &root) == APR_SUCCESS ? root : NULL;
+}
+
 int mrc_sites_find(request_rec *r, const struct mrc_claim *claim, const char **ret_detail)
 {
     const char *root;

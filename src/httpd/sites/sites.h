@@ -31,6 +31,12 @@ const struct mrc_location *mrc_sites_choose(request_rec *r, const struct mrc_loc
                                             int *ret_status, const char **ret_detail);
 
 /*
+ * The document root of the site of R, whose .htaccess files count for the hub at LOCATION. NULL:
+ * there is none.
+ */
+const char *mrc_sites_document_root(request_rec *r, const struct mrc_location *location);
+
+/*
  * Makes CLAIM, of R, one of the site of R, in two steps: the .htaccess file of a site that has been
  * found says whether it has a hub, and only a site that has one enters, which takes one of the
  * hubs. DECLINED; or an HTTP status, with the reason in RET_DETAIL. RET_IS_FULL: the reason is that
