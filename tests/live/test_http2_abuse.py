@@ -606,3 +606,28 @@ def test_upload_after_a_crowd(httpd):
         while window(raw) == opened:
             assert time.monotonic() < end and not raw.closed
             raw.read(0.2)
+
+
+NPH = """#!/usr/bin/python3
+import sys
+while True:
+    sys.stdout.buffer.write(b"HTTP/1.1 102 Processing\\r\\n\\r\\n" * 1000)
+"""
+
+
+def test_script_that_never_ends_its_interim_responses(httpd):
+    """They hold little memory, although their client does not read, and end with the stream."""
+    httpd.sizing = ONE_CHILD
+    httpd.write("cgi/nph-interim", NPH, mode=0o755)
+    port = start_cgi(httpd)
+    with Raw(port) as raw, Http2(port) as other:
+        assert other.request("/page.html").body == b"page"
+        child, = httpd.children()
+        before = anonymous_mb(child)
+        raw.send(raw.request(1, "/cgi/nph-interim"))
+        for _ in range(20):
+            assert other.request("/page.html").body == b"page"
+            time.sleep(0.1)
+        assert anonymous_mb(child) - before < 20
+        raw.send(frame(RST_STREAM, stream=1, payload=struct.pack(">I", CANCEL)))
+        wait_until(lambda: number(httpd, "BusyWorkers") <= 1, what="idle workers")

@@ -206,6 +206,16 @@ bool mrc_exchange_begin(struct mrc_exchange *exchange)
     return has_begun;
 }
 
+bool mrc_exchange_is_closed(struct mrc_exchange *exchange)
+{
+    bool is_closed;
+
+    pthread_mutex_lock(&exchange->lock);
+    is_closed = exchange->is_closed;
+    pthread_mutex_unlock(&exchange->lock);
+    return is_closed;
+}
+
 bool mrc_exchange_has_file(struct mrc_exchange *exchange)
 {
     bool has_file;

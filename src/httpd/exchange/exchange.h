@@ -196,6 +196,9 @@ void mrc_exchange_close(struct mrc_exchange *exchange);
  * request are freed. */
 bool mrc_exchange_begin(struct mrc_exchange *exchange);
 
+/* Whether the stream is closed: nobody gets what is written. */
+bool mrc_exchange_is_closed(struct mrc_exchange *exchange);
+
 /* Whether the response waits for bytes of a file that the session sends later. */
 bool mrc_exchange_has_file(struct mrc_exchange *exchange);
 
