@@ -134,6 +134,8 @@ FLOODS = {
     "priority": lambda raw, i: frame(PRIORITY, stream=1, payload=struct.pack(">IB", 0, 1)) * 100,
     "window_update": lambda raw, i: frame(WINDOW_UPDATE, payload=struct.pack(">I", 1)) * 100,
     "unknown": lambda raw, i: frame(0xee, payload=bytes(8)) * 100,
+    # nghttp2 ignores it, because of its length.
+    "long_priority_update": lambda raw, i: frame(0x10, payload=struct.pack(">I", 1) + b"u=3" + b" " * 100) * 100,
     "rapid_reset": lambda raw, i: b"".join(
         raw.request(2 * (i * 100 + k) + 1) + frame(RST_STREAM, stream=2 * (i * 100 + k) + 1, payload=struct.pack(">I", 8))
         for k in range(100)),
@@ -216,6 +218,32 @@ def test_flood_of_fields_for_a_closed_stream(httpd):
 def test_flood_of_empty_data(httpd, data):
     port = start(httpd)
     flood(port, lambda raw, i: data * 100, opening=lambda raw: raw.request(1, method="POST", flags=END_HEADERS))
+
+
+@pytest.mark.parametrize("data", [frame(DATA, stream=1), frame(DATA, stream=1, payload=b"x")], ids=["empty", "byte"])
+def test_flood_of_data_for_a_closed_stream(httpd, data):
+    """nghttp2 ignores it, and does not report it."""
+    port = start(httpd)
+    flood(port, lambda raw, i: data * 100,
+          opening=lambda raw: raw.request(1, method="POST", flags=END_HEADERS) +
+          frame(RST_STREAM, stream=1, payload=struct.pack(">I", CANCEL)))
+
+
+def test_uploads_on_their_way_to_closed_streams(httpd):
+    """All that the window of a connection allows may come for streams that are closed."""
+    port = start(httpd)
+    with Raw(port) as raw:
+        end = time.monotonic() + DEADLINE
+        while window(raw) < 1_000_000:
+            assert time.monotonic() < end and not raw.closed
+            raw.read(0.2)
+        cancel = struct.pack(">I", CANCEL)
+        raw.send(b"".join(raw.request(stream, method="POST", flags=END_HEADERS) +
+                          frame(RST_STREAM, stream=stream, payload=cancel) + body_frames(stream, 60_000)
+                          for stream in range(1, 33, 2)) + raw.request(101))
+        while not body_of(raw, 101):
+            assert time.monotonic() < end and not raw.closed
+            raw.read(0.2)
 
 
 def test_flood_of_continuation(httpd):
@@ -606,3 +634,28 @@ def test_upload_after_a_crowd(httpd):
         while window(raw) == opened:
             assert time.monotonic() < end and not raw.closed
             raw.read(0.2)
+
+
+NPH = """#!/usr/bin/python3
+import sys
+while True:
+    sys.stdout.buffer.write(b"HTTP/1.1 102 Processing\\r\\n\\r\\n" * 1000)
+"""
+
+
+def test_script_that_never_ends_its_interim_responses(httpd):
+    """They hold little memory, although their client does not read, and end with the stream."""
+    httpd.sizing = ONE_CHILD
+    httpd.write("cgi/nph-interim", NPH, mode=0o755)
+    port = start_cgi(httpd)
+    with Raw(port) as raw, Http2(port) as other:
+        assert other.request("/page.html").body == b"page"
+        child, = httpd.children()
+        before = anonymous_mb(child)
+        raw.send(raw.request(1, "/cgi/nph-interim"))
+        for _ in range(20):
+            assert other.request("/page.html").body == b"page"
+            time.sleep(0.1)
+        assert anonymous_mb(child) - before < 20
+        raw.send(frame(RST_STREAM, stream=1, payload=struct.pack(">I", CANCEL)))
+        wait_until(lambda: number(httpd, "BusyWorkers") <= 1, what="idle workers")

@@ -207,6 +207,67 @@ def test_status_that_ends_no_request(httpd):
         assert conn.request("/page.html").body == b"page"
 
 
+NPH = """#!/usr/bin/python3
+import os, sys
+out = sys.stdout.buffer
+version = os.environ["SERVER_PROTOCOL"].encode()
+query = os.environ["QUERY_STRING"]
+if query == "empty_lines":
+    while True:
+        out.write(b"\\r\\n\\r\\n")
+elif query == "fields":
+    out.write(version + b" 200 OK\\n")
+    while True:
+        out.write(b"X-Field: value\\n")
+elif query == "line":
+    out.write(version + b" 200 ")
+    while True:
+        out.write(b"x" * 1000)
+elif query == "no_head":
+    out.write(b"Content-Type: text/plain\\n\\nhello")
+elif query == "chunked":
+    out.write(version + b" 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n0\\r\\n\\r\\n")
+elif query == "nothing":
+    sys.exit()
+else:
+    out.write(b"HTTP/1.1 103 Early Hints\\r\\nLink: </style.css>\\r\\n\\r\\n")
+    out.write(version + b" 201 Made\\nContent-Type: text/plain\\nX-Bad: a\\x01b\\nConnection: close\\n\\n")
+    while query == "endless":
+        out.write(b"x" * 1000)
+    out.write(b"x" * 3000000)
+"""
+
+
+def nph(httpd):
+    httpd.write("cgi/nph-page", NPH, mode=0o755)
+    return cgi(httpd)
+
+
+def test_script_that_writes_the_whole_response(httpd):
+    port = nph(httpd)
+    with Http2(port) as conn:
+        page = conn.request("/cgi/nph-page")
+        assert page.status == 201 and not page.reset and page.body == b"x" * 3000000
+        assert page.headers == {":status": "201", "content-type": "text/plain"}
+        assert page.interim == [{":status": "103", "link": "</style.css>"}]
+        for query in ("", "?endless"):
+            page = conn.request(f"/cgi/nph-page{query}", method="HEAD")
+            assert page.status == 201 and not page.reset and page.body == b""
+        assert conn.request("/cgi/nph-page?nothing").status == 500
+        assert conn.request("/page.html").body == b"page"
+
+
+@pytest.mark.parametrize("kind", ["empty_lines", "fields", "line", "no_head", "chunked"])
+def test_script_whose_text_is_no_response(httpd, kind):
+    """It would write for ever, but its request ends at once."""
+    httpd.expect_log("MRC1354: the response to /cgi/nph-page is replaced")
+    port = nph(httpd)
+    with Http2(port) as conn:
+        page = conn.request(f"/cgi/nph-page?{kind}")
+        assert page.status == 500 and not page.reset
+        assert conn.request("/page.html").body == b"page"
+
+
 def test_limits_of_requests(httpd):
     port = start(httpd, "LimitRequestFieldSize 200\nLimitRequestFields 10\nLimitRequestLine 210\nLimitRequestBody 100")
     with Http2(port) as conn:

@@ -99,7 +99,8 @@ static apr_status_t stop_child(void *data)
     have_ended &= mrc_jobs_stop(state->jobs);           /* after the last jobs of the streams */
     if (!have_ended)
         mrc_start_leave_at_once();
-    mrc_htaccess_cache_free(state->htaccess);
+    if (!state->has_requests) /* they may use it until the process ends */
+        mrc_htaccess_cache_free(state->htaccess);
     return APR_SUCCESS;
 }
 

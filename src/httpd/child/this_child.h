@@ -55,6 +55,7 @@ struct mrc_this_child {
     const struct bio_method_st *socket_bio; /* NULL: TLS stays in mod_ssl */
     struct mrc_mod_http2 *mod_http2;
     struct mrc_http2_child *http2; /* NULL: no virtual host speaks HTTP/2 through this module */
+    bool has_requests; /* the child ends, but requests over HTTP/2 still run; of the main thread */
 };
 
 /* Sets the state of this process: once, before other threads run, and NULL before its memory is

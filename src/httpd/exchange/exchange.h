@@ -127,12 +127,13 @@ struct mrc_exchange {
     int64_t waited_us;  /* the time that the worker has waited for the client */
     bool gave_up;       /* the client is too slow while threads are short */
     bool lasts;         /* a subscription: OUT is empty most of the time */
-    bool is_loading;    /* LOAD is posted or runs, and OUT keeps its first chunk */
-    bool has_begun;     /* the job handles the request */
-    bool is_closed;     /* nothing is sent or received any more */
-    bool is_noted;      /* the note is posted */
-    uint32_t reset;     /* an error code of HTTP/2: the stream is reset with it; 0: no */
-    bool is_whole;      /* the session has taken the whole response */
+    bool is_loading;    /* LOAD is posted or runs, or the next one; OUT keeps its first chunk */
+    bool waiter_loads; /* the worker that waits for room reads it: LOAD might wait for its thread */
+    bool has_begun;    /* the job handles the request */
+    bool is_closed;    /* nothing is sent or received any more */
+    bool is_noted;     /* the note is posted */
+    uint32_t reset;    /* an error code of HTTP/2: the stream is reset with it; 0: no */
+    bool is_whole;     /* the session has taken the whole response */
     struct mrc_http2_attached *attaching; /* the session is to adopt it */
     struct mrc_kept *kept;                /* the request that ends with the stream; NULL: none */
 };
@@ -195,6 +196,9 @@ void mrc_exchange_close(struct mrc_exchange *exchange);
 /* The job begins. False: the stream is closed, so nobody gets a response, and the fields of the
  * request are freed. */
 bool mrc_exchange_begin(struct mrc_exchange *exchange);
+
+/* Whether the stream is closed: nobody gets what is written. */
+bool mrc_exchange_is_closed(struct mrc_exchange *exchange);
 
 /* Whether the response waits for bytes of a file that the session sends later. */
 bool mrc_exchange_has_file(struct mrc_exchange *exchange);

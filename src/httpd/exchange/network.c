@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apr_lib.h"
 #include "apr_optional.h"
 #include "apr_portable.h"
 #include "apr_strings.h"
@@ -15,6 +14,7 @@
 
 #include "httpd/base/module.h"
 #include "httpd/exchange/exchange.h"
+#include "httpd/exchange/head_text.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -27,6 +27,11 @@ APLOG_USE_MODULE(mercure);
 /* Frames with a body, and their heads (RFC 9113, 4.1). */
 #define FRAME_BYTES      16384
 #define FRAME_HEAD_BYTES 9
+
+/* Further interim responses are dropped when those of a request, with what each costs besides its
+ * text, have more bytes than this: a client that does not read would let them pile up. */
+#define INTERIM_BYTES_MAX  ((size_t)256 * 1024)
+#define INTERIM_COST_BYTES ((size_t)256)
 
 APR_DECLARE_OPTIONAL_FN(void, ap_logio_add_bytes_in, (conn_rec *, apr_off_t));
 APR_DECLARE_OPTIONAL_FN(void, ap_logio_add_bytes_out, (conn_rec *, apr_off_t));
@@ -99,89 +104,140 @@ bool mrc_network_is_field(const char *name, const char *value)
     return *name && !*ap_scan_http_token(name) && is_content(value);
 }
 
-/* ---- interim responses, which httpd writes as the text of HTTP/1.1 ----------------------------*/
+/* ---- heads that are written as the text of HTTP/1.1 -------------------------------------------*/
 
-static void add_line(struct mrc_exchange_head *head, char *line)
+/*
+ * Adds the field in LINE. False: the body that follows has a coding, which nothing here decodes.
+ */
+static bool add_line(struct mrc_exchange_head *head, char *line)
 {
     char *value = strchr(line, ':');
 
     if (!value)
-        return;
+        return true;
     *value++ = '\0';
+    if (head->kind == MRC_EXCHANGE_HEAD_FINAL && !ap_cstr_casecmp(line, "Transfer-Encoding"))
+        return false;
     if (mrc_network_is_field(line, value))
         mrc_exchange_fields_add_response(&head->fields, line, value);
+    return true;
 }
 
-/*
- * The head in TEXT, which begins with "HTTP/1.1 1xx". NULL: TEXT is not a head, or there is no
- * memory.
- */
-static struct mrc_exchange_head *parse_interim(char *text)
+/* The head in TEXT, which is changed. NULL: it is none, or there is no memory. */
+static struct mrc_exchange_head *parse_head(char *text)
 {
+    char *rest = text, *line = apr_strtok(text, "\r\n", &rest);
+    int status = line ? mrc_exchange_head_text_status(line) : 0;
     struct mrc_exchange_head *head;
-    char *line, *rest = text;
+    bool ok = true;
 
-    line = apr_strtok(text, "\r\n", &rest);
-    if (!line || strncmp(line, "HTTP/1.1 1", 10) || !apr_isdigit(line[10]) ||
-        !apr_isdigit(line[11]) || !(head = calloc(1, sizeof(*head))))
+    if (status < HTTP_CONTINUE || !(head = calloc(1, sizeof(*head))))
         return NULL;
-    head->kind = MRC_EXCHANGE_HEAD_INTERIM;
-    head->status = (int)apr_atoi64(line + 9);
-    while ((line = apr_strtok(NULL, "\r\n", &rest)))
-        add_line(head, line);
-    return head;
+    head->kind = status < HTTP_OK ? MRC_EXCHANGE_HEAD_INTERIM : MRC_EXCHANGE_HEAD_FINAL;
+    head->status = status;
+    while (ok && (line = apr_strtok(NULL, "\r\n", &rest)))
+        ok = add_line(head, line);
+    if (ok)
+        return head;
+    mrc_exchange_head_destroy(head);
+    return NULL;
 }
 
-/* The end of the first head in TEXT; 0: it has not come yet. */
-static size_t first_head_bytes(const struct ap_varbuf *text)
+/* Whether a response to this request with STATUS has a body. */
+static bool has_body(const struct mrc_network *network, int status)
 {
-    const char *end = memmem(text->buf, text->strlen, "\r\n\r\n", 4);
+    const char *method = mrc_exchange_fields_get(&network->exchange->request, ":method");
 
-    return end ? (size_t)(end + 4 - text->buf) : 0;
+    return !AP_STATUS_IS_HEADER_ONLY(status) && (!method || strcmp(method, "HEAD") != 0);
 }
 
-/* Sends the heads that are whole, and keeps the rest. */
-static void send_interim(struct mrc_network *network, apr_pool_t *pool)
+/* Sends the head in the text, which is whole. False: it is none. */
+static bool send_head(struct mrc_network *network)
 {
-    struct ap_varbuf *text = &network->interim;
-    size_t len;
+    struct mrc_exchange_head *head = parse_head(network->text.bytes);
 
-    while ((len = first_head_bytes(text)) > 0) {
-        struct mrc_exchange_head *head = parse_interim(apr_pstrmemdup(pool, text->buf, len));
-
-        if (head && head->status != HTTP_SWITCHING_PROTOCOLS) /* HTTP/2 does not have that */
-            mrc_exchange_put_head(network->exchange, head);
-        else
-            mrc_exchange_head_destroy(head);
-        text->strlen -= len;
-        memmove(text->buf, text->buf + len, text->strlen);
+    network->interim_bytes += network->text.len + INTERIM_COST_BYTES;
+    mrc_exchange_head_text_restart(&network->text);
+    if (!head)
+        return false;
+    if (head->kind == MRC_EXCHANGE_HEAD_FINAL) {
+        network->is_bodiless = !has_body(network, head->status);
+        mrc_network_put_head(network, head);
+    } else if (head->status == HTTP_SWITCHING_PROTOCOLS || /* HTTP/2 does not have that */
+               network->interim_bytes > INTERIM_BYTES_MAX) {
+        mrc_exchange_head_destroy(head);
+    } else {
+        mrc_exchange_put_head(network->exchange, head);
     }
+    return true;
 }
 
-/* Takes the text of interim responses out of BRIGADE. A long head comes in several brigades. */
-static void take_interim(struct mrc_network *network, apr_bucket_brigade *brigade, apr_pool_t *pool)
+/* The text is no response. The path in the line has no query, which may have a token. */
+static apr_status_t refuse_text(const struct mrc_network *network, conn_rec *c)
 {
-    for (apr_bucket *next, *bucket = APR_BRIGADE_FIRST(brigade);
-         bucket != APR_BRIGADE_SENTINEL(brigade); bucket = next) {
-        const char *bytes;
-        apr_size_t len;
+    const char *path = mrc_exchange_fields_get(&network->exchange->request, ":path");
 
-        next = APR_BUCKET_NEXT(bucket);
-        if (APR_BUCKET_IS_METADATA(bucket))
-            continue;
-        if (apr_bucket_read(bucket, &bytes, &len, APR_BLOCK_READ) == APR_SUCCESS) {
-            if (!network->interim.pool)
-                ap_varbuf_init(pool, &network->interim, 0);
-            ap_varbuf_strmemcat(&network->interim, bytes, len);
-            next = APR_BUCKET_NEXT(bucket); /* a read may split it */
-        }
-        apr_bucket_delete(bucket);
+    path = path ? path : "";
+    ap_log_cerror(APLOG_MARK, APLOG_ERR, 0, c,
+                  "MRC1354: the response to %.*s is replaced by status 500: a script has written "
+                  "it without httpd (nph-), and it does not begin with a head of at most %d bytes "
+                  "that HTTP/2 can carry",
+                  (int)strcspn(path, "?"), path, (int)MRC_EXCHANGE_HEAD_TEXT_MAX);
+    return APR_ECONNABORTED;
+}
+
+/* Takes the text of heads out of BUCKET; what follows the final one stays, in another bucket. */
+static apr_status_t take_text(struct mrc_network *network, conn_rec *c, apr_bucket *bucket)
+{
+    const char *bytes;
+    apr_size_t len, taken = 0;
+    apr_status_t status = apr_bucket_read(bucket, &bytes, &len, APR_BLOCK_READ);
+
+    while (status == APR_SUCCESS && taken < len && !network->has_head) {
+        taken += mrc_exchange_head_text_take(&network->text, bytes + taken, len - taken);
+        if (network->text.is_bad || (network->text.is_whole && !send_head(network)))
+            status = refuse_text(network, c);
     }
-    if (network->interim.pool)
-        send_interim(network, pool);
+    if (status == APR_SUCCESS && taken < len)
+        status = apr_bucket_split(bucket, taken);
+    return status;
+}
+
+/* Takes the text of heads out of BRIGADE. A long head comes in several brigades. */
+static apr_status_t take_heads(struct mrc_network *network, conn_rec *c,
+                               apr_bucket_brigade *brigade)
+{
+    apr_bucket *next, *bucket = APR_BRIGADE_FIRST(brigade);
+    apr_status_t status = APR_SUCCESS;
+
+    for (; bucket != APR_BRIGADE_SENTINEL(brigade) && !network->has_head && status == APR_SUCCESS;
+         bucket = next) {
+        bool is_text = !APR_BUCKET_IS_METADATA(bucket);
+
+        if (is_text && mrc_exchange_is_closed(network->exchange))
+            return APR_ECONNABORTED; /* a script may write interim responses for ever */
+        if (is_text)
+            status = take_text(network, c, bucket);
+        next = APR_BUCKET_NEXT(bucket); /* a read may have split it */
+        if (is_text)
+            apr_bucket_delete(bucket);
+    }
+    return status;
 }
 
 /* ---- the response -----------------------------------------------------------------------------*/
+
+void mrc_network_put_head(struct mrc_network *network, struct mrc_exchange_head *head)
+{
+    if (!head) {
+        network->is_broken = true;
+        return;
+    }
+    network->out_bytes += (apr_off_t)mrc_exchange_fields_frame_bytes(&head->fields);
+    if (head->kind == MRC_EXCHANGE_HEAD_FINAL)
+        network->has_head = true;
+    mrc_exchange_put_head(network->exchange, head);
+}
 
 static apr_status_t write_file(struct mrc_network *network, conn_rec *c, apr_bucket *bucket)
 {
@@ -197,6 +253,15 @@ static apr_status_t write_file(struct mrc_network *network, conn_rec *c, apr_buc
                                    c->base_server->timeout);
 }
 
+/* The response is complete: the client gets it while the worker logs the request and frees it. */
+static void end(struct mrc_network *network)
+{
+    network->has_ended = true;
+    network->is_sent = network->has_head && !network->is_broken;
+    if (network->is_sent)
+        mrc_exchange_end(network->exchange, true);
+}
+
 static apr_status_t write_data(struct mrc_network *network, conn_rec *c, apr_bucket *bucket)
 {
     const char *bytes;
@@ -209,18 +274,26 @@ static apr_status_t write_data(struct mrc_network *network, conn_rec *c, apr_buc
     }
     if (status != APR_SUCCESS || len == 0)
         return status;
+    if (network->is_bodiless) { /* the script writes for nobody */
+        end(network);
+        return APR_ECONNABORTED;
+    }
     network->out_bytes += (apr_off_t)len;
     network->body_bytes += (apr_off_t)len;
     return mrc_exchange_write(network->exchange, bytes, len, c->base_server->timeout);
 }
 
-/* The response is complete: the client gets it while the worker logs the request and frees it. */
-static void end(struct mrc_network *network)
+/* Answers with status 500, because no head comes. */
+static void put_error(struct mrc_network *network)
 {
-    network->has_ended = true;
-    network->is_sent = network->has_head && !network->is_broken;
-    if (network->is_sent)
-        mrc_exchange_end(network->exchange, true);
+    struct mrc_exchange_head *head = calloc(1, sizeof(*head));
+
+    if (head) {
+        head->kind = MRC_EXCHANGE_HEAD_FINAL;
+        head->status = HTTP_INTERNAL_SERVER_ERROR;
+    }
+    mrc_network_put_head(network, head);
+    end(network);
 }
 
 static apr_status_t write_bucket(struct mrc_network *network, conn_rec *c, apr_bucket *bucket)
@@ -234,7 +307,7 @@ static apr_status_t write_bucket(struct mrc_network *network, conn_rec *c, apr_b
         end(network);
     else if (AP_BUCKET_IS_ERROR(bucket))
         network->is_broken = true;
-    else if (APR_BUCKET_IS_FILE(bucket))
+    else if (APR_BUCKET_IS_FILE(bucket) && !network->is_bodiless)
         return write_file(network, c, bucket);
     else if (!APR_BUCKET_IS_METADATA(bucket))
         return write_data(network, c, bucket);
@@ -299,7 +372,9 @@ static apr_status_t write_response(ap_filter_t *filter, apr_bucket_brigade *brig
         return APR_SUCCESS;
     }
     if (!network->has_head)
-        take_interim(network, brigade, c->pool);
+        status = take_heads(network, c, brigade);
+    if (status != APR_SUCCESS && !network->has_head)
+        put_error(network);
     while (!APR_BRIGADE_EMPTY(brigade)) {
         apr_bucket *bucket = APR_BRIGADE_FIRST(brigade);
 

@@ -174,21 +174,9 @@ static struct mrc_exchange_head *make_head(enum mrc_exchange_head_kind kind, int
     return NULL;
 }
 
-static void put_head(struct mrc_network *network, struct mrc_exchange_head *head)
-{
-    if (!head) {
-        network->is_broken = true;
-        return;
-    }
-    network->out_bytes += (apr_off_t)mrc_exchange_fields_frame_bytes(&head->fields);
-    if (head->kind == MRC_EXCHANGE_HEAD_FINAL)
-        network->has_head = true;
-    mrc_exchange_put_head(network->exchange, head);
-}
-
 void mrc_response_put_status(struct mrc_network *network, int status)
 {
-    put_head(network, make_head(MRC_EXCHANGE_HEAD_FINAL, status, NULL));
+    mrc_network_put_head(network, make_head(MRC_EXCHANGE_HEAD_FINAL, status, NULL));
 }
 
 static bool has_body(const request_rec *r)
@@ -199,7 +187,7 @@ static bool has_body(const request_rec *r)
 static void put_trailers(struct mrc_network *network, const request_rec *r)
 {
     if (r->trailers_out && !apr_is_empty_table(r->trailers_out) && has_body(r))
-        put_head(network, make_head(MRC_EXCHANGE_HEAD_TRAILERS, 0, r->trailers_out));
+        mrc_network_put_head(network, make_head(MRC_EXCHANGE_HEAD_TRAILERS, 0, r->trailers_out));
 }
 
 /* ---- the filter -------------------------------------------------------------------------------*/
@@ -310,7 +298,7 @@ static apr_status_t begin(ap_filter_t *filter, apr_bucket_brigade *brigade,
         return replace_response(r, brigade, HTTP_INTERNAL_SERVER_ERROR);
     }
     set_fields(r);
-    put_head(network, make_head(MRC_EXCHANGE_HEAD_FINAL, r->status, r->headers_out));
+    mrc_network_put_head(network, make_head(MRC_EXCHANGE_HEAD_FINAL, r->status, r->headers_out));
     r->sent_bodyct = 1;
     return network->has_head ? APR_SUCCESS : APR_ENOMEM;
 }

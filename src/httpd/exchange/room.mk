@@ -2,6 +2,7 @@ if HAVE_HTTP2
 mod_mercure_la_SOURCES += \
 	%D%/exchange.c %D%/exchange.h \
 	%D%/fields.c %D%/fields.h \
+	%D%/head_text.c %D%/head_text.h \
 	%D%/kept.c %D%/kept.h \
 	%D%/network.c %D%/network.h \
 	%D%/priority_field.c %D%/priority_field.h \
@@ -14,11 +15,15 @@ mod_mercure_la_SOURCES += \
 # The module is not a library, so the tests compile the units themselves.
 unit_tests += tests/unit/httpd/exchange/test_fields tests/unit/httpd/exchange/test_queue \
 	tests/unit/httpd/exchange/test_priority_field tests/unit/httpd/exchange/test_workers \
-	tests/unit/httpd/exchange/test_exchange tests/unit/httpd/exchange/test_scoreboard
+	tests/unit/httpd/exchange/test_exchange tests/unit/httpd/exchange/test_scoreboard \
+	tests/unit/httpd/exchange/test_head_text
 tests_unit_httpd_exchange_test_exchange_SOURCES = \
 	tests/unit/httpd/exchange/test_exchange.c %D%/exchange.c %D%/fields.c %D%/queue.c
 tests_unit_httpd_exchange_test_exchange_LDFLAGS = $(LINK_FAILING_ALLOC)
 tests_unit_httpd_exchange_test_fields_SOURCES = tests/unit/httpd/exchange/test_fields.c %D%/fields.c
+tests_unit_httpd_exchange_test_head_text_SOURCES = \
+	tests/unit/httpd/exchange/test_head_text.c %D%/head_text.c
+tests_unit_httpd_exchange_test_head_text_LDFLAGS = $(LINK_FAILING_ALLOC)
 tests_unit_httpd_exchange_test_priority_field_SOURCES = \
 	tests/unit/httpd/exchange/test_priority_field.c %D%/priority_field.c
 tests_unit_httpd_exchange_test_queue_SOURCES = tests/unit/httpd/exchange/test_queue.c %D%/queue.c

@@ -16,6 +16,7 @@
 #include "httpd/base/connection.h"
 #include "httpd/config/hubs.h"
 #include "httpd/exchange/exchange.h"
+#include "httpd/exchange/head_text.h"
 #include "httpd/exchange/kept.h"
 #include "httpd/exchange/network.h"
 #include "httpd/exchange/response.h"
@@ -271,6 +272,7 @@ static bool answer(struct mrc_exchange *exchange, struct mrc_exchange_worker *wo
     network->exchange = exchange;
     c = create_connection(exchange, network, worker);
     handle(c, network);
+    mrc_exchange_head_text_free(&network->text);
     if (!network->has_left && !network->is_sent) {
         if (!network->has_head)
             mrc_response_put_status(network, HTTP_INTERNAL_SERVER_ERROR);

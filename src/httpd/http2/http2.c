@@ -70,15 +70,30 @@ static apr_status_t free_objects(void *data)
 
     nghttp2_session_callbacks_del(http2->callbacks);
     nghttp2_option_del(http2->options);
-    mrc_ssl_output_method_free(http2->output_method);
     return APR_SUCCESS;
+}
+
+static apr_status_t free_output_method(void *method)
+{
+    mrc_ssl_output_method_free(method);
+    return APR_SUCCESS;
+}
+
+/* The connections of sessions that are left over when the child ends are freed after POOL, and use
+ * the method then. */
+static bool make_output_method(apr_pool_t *pool, struct mrc_http2_child *http2)
+{
+    http2->output_method = mrc_ssl_output_method_create();
+    if (http2->output_method)
+        apr_pool_cleanup_register(apr_pool_parent_get(pool), http2->output_method,
+                                  free_output_method, apr_pool_cleanup_null);
+    return http2->output_method != NULL;
 }
 
 static apr_status_t make_objects(apr_pool_t *pool, struct mrc_http2_child *http2)
 {
     apr_pool_cleanup_register(pool, http2, free_objects, apr_pool_cleanup_null);
-    http2->output_method = mrc_ssl_output_method_create();
-    if (!http2->output_method || nghttp2_session_callbacks_new(&http2->callbacks) != 0 ||
+    if (!make_output_method(pool, http2) || nghttp2_session_callbacks_new(&http2->callbacks) != 0 ||
         nghttp2_option_new(&http2->options) != 0)
         return APR_ENOMEM;
     mrc_http2_input_set_callbacks(http2->callbacks);

@@ -42,14 +42,25 @@ static struct mrc_http2_stream *find(nghttp2_session *ng, int32_t id)
 
 static int pay(struct mrc_http2_session *session, int cost)
 {
-    if (mrc_http2_limits_take(&session->limits, cost, mrc_clock_us()))
+    if (session->is_out_of_credit || mrc_http2_limits_take(&session->limits, cost, mrc_clock_us()))
         return 0;
+    session->is_out_of_credit = true;
     if (!session->is_over)
         ap_log_cerror(APLOG_MARK, APLOG_INFO, 0, session->c,
                       "MRC1301: an HTTP/2 connection is closed, because its client sends too many "
                       "useless frames, or resets too many requests");
     mrc_http2_session_terminate(session, NGHTTP2_ENHANCE_YOUR_CALM);
     return 0;
+}
+
+/* The cost of those frames in the LEN bytes of a read that nghttp2 has ignored. The client may have
+ * sent them before it knew that their stream is closed: its windows allow few full frames. */
+static void pay_for_ignored(struct mrc_http2_session *session, const char *bytes, size_t len)
+{
+    unsigned count = mrc_http2_limits_count_frames(&session->counter, bytes, len);
+
+    if (count > session->reported)
+        pay(session, (int)(count - session->reported) * MRC_HTTP2_COST_FRAME);
 }
 
 /* The bytes of a frame with LENGTH bytes after its head (RFC 9113, 4.1). */
@@ -84,6 +95,7 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
     struct mrc_http2_session *session = data;
 
     (void)ng;
+    session->reported++;
     if (hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_CONTINUATION || hd->type == NGHTTP2_DATA)
         count_in(session, hd);
     switch (hd->type) {
@@ -529,9 +541,14 @@ bool mrc_http2_input_take(struct mrc_http2_session *session, const char *bytes, 
 
     if (session->is_broken)
         return false;
+    if (session->is_out_of_credit) /* a client that does not read does not get the reason */
+        return !session->transport.rest;
+    session->reported = 0;
     taken = nghttp2_session_mem_recv(session->ng, (const uint8_t *)bytes, len);
-    if (taken >= 0 && !session->is_broken)
+    if (taken >= 0 && !session->is_broken) {
+        pay_for_ignored(session, bytes, len);
         return true;
+    }
     ap_log_cerror(APLOG_MARK, APLOG_DEBUG, 0, session->c,
                   "MRC1302: an HTTP/2 connection is closed, because its client does not follow the "
                   "protocol: %s",

@@ -16,7 +16,7 @@
 
 /* What costs credit or gives it. */
 enum mrc_http2_cost {
-    MRC_HTTP2_COST_FRAME = 1,    /* HEADERS, PING, PRIORITY, WINDOW_UPDATE, empty DATA, unknown */
+    MRC_HTTP2_COST_FRAME = 1,    /* HEADERS, PING, PRIORITY, WINDOW_UPDATE, empty DATA, ignored */
     MRC_HTTP2_COST_SETTINGS = 4, /* SETTINGS: it is answered */
     MRC_HTTP2_COST_RESET = 8,    /* a request that is reset, by the client or for its faults */
     MRC_HTTP2_GAIN_REQUEST = 5   /* a request: clients send a few other frames with each */
@@ -35,6 +35,18 @@ bool mrc_http2_limits_take(struct mrc_http2_limits *limits, int cost, int64_t no
 
 /* Gives GAIN, up to MRC_HTTP2_CREDIT_MAX in total. */
 void mrc_http2_limits_give(struct mrc_http2_limits *limits, int gain);
+
+/* Counts the frames in what a client sends, because nghttp2 does not report those that it ignores,
+ * such as DATA of a stream that is closed. */
+struct mrc_http2_frame_counter {
+    size_t skip;      /* bytes before the next head of a frame; at first, those of the preface */
+    uint32_t length;  /* of the payload, as far as it has come */
+    uint8_t head_len; /* bytes of a head that have come */
+};
+
+/* The number of heads of frames that end in the LEN bytes, which follow all bytes before. */
+unsigned mrc_http2_limits_count_frames(struct mrc_http2_frame_counter *counter, const char *bytes,
+                                       size_t len);
 
 /* The gain of LEN bytes of a body that were sent: the client opens its windows again, in steps that
  * may be small. */

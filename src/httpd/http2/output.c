@@ -103,7 +103,12 @@ static struct next take_of_worker(struct mrc_exchange *exchange, char *bytes, si
     next.needs_load = exchange->out.is_blocked && !exchange->is_loading;
     next.lasts = exchange->lasts && !exchange->out.bytes;
     exchange->is_loading = exchange->is_loading || next.needs_load;
-    if (exchange->out_waits && mrc_exchange_out_held(exchange) <= MRC_EXCHANGE_OUT_LOW)
+    if (next.needs_load && exchange->out_waits) {
+        exchange->waiter_loads = true;
+        next.needs_load = false;
+    }
+    if (exchange->waiter_loads ||
+        (exchange->out_waits && mrc_exchange_out_held(exchange) <= MRC_EXCHANGE_OUT_LOW))
         pthread_cond_signal(&exchange->changed);
     pthread_mutex_unlock(&exchange->lock);
     return next;

@@ -208,6 +208,7 @@ struct mrc_http2_session *mrc_http2_session_create(struct mrc_http2_child *child
     session->origin.job_begins = begin_job;
     session->origin.job_ended = end_job;
     session->origin.threads_are_short = threads_are_short;
+    session->counter.skip = NGHTTP2_CLIENT_MAGIC_LEN;
     return session;
 }
 

@@ -75,7 +75,10 @@ struct mrc_http2_session {
     bool shares_frames; /* nghttp2 has received it */
     bool is_broken;     /* nghttp2 ran out of memory, and must not be called any more */
     struct mrc_http2_limits limits;
-    struct mrc_http2_stream *streams; /* that are not closed */
+    struct mrc_http2_frame_counter counter; /* of the frames from the client */
+    unsigned reported;                      /* of these, those of this read that nghttp2 reports */
+    bool is_out_of_credit;                  /* what the client still sends is dropped */
+    struct mrc_http2_stream *streams;       /* that are not closed */
     unsigned streams_count;
     struct mrc_http2_stream *fed;      /* that got the last bytes, unknown to its worker; or NULL */
     struct mrc_http2_stream *settling; /* subscriptions to look at after a write */

@@ -88,9 +88,11 @@ static bool may_log_anywhere(const struct mrc_log_fields *fields)
 }
 
 /* Before the dispatchers stop. */
-static apr_status_t stop_http2(void *state)
+static apr_status_t stop_http2(void *data)
 {
-    mrc_http2_stop(((const struct mrc_this_child *)state)->http2);
+    struct mrc_this_child *state = data;
+
+    state->has_requests = !mrc_http2_stop(state->http2);
     return APR_SUCCESS;
 }
 
@@ -127,10 +129,11 @@ void mrc_lifecycle_child_init(apr_pool_t *pchild, server_rec *main_server)
     state->log_fields = mrc_log_fields_find(pchild, ap_conftree);
     state->respond = mrc_operator_respond;
     state->may_log_anywhere = may_log_anywhere(state->log_fields);
+    /* TLS connections may be freed after the pool of the child. */
+    if (mrc_library_is_shared(pchild, &unused))
+        state->socket_bio = mrc_socket_bio_method(apr_pool_parent_get(pchild));
     /* Cleanups run in the opposite order: this one after all others, and the next one once before
      * the dispatchers stop, and once after that. */
-    if (mrc_library_is_shared(pchild, &unused))
-        state->socket_bio = mrc_socket_bio_method(pchild);
     apr_pool_pre_cleanup_register(pchild, state, end_http2);
     mrc_start_child(pchild, main_server, memory, state);
     if (!mrc_this_child_get())

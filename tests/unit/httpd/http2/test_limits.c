@@ -1,5 +1,7 @@
 #include "httpd/http2/limits.h"
 
+#include <string.h>
+
 #include "unit.h"
 
 #define SECOND_US ((int64_t)1000000)
@@ -54,6 +56,33 @@ START_TEST(sent_bytes_give_credit_for_window_updates)
 }
 END_TEST
 
+START_TEST(frames_are_counted_in_any_pieces)
+{
+    /* A preface of four bytes, and frames of 0, 2 and 258 bytes; of a fourth, 8 bytes. */
+    static char bytes[4 + 9 + 9 + 2 + 9 + 258 + 8];
+    const size_t heads[] = {4 + 9, 4 + 9 + 9, 4 + 9 + 9 + 2 + 9}, len = sizeof(bytes);
+
+    memset(bytes, 1, sizeof(bytes));
+    memset(bytes + 4, 0, 9 + 9);
+    memset(bytes + heads[1] + 2, 0, 9);
+    bytes[heads[0] + 2] = 2;
+    bytes[heads[1] + 2 + 1] = 1;
+    bytes[heads[1] + 2 + 2] = 2;
+    for (size_t piece = 1; piece <= len; piece++) {
+        struct mrc_http2_frame_counter counter = {.skip = 4};
+        unsigned count = 0;
+
+        for (size_t at = 0, part; at < len; at += part) {
+            part = len - at < piece ? len - at : piece;
+            count += mrc_http2_limits_count_frames(&counter, bytes + at, part);
+            ck_assert_uint_eq(count, (at + part >= heads[0]) + (at + part >= heads[1]) +
+                                         (at + part >= heads[2]));
+        }
+        ck_assert_uint_eq(count, 3); /* the fourth has no whole head */
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("limits");
@@ -63,6 +92,7 @@ int main(void)
     tcase_add_test(tcase, small_steps_of_time_are_not_lost);
     tcase_add_test(tcase, credit_has_a_maximum);
     tcase_add_test(tcase, sent_bytes_give_credit_for_window_updates);
+    tcase_add_test(tcase, frames_are_counted_in_any_pieces);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }
