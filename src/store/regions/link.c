@@ -433,6 +433,22 @@ bool mrc_link_is_dead(const struct mrc_link *link, uint64_t seq)
     return false;
 }
 
+bool mrc_link_next_dead(const struct mrc_link *link, unsigned *at, uint64_t *ret_first,
+                        uint64_t *ret_last)
+{
+    while (*at < MRC_LINK_WINDOWS) {
+        const struct mrc_link_window *window = &link->layout->windows[(*at)++];
+        uint64_t first = atomic_load(&window->first), dead = atomic_load(&window->dead);
+
+        if (atomic_load(&window->last) == 0 || dead < first)
+            continue;
+        *ret_first = first;
+        *ret_last = dead;
+        return true;
+    }
+    return false;
+}
+
 bool mrc_link_find_window(const struct mrc_link *link, uint64_t seq, uint64_t *ret_first)
 {
     const struct mrc_link_layout *layout = link->layout;

@@ -148,6 +148,10 @@ void mrc_link_bury(struct mrc_link *link, uint64_t first, uint64_t last);
 /* Whether the record SEQ may have a number of a log that is gone. */
 bool mrc_link_is_dead(const struct mrc_link *link, uint64_t seq);
 
+/* The next part of the ring with such records; AT is 0 at first. False: there is none. */
+bool mrc_link_next_dead(const struct mrc_link *link, unsigned *at, uint64_t *ret_first,
+                        uint64_t *ret_last);
+
 /*
  * Leader: the engine has lost what the ring has after the record SEQ. Call it before the next entry
  * is appended.
