@@ -83,7 +83,7 @@ void mrc_link_note_back(struct mrc_link *link, int64_t now_us);
  * machines that take part. */
 void mrc_link_set_newest(struct mrc_link *link, uint64_t number);
 void mrc_link_set_machines(struct mrc_link *link, uint64_t count);
-/* Leader. The key is set once; a later KEY is ignored. */
+/* Leader: KEY is the key for positions of the log, instead of that of a log before it. */
 void mrc_link_set_key(struct mrc_link *link, const char *key);
 
 /* Leader: the subscribers of the other machines. */
