@@ -305,9 +305,10 @@ static bool find_fork(struct mrc_member *member, struct mrc_redis *redis,
 }
 
 /*
- * The number of updates that this machine may have missed: others have put some at the numbers that
- * the engine had lost, and it has removed the first of these since, as the log has grown. 0: none,
- * because it is known where the logs part.
+ * The number of updates that this machine may have missed, or 1 if that is not known. 0: none,
+ * because it is known where the logs part. It is not if others have put some updates at the numbers
+ * that the engine had lost, and it has removed the first of these since, as the log has grown; or
+ * if the log has nothing of what the ring has, and the ring does not reach back to the first entry.
  */
 static uint64_t count_missed(const struct mrc_lineage *lineage,
                              const struct mrc_lineage_search *search,
@@ -315,6 +316,9 @@ static uint64_t count_missed(const struct mrc_lineage *lineage,
 {
     size_t i = search->trimmed;
 
+    if (search->shared == 0 && lineage->count > 0 && lineage->entries[0].number > 1 &&
+        join->newest >= join->oldest)
+        return 1;
     if (i == 0 || search->shared > i || i == lineage->count ||
         lineage->entries[i].number > join->newest)
         return 0;
@@ -345,6 +349,9 @@ static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
     lost = tracing.lineage.count - search.shared;
     missed = count_missed(&tracing.lineage, &search, join);
     fork_seq = last ? last->seq : member->position.since_seq;
+    /* First, because the next leader would not look for it among the records that are buried. */
+    if (missed)
+        mrc_member_tell_gap(member, missed);
     member->position.number =
         last && last->number >= join->oldest ? last->number : join->oldest - 1;
     member->position.token_writer = last ? last->writer : 0;
@@ -354,8 +361,6 @@ static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
     mrc_link_note_fork(member->link, fork_seq, last ? last->number : 0);
     mrc_unsettled_lose(&member->unsettled, fork_seq);
     wake_all(member); /* some streams may have to end */
-    if (missed)
-        mrc_member_tell_gap(member, missed);
     set_position(member);
     mrc_lineage_free(&tracing.lineage);
     mrc_link_count(member->link, MRC_LINK_LOST, lost);
@@ -479,7 +484,7 @@ static bool ask_to_join(struct mrc_member *member, struct mrc_redis *redis,
         mrc_error_set(&error->text, MRC_EINVAL, "the system has no random bytes");
         return false;
     }
-    /* If the log begins anew, all machines keep the key that they have. */
+    /* If the log begins anew, the first machine gives it the key of positions that all have. */
     if (mrc_link_get_key(member->link, known_key) == 2 * KEY_BYTES)
         memcpy(key, known_key, 2 * KEY_BYTES);
     bounds_text(member, bounds, sizeof(bounds));

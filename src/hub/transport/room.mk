@@ -19,6 +19,7 @@ NO_LINK_SOURCES = %D%/none.c
 if HAVE_HIREDIS
 libmrchub_la_SOURCES += $(LINK_SOURCES)
 unit_tests += \
+	tests/unit/hub/transport/test_join \
 	tests/unit/hub/transport/test_member \
 	tests/unit/hub/transport/test_no_memory \
 	tests/unit/hub/transport/test_outbox \
