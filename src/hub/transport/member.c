@@ -787,6 +787,15 @@ static void get_going(struct mrc_member *member)
     mrc_link_set_state(member->link, MRC_LINK_UP, apr_time_now());
 }
 
+/* ENTRY may stand at another place in the rings of other machines. */
+static void note_fork(struct mrc_member *member, const struct mrc_entry *entry, bool is_known)
+{
+    const struct mrc_update_origin origin = origin_of(entry);
+
+    mrc_unsettled_note(&member->unsettled, entry->fork, member->position.since_seq, &origin,
+                       is_known);
+}
+
 bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, int64_t now_us,
                      struct mrc_engine_error *error)
 {
@@ -802,7 +811,7 @@ bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, i
         return false;
     }
     if (entry->has_fork)
-        mrc_unsettled_note(&member->unsettled, entry->fork, member->position.since_seq, is_known);
+        note_fork(member, entry, is_known);
     if (!entry->is_ours) {
         skip(member, entry, "another program wrote it");
     } else if (!is_known) {
