@@ -833,6 +833,8 @@ bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, i
     member->position.token_time_us = token->time_us;
     mrc_unsettled_came(&member->unsettled, token->writer, token->counter);
     mrc_link_advance(member->link, entry->number, token->writer, token->counter, token->time_us);
+    if (member->due_us) /* the next one may take as long again */
+        member->due_us = now_us + member->spec->engine.timeout_us;
     if (token->writer == mrc_link_writer(member->link))
         mrc_outbox_arrived(member->outbox, token->counter, now_us);
     return true;

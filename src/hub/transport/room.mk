@@ -23,7 +23,8 @@ unit_tests += \
 	tests/unit/hub/transport/test_member \
 	tests/unit/hub/transport/test_no_memory \
 	tests/unit/hub/transport/test_outbox \
-	tests/unit/hub/transport/test_relay
+	tests/unit/hub/transport/test_relay \
+	tests/unit/hub/transport/test_slow
 else
 libmrchub_la_SOURCES += $(NO_LINK_SOURCES)
 endif
