@@ -261,6 +261,7 @@ static void take_gap(struct mrc_member *member, const struct mrc_redis_join *joi
 
 struct tracing {
     const struct mrc_link *link;
+    uint64_t first; /* the number of the first record; 0: there is none */
     struct mrc_lineage lineage;
 };
 
@@ -276,6 +277,8 @@ static bool trace(void *ctx, const struct mrc_ring_record *record,
         .seq = record->view.seq,
     };
 
+    if (tracing->first == 0)
+        tracing->first = origin->number;
     if (mrc_link_is_dead(tracing->link, record->view.seq)) /* it has come back elsewhere */
         return true;
     return mrc_lineage_add(&tracing->lineage, &entry);
@@ -308,16 +311,16 @@ static bool find_fork(struct mrc_member *member, struct mrc_redis *redis,
  * The number of updates that this machine may have missed, or 1 if that is not known. 0: none,
  * because it is known where the logs part. It is not if others have put some updates at the numbers
  * that the engine had lost, and it has removed the first of these since, as the log has grown; or
- * if the log has nothing of what the ring has, and the ring does not reach back to the first entry.
+ * if the log has nothing of what the ring has, and one of them does not reach back to entry 1.
  */
-static uint64_t count_missed(const struct mrc_lineage *lineage,
-                             const struct mrc_lineage_search *search,
+static uint64_t count_missed(const struct tracing *tracing, const struct mrc_lineage_search *search,
                              const struct mrc_redis_join *join)
 {
+    const struct mrc_lineage *lineage = &tracing->lineage;
     size_t i = search->trimmed;
 
-    if (search->shared == 0 && lineage->count > 0 && lineage->entries[0].number > 1 &&
-        join->newest >= join->oldest)
+    if (search->shared == 0 && lineage->count > 0 && join->newest >= join->oldest &&
+        (tracing->first > 1 || join->oldest > 1))
         return 1;
     if (i == 0 || search->shared > i || i == lineage->count ||
         lineage->entries[i].number > join->newest)
@@ -347,7 +350,7 @@ static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
     if (search.shared > 0)
         last = &tracing.lineage.entries[search.shared - 1];
     lost = tracing.lineage.count - search.shared;
-    missed = count_missed(&tracing.lineage, &search, join);
+    missed = count_missed(&tracing, &search, join);
     fork_seq = last ? last->seq : member->position.since_seq;
     /* First, because the next leader would not look for it among the records that are buried. */
     if (missed)

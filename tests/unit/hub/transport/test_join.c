@@ -247,6 +247,21 @@ START_TEST(a_machine_that_has_all_of_a_log_that_is_gone_has_missed_nothing)
 }
 END_TEST
 
+/* All that came before an earlier loss is known, although the log has it in another order. */
+START_TEST(so_has_one_that_has_all_of_a_log_with_an_earlier_loss)
+{
+    uint64_t gap = mrc_link_get_gap(the_link);
+
+    have_read(GENERATION, 1, 5);
+    mrc_link_unsettle(the_link, 1, MRC_LINK_OPEN, 1);
+    mrc_link_bury(the_link, 1, 5);
+    have_read(GENERATION, 6, 6);
+    make_log(5, 0);
+    ck_assert_uint_eq(join(), 0);
+    ck_assert_uint_eq(mrc_link_get_gap(the_link), gap);
+}
+END_TEST
+
 /* ---- a new log --------------------------------------------------------------------------------*/
 
 static void check_key(const char *want)
@@ -284,6 +299,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_machine_that_has_nothing_of_the_log_may_have_missed_something, 0,
                         2);
     tcase_add_test(tcase, a_machine_that_has_all_of_a_log_that_is_gone_has_missed_nothing);
+    tcase_add_test(tcase, so_has_one_that_has_all_of_a_log_with_an_earlier_loss);
     tcase_add_test(tcase, a_machine_takes_the_key_of_a_new_log);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
