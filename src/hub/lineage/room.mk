@@ -8,7 +8,8 @@ unit_tests += \
 	tests/unit/hub/lineage/test_lineage \
 	tests/unit/hub/lineage/test_no_memory \
 	tests/unit/hub/lineage/test_seen \
-	tests/unit/hub/lineage/test_unsettled
+	tests/unit/hub/lineage/test_unsettled \
+	tests/unit/hub/lineage/test_walk
 tests_unit_hub_lineage_test_no_memory_LDFLAGS = $(LINK_FAILING_CALLS)
 
 EXTRA_DIST += %D%/README.md

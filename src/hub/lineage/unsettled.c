@@ -120,14 +120,54 @@ static uint64_t find_first(struct mrc_unsettled *unsettled, uint64_t fork, uint6
                          : 1; /* out of memory: a window that is too large does no harm */
 }
 
+struct finding {
+    const struct mrc_update_origin *origin;
+    uint64_t since_seq;
+    uint64_t seq; /* 0: not found */
+    bool is_over;
+};
+
+static bool is_same(void *ctx, const struct mrc_ring_record *record,
+                    const struct mrc_update_origin *origin, size_t len)
+{
+    struct finding *finding = ctx;
+
+    finding->is_over = record->view.seq > finding->since_seq;
+    if (!finding->is_over && origin->writer == finding->origin->writer &&
+        origin->counter == finding->origin->counter)
+        finding->seq = record->view.seq;
+    return !finding->is_over && finding->seq == 0;
+}
+
+/*
+ * The ring has the entry of ORIGIN, which was on its way when the log began anew, perhaps among the
+ * records of the log before: then the window begins with it. Later ones of its writer are after it.
+ */
+static void find_before(struct mrc_unsettled *unsettled, const struct mrc_update_origin *origin,
+                        uint64_t since_seq)
+{
+    struct finding finding = {.origin = origin, .since_seq = since_seq};
+
+    if (since_seq == 0 || unsettled->sought == origin->writer)
+        return;
+    unsettled->sought = origin->writer;
+    if (!mrc_walk(unsettled->ring, 0, is_same, &finding) && !finding.is_over && finding.seq == 0)
+        finding.seq = 1; /* out of memory */
+    if (finding.seq && finding.seq < unsettled->first)
+        unsettled->first = finding.seq;
+}
+
 void mrc_unsettled_note(struct mrc_unsettled *unsettled, uint64_t fork, uint64_t since_seq,
-                        bool is_known)
+                        const struct mrc_update_origin *origin, bool is_known)
 {
     if (!unsettled->has_fork || unsettled->fork != fork) {
         unsettled->first = find_first(unsettled, fork, since_seq);
         unsettled->fork = fork;
         unsettled->has_fork = true;
+        unsettled->sought = 0;
     }
+    if (is_known && fork == 0)
+        find_before(unsettled, origin, since_seq);
     unsettle(unsettled, unsettled->first, last_of(unsettled) + !is_known);
 }
 

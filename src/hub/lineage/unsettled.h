@@ -26,6 +26,7 @@
 
 struct mrc_link;
 struct mrc_ring;
+struct mrc_update_origin;
 
 /* The updates of more writers are not waited for one by one. */
 #define MRC_UNSETTLED_WRITERS 64
@@ -43,6 +44,7 @@ struct mrc_unsettled {
 
     bool has_fork; /* the fork of the last entry that had one, and the first record after it */
     uint64_t fork, first;
+    uint64_t sought; /* the last writer whose updates were sought before that; 0: none */
 
     bool asks_end; /* nothing is to be put back any more: the next beat says which entry is last */
     bool has_end;
@@ -64,11 +66,12 @@ void mrc_unsettled_forget(struct mrc_unsettled *unsettled);
 void mrc_unsettled_lose(struct mrc_unsettled *unsettled, uint64_t seq);
 
 /*
- * An entry has come that was lost after the entry FORK. Records up to SINCE_SEQ are of another log.
- * IS_KNOWN: the ring has it, otherwise it is appended next.
+ * An entry of ORIGIN has come that was lost after the entry FORK; 0: or that was on its way when
+ * the log began anew. Records up to SINCE_SEQ are of another log. IS_KNOWN: the ring has it,
+ * perhaps among those; otherwise it is appended next.
  */
 void mrc_unsettled_note(struct mrc_unsettled *unsettled, uint64_t fork, uint64_t since_seq,
-                        bool is_known);
+                        const struct mrc_update_origin *origin, bool is_known);
 
 /* The ring has the update COUNTER of WRITER, as it has come from the log. */
 void mrc_unsettled_came(struct mrc_unsettled *unsettled, uint64_t writer, uint64_t counter);

@@ -23,6 +23,18 @@ static bool get_origin(const struct mrc_record *record, struct mrc_update_origin
     return true;
 }
 
+/* Reads the next record, or the first one that is left: the parent may move the tail past others
+ * (store/ring/reclaim.h). */
+static apr_status_t read_next(const struct mrc_ring *ring, uint64_t *pos,
+                              struct mrc_ring_record *record)
+{
+    apr_status_t status;
+
+    while ((status = mrc_ring_read(ring, pos, record)) == MRC_STATUS_OVERRUN)
+        *pos = mrc_ring_tail(ring);
+    return status;
+}
+
 static bool walk(const struct mrc_ring *ring, uint64_t since_seq, bool with_orders,
                  mrc_walk_fn *each, void *ctx)
 {
@@ -31,7 +43,7 @@ static bool walk(const struct mrc_ring *ring, uint64_t since_seq, bool with_orde
     apr_status_t status;
     bool goes_on = true;
 
-    while (goes_on && !(status = mrc_ring_read(ring, &pos, &record))) {
+    while (goes_on && !(status = read_next(ring, &pos, &record))) {
         struct mrc_update_origin origin;
         size_t len;
 

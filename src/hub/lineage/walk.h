@@ -19,8 +19,8 @@ struct mrc_update_origin;
 typedef bool mrc_walk_fn(void *ctx, const struct mrc_ring_record *record,
                          const struct mrc_update_origin *origin, size_t len);
 
-/* Calls EACH for every update after the record SINCE_SEQ, from older to newer. False: EACH has
- * stopped it, or there is no memory. */
+/* Calls EACH for every update after the record SINCE_SEQ that the ring still has, from older to
+ * newer. False: EACH has stopped it, or there is no memory. */
 bool mrc_walk(const struct mrc_ring *ring, uint64_t since_seq, mrc_walk_fn *each, void *ctx);
 
 /* The same for all records, with the orders of operators among them (is_control). */

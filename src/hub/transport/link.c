@@ -49,7 +49,7 @@
 #define BLOCK_MS          1000
 #define READ_BYTES        (4 * 1024 * 1024)
 #define READ_ENTRIES_MAX  1024
-#define READ_ENTRIES_MIN  8
+#define READ_ENTRIES_MIN  1
 #define EXPECTED_MAX      256 /* replies on W */
 #define ENTRY_BYTES_FIRST 1024
 
@@ -93,7 +93,8 @@ struct mrc_link_thread {
     struct expected expected[EXPECTED_MAX]; /* a ring */
     unsigned first, expected_count;
     bool is_reading;
-    int64_t read_until_us;
+    int64_t read_until_us;            /* when more of its answer must have come */
+    unsigned read_entries;            /* it gets at most so many entries of each log */
     size_t entry_bytes;               /* the mean size of an entry */
     uint32_t events[MRC_REDIS_SIDES]; /* for which they are registered */
     int64_t sentinel_at_us;           /* when it is asked next, or must have answered */
@@ -472,7 +473,8 @@ static void send_read(struct mrc_link_thread *link, int64_t now_us)
         entries = READ_ENTRIES_MAX;
     if (entries < READ_ENTRIES_MIN)
         entries = READ_ENTRIES_MIN;
-    mrc_redis_read_add(link->redis, BLOCK_MS, (unsigned)entries, in);
+    link->read_entries = (unsigned)entries;
+    mrc_redis_read_add(link->redis, BLOCK_MS, link->read_entries, in);
     for (size_t i = 0; i < link->count; i++) {
         if (link->members[i].state == MRC_MEMBER_IN)
             add_keys(link->redis, &link->members[i]);
@@ -662,6 +664,19 @@ static void take_ask(void *ctx, struct mrc_bytes asks, struct mrc_bytes id,
     }
 }
 
+/* More of an answer has come. Entries that are due are in it, or after it. */
+static void put_off_deadlines(struct mrc_link_thread *link, int64_t now_us)
+{
+    int64_t until_us = now_us + link->spec->timeout_us;
+
+    if (until_us > link->read_until_us)
+        link->read_until_us = until_us;
+    for (size_t i = 0; i < link->count; i++) {
+        if (link->members[i].due_us)
+            link->members[i].due_us = until_us;
+    }
+}
+
 static bool receive_r(struct mrc_link_thread *link, int64_t now_us, struct mrc_engine_error *error)
 {
     struct reading reading = {link, now_us};
@@ -671,8 +686,10 @@ static bool receive_r(struct mrc_link_thread *link, int64_t now_us, struct mrc_e
     if (!mrc_redis_receive(link->redis, MRC_REDIS_R, error) ||
         !mrc_redis_take(link->redis, MRC_REDIS_R, &reply, error))
         return false;
-    if (!reply)
+    if (!reply) {
+        put_off_deadlines(link, now_us);
         return true;
+    }
     link->is_reading = false;
     is_good = mrc_redis_read_reply(reply, take_entry, take_ask, &reading, error);
     mrc_redis_free_reply(reply);
@@ -760,6 +777,8 @@ static bool is_late(struct mrc_link_thread *link, int64_t now_us, struct mrc_eng
         return false;
     error->reason = MRC_ENGINE_TIMEOUT;
     mrc_error_set(&error->text, MRC_EINVAL, "%s", text);
+    /* The network may be too slow for so many entries. */
+    link->entry_bytes = (size_t)4 * READ_BYTES / link->read_entries;
     return true;
 }
 
@@ -957,6 +976,7 @@ apr_status_t mrc_link_thread_start(apr_pool_t *pool, struct mrc_hub *const *hubs
     link->members = apr_pcalloc(pool, count * sizeof(*link->members));
     link->reported = MRC_ENGINE_REASONS;
     link->entry_bytes = ENTRY_BYTES_FIRST;
+    link->read_entries = READ_ENTRIES_MAX;
     link->random = (unsigned)getpid();
     link->line = mrc_query_line_create(pool);
     if (!link->line)

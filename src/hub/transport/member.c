@@ -261,6 +261,7 @@ static void take_gap(struct mrc_member *member, const struct mrc_redis_join *joi
 
 struct tracing {
     const struct mrc_link *link;
+    uint64_t first; /* the number of the first record; 0: there is none */
     struct mrc_lineage lineage;
 };
 
@@ -276,6 +277,8 @@ static bool trace(void *ctx, const struct mrc_ring_record *record,
         .seq = record->view.seq,
     };
 
+    if (tracing->first == 0)
+        tracing->first = origin->number;
     if (mrc_link_is_dead(tracing->link, record->view.seq)) /* it has come back elsewhere */
         return true;
     return mrc_lineage_add(&tracing->lineage, &entry);
@@ -305,16 +308,20 @@ static bool find_fork(struct mrc_member *member, struct mrc_redis *redis,
 }
 
 /*
- * The number of updates that this machine may have missed: others have put some at the numbers that
- * the engine had lost, and it has removed the first of these since, as the log has grown. 0: none,
- * because it is known where the logs part.
+ * The number of updates that this machine may have missed, or 1 if that is not known. 0: none,
+ * because it is known where the logs part. It is not if others have put some updates at the numbers
+ * that the engine had lost, and it has removed the first of these since, as the log has grown; or
+ * if the log has nothing of what the ring has, and one of them does not reach back to entry 1.
  */
-static uint64_t count_missed(const struct mrc_lineage *lineage,
-                             const struct mrc_lineage_search *search,
+static uint64_t count_missed(const struct tracing *tracing, const struct mrc_lineage_search *search,
                              const struct mrc_redis_join *join)
 {
+    const struct mrc_lineage *lineage = &tracing->lineage;
     size_t i = search->trimmed;
 
+    if (search->shared == 0 && lineage->count > 0 && join->newest >= join->oldest &&
+        (tracing->first > 1 || join->oldest > 1))
+        return 1;
     if (i == 0 || search->shared > i || i == lineage->count ||
         lineage->entries[i].number > join->newest)
         return 0;
@@ -343,8 +350,11 @@ static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
     if (search.shared > 0)
         last = &tracing.lineage.entries[search.shared - 1];
     lost = tracing.lineage.count - search.shared;
-    missed = count_missed(&tracing.lineage, &search, join);
+    missed = count_missed(&tracing, &search, join);
     fork_seq = last ? last->seq : member->position.since_seq;
+    /* First, because the next leader would not look for it among the records that are buried. */
+    if (missed)
+        mrc_member_tell_gap(member, missed);
     member->position.number =
         last && last->number >= join->oldest ? last->number : join->oldest - 1;
     member->position.token_writer = last ? last->writer : 0;
@@ -354,8 +364,6 @@ static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
     mrc_link_note_fork(member->link, fork_seq, last ? last->number : 0);
     mrc_unsettled_lose(&member->unsettled, fork_seq);
     wake_all(member); /* some streams may have to end */
-    if (missed)
-        mrc_member_tell_gap(member, missed);
     set_position(member);
     mrc_lineage_free(&tracing.lineage);
     mrc_link_count(member->link, MRC_LINK_LOST, lost);
@@ -479,7 +487,7 @@ static bool ask_to_join(struct mrc_member *member, struct mrc_redis *redis,
         mrc_error_set(&error->text, MRC_EINVAL, "the system has no random bytes");
         return false;
     }
-    /* If the log begins anew, all machines keep the key that they have. */
+    /* If the log begins anew, the first machine gives it the key of positions that all have. */
     if (mrc_link_get_key(member->link, known_key) == 2 * KEY_BYTES)
         memcpy(key, known_key, 2 * KEY_BYTES);
     bounds_text(member, bounds, sizeof(bounds));
@@ -806,6 +814,15 @@ static void get_going(struct mrc_member *member)
     mrc_link_set_state(member->link, MRC_LINK_UP, apr_time_now());
 }
 
+/* ENTRY may stand at another place in the rings of other machines. */
+static void note_fork(struct mrc_member *member, const struct mrc_entry *entry, bool is_known)
+{
+    const struct mrc_update_origin origin = origin_of(entry);
+
+    mrc_unsettled_note(&member->unsettled, entry->fork, member->position.since_seq, &origin,
+                       is_known);
+}
+
 bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, int64_t now_us,
                      struct mrc_engine_error *error)
 {
@@ -821,7 +838,7 @@ bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, i
         return false;
     }
     if (entry->has_fork)
-        mrc_unsettled_note(&member->unsettled, entry->fork, member->position.since_seq, is_known);
+        note_fork(member, entry, is_known);
     if (!entry->is_ours) {
         skip(member, entry, "another program wrote it");
     } else if (!is_known) {
@@ -843,6 +860,8 @@ bool mrc_member_take(struct mrc_member *member, const struct mrc_entry *entry, i
     member->position.token_time_us = token->time_us;
     mrc_unsettled_came(&member->unsettled, token->writer, token->counter);
     mrc_link_advance(member->link, entry->number, token->writer, token->counter, token->time_us);
+    if (member->due_us) /* the next one may take as long again */
+        member->due_us = now_us + member->spec->engine.timeout_us;
     if (token->writer == mrc_link_writer(member->link))
         mrc_outbox_arrived(member->outbox, token->counter, now_us);
     return true;

@@ -71,7 +71,7 @@ struct mrc_member {
     int64_t beat_at_us;
     uint64_t beats;
     uint64_t due_number; /* the reader must have this entry... */
-    int64_t due_us;      /* ...by then; 0: nothing is due */
+    int64_t due_us;      /* ...by then, unless others arrive; 0: nothing is due */
     struct mrc_machines machines;
     struct mrc_query_dead dead; /* that the link tries to remove */
     bool has_dead;

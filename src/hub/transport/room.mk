@@ -20,10 +20,12 @@ if HAVE_HIREDIS
 libmrchub_la_SOURCES += $(LINK_SOURCES)
 unit_tests += \
 	tests/unit/hub/transport/test_enter \
+	tests/unit/hub/transport/test_join \
 	tests/unit/hub/transport/test_member \
 	tests/unit/hub/transport/test_no_memory \
 	tests/unit/hub/transport/test_outbox \
-	tests/unit/hub/transport/test_relay
+	tests/unit/hub/transport/test_relay \
+	tests/unit/hub/transport/test_slow
 else
 libmrchub_la_SOURCES += $(NO_LINK_SOURCES)
 endif

@@ -34,7 +34,7 @@
 /* The most records that the search for a position reads. */
 #define SEEK_TRIES 16
 
-/* The same, in a part of the ring where several records have one number. */
+/* The same, in a part of the ring where several records may have one number. */
 #define SEEK_READS 4096
 
 /*
@@ -343,96 +343,131 @@ static apr_status_t find(struct mrc_history *base, struct mrc_bytes id, int64_t 
     return status;
 }
 
-/*
- * Whether RECORD is the one that a position names, and in whose order. RET_NUMBER gets its number;
- * 0: it has none.
- */
-static bool is_of(struct mrc_history *base, const struct mrc_ring_record *record, uint64_t first,
-                  int64_t second, uint64_t *ret_number, enum order *ret_order)
+/* A search for the record that a position names. */
+struct seeking {
+    struct mrc_history *base;
+    uint64_t first; /* the words of the position */
+    int64_t second;
+    int64_t now_us;
+    struct mrc_ring_record record; /* that was read last */
+    struct mrc_place place;        /* after it */
+    enum order order;              /* of the position; if the record is found */
+};
+
+/* Whether the record that was read last is the one. RET_NUMBER gets its number; 0: it has none. */
+static bool is_found(struct seeking *seeking, uint64_t *ret_number)
 {
     static const enum order orders[] = {ORDER_OF_ALL, ORDER_OF_MACHINE};
     int64_t hash;
 
     for (size_t i = 0; i < 2; i++) {
-        if (!origin_of(base, record, orders[i], ret_number, &hash)) {
+        if (!origin_of(seeking->base, &seeking->record, orders[i], ret_number, &hash)) {
             *ret_number = 0;
             return false;
         }
-        if (*ret_number == first && hash == second) {
-            *ret_order = orders[i];
+        if (*ret_number == seeking->first && hash == seeking->second) {
+            seeking->order = orders[i];
             return true;
         }
     }
     return false;
 }
 
-/*
- * Looks for the record of a position after PLACE, and moves PLACE past it. After a loss, other
- * records with its number come before it.
- */
-static apr_status_t seek_on(struct mrc_history *base, uint64_t first, int64_t second,
-                            struct mrc_ring_record *record, struct mrc_place *place,
-                            enum order *ret_order)
+/* Reads on, up to the record LAST. False: none of them is the one. */
+static bool seek_on(struct seeking *seeking, uint64_t last)
 {
-    for (int reads = 0; reads < SEEK_READS; reads++) {
-        uint64_t number;
+    struct mrc_place *place = &seeking->place;
 
-        if (mrc_ring_read(base->ring, &place->pos, record) != APR_SUCCESS)
+    for (int reads = 0; reads < SEEK_READS && place->next <= last; reads++) {
+        uint64_t unused;
+
+        if (mrc_ring_read(seeking->base->ring, &place->pos, &seeking->record) != APR_SUCCESS)
             break;
-        place->next = place->until = record->view.seq + 1;
-        if (is_of(base, record, first, second, &number, ret_order))
-            return APR_SUCCESS;
+        place->next = place->until = seeking->record.view.seq + 1;
+        if (is_found(seeking, &unused))
+            return true;
     }
-    return APR_NOTFOUND;
+    return false;
+}
+
+/* Reads the records FIRST to LAST. */
+static bool seek_from(struct seeking *seeking, uint64_t first, uint64_t last)
+{
+    int64_t unused;
+    uint64_t pos;
+
+    if (mrc_ring_seek(seeking->base->ring, first, seeking->now_us, &pos, &unused) != APR_SUCCESS)
+        return false;
+    seeking->place = (struct mrc_place){.next = first, .until = first, .pos = pos};
+    return seek_on(seeking, last);
 }
 
 /*
- * The numbers of the ring and of the log grow alike, except where the log has entries that are not
- * in the ring. So a guess is close, and each record that is read gives a better one.
+ * Looks among the records FIRST to LAST. The numbers of the ring and of the log grow alike, except
+ * where the log has entries that are not in the ring. So a guess is close, and each record that is
+ * read gives a better one.
  */
-static apr_status_t seek_record(struct mrc_history *base, uint64_t first, int64_t second,
-                                int64_t now_us, struct mrc_ring_record *record,
-                                struct mrc_place *place, enum order *ret_order)
+static bool guess(struct seeking *seeking, uint64_t first, uint64_t last)
 {
-    uint64_t oldest = mrc_ring_seq_at(base->ring, mrc_ring_oldest(base->ring, now_us));
-    struct mrc_ring_stats stats;
-    uint64_t seq;
+    uint64_t seq = last, before = 0;
 
-    mrc_ring_stats(base->ring, &stats);
-    seq = stats.last_seq;
-    for (int tries = 0; tries < SEEK_TRIES; tries++) {
+    for (int tries = 0; tries < SEEK_TRIES && seq != before; tries++) {
         uint64_t number;
 
-        if (seq < oldest || seq == 0 || !read_record(base, seq, now_us, record, place))
+        if (seq < first ||
+            !read_record(seeking->base, seq, seeking->now_us, &seeking->record, &seeking->place))
             break;
-        if (is_of(base, record, first, second, &number, ret_order))
-            return APR_SUCCESS;
-        if (number == first)
-            return seek_on(base, first, second, record, place, ret_order);
-        if (number == 0 || (number > first && number - first >= seq))
+        if (is_found(seeking, &number))
+            return true;
+        if (number == seeking->first)
+            return seek_on(seeking, last);
+        if (number == 0 || (number > seeking->first && number - seeking->first >= seq))
             break;
-        seq = seq + first - number; /* even if that is less */
-        if (seq < oldest)
-            seq = oldest;
-        if (seq > stats.last_seq)
-            seq = stats.last_seq;
+        before = seq;
+        seq = seq + seeking->first - number; /* even if that is less */
+        if (seq < first)
+            seq = first;
+        if (seq > last)
+            seq = last;
     }
-    return APR_NOTFOUND;
+    return false;
+}
+
+/*
+ * Looks where the numbers are of a log that is gone; other records with the same ones come after
+ * them. The ring has no record before OLDEST.
+ */
+static bool seek_dead(struct seeking *seeking, uint64_t oldest)
+{
+    const struct mrc_link *link = engine_of(seeking->base)->link;
+    uint64_t first, last;
+    unsigned at = 0;
+
+    while (mrc_link_next_dead(link, &at, &first, &last)) {
+        if (first < oldest)
+            first = oldest;
+        if (guess(seeking, first, last) || seek_from(seeking, first, last))
+            return true;
+    }
+    return false;
 }
 
 static apr_status_t seek_position(struct mrc_history *base, uint64_t first, int64_t second,
                                   int64_t now_us, struct mrc_place *ret_place)
 {
-    struct mrc_ring_record record = {.buf = NULL};
-    struct mrc_place place;
-    enum order order;
-    apr_status_t status = seek_record(base, first, second, now_us, &record, &place, &order);
+    struct seeking seeking = {.base = base, .first = first, .second = second, .now_us = now_us};
+    uint64_t oldest = mrc_ring_seq_at(base->ring, mrc_ring_oldest(base->ring, now_us));
+    apr_status_t status = APR_NOTFOUND;
+    struct mrc_ring_stats stats;
 
-    mrc_ring_record_free(&record);
-    if (status == APR_SUCCESS && order == ORDER_OF_ALL)
-        status = go_back(base, now_us, &place);
+    mrc_ring_stats(base->ring, &stats);
+    if (guess(&seeking, oldest, stats.last_seq) || seek_dead(&seeking, oldest))
+        status = APR_SUCCESS;
+    mrc_ring_record_free(&seeking.record);
+    if (status == APR_SUCCESS && seeking.order == ORDER_OF_ALL)
+        status = go_back(base, now_us, &seeking.place);
     if (status == APR_SUCCESS)
-        *ret_place = place;
+        *ret_place = seeking.place;
     return status;
 }
 

@@ -234,12 +234,16 @@ uint64_t mrc_link_get_reaped(const struct mrc_link *link)
     return atomic_load(&link->layout->reaped);
 }
 
+/* A death in between leaves no key; the next leader gets it when it joins. */
 void mrc_link_set_key(struct mrc_link *link, const char *key)
 {
+    char known[MRC_LINK_KEY_MAX];
     size_t len = strlen(key);
 
-    if (len == 0 || len > MRC_LINK_KEY_MAX || atomic_load(&link->layout->key_bytes))
+    if (len == 0 || len > MRC_LINK_KEY_MAX ||
+        (mrc_link_get_key(link, known) == len && !memcmp(known, key, len)))
         return;
+    atomic_store(&link->layout->key_bytes, 0);
     for (size_t at = 0; at < len; at += sizeof(uint64_t)) {
         uint64_t word = 0;
 
@@ -433,6 +437,22 @@ bool mrc_link_is_dead(const struct mrc_link *link, uint64_t seq)
     return false;
 }
 
+bool mrc_link_next_dead(const struct mrc_link *link, unsigned *at, uint64_t *ret_first,
+                        uint64_t *ret_last)
+{
+    while (*at < MRC_LINK_WINDOWS) {
+        const struct mrc_link_window *window = &link->layout->windows[(*at)++];
+        uint64_t first = atomic_load(&window->first), dead = atomic_load(&window->dead);
+
+        if (atomic_load(&window->last) == 0 || dead < first)
+            continue;
+        *ret_first = first;
+        *ret_last = dead;
+        return true;
+    }
+    return false;
+}
+
 bool mrc_link_find_window(const struct mrc_link *link, uint64_t seq, uint64_t *ret_first)
 {
     const struct mrc_link_layout *layout = link->layout;
@@ -487,17 +507,31 @@ bool mrc_link_is_napping(const struct mrc_link *link)
     return atomic_load(&link->layout->napping) != 0;
 }
 
-size_t mrc_link_get_key(const struct mrc_link *link, char *key)
+static size_t load_key(const struct mrc_link_layout *layout, char *key)
 {
-    uint64_t len = atomic_load(&link->layout->key_bytes);
+    uint64_t len = atomic_load(&layout->key_bytes);
 
     if (len > MRC_LINK_KEY_MAX)
         return 0;
     for (size_t at = 0; at < len; at += sizeof(uint64_t)) {
-        uint64_t word = atomic_load(&link->layout->key[at / sizeof(word)]);
+        uint64_t word = atomic_load(&layout->key[at / sizeof(word)]);
 
         memcpy(key + at, &word, len - at < sizeof(word) ? len - at : sizeof(word));
     }
+    return len;
+}
+
+/* The leader may be changing it: a key that is read twice in a row was there at one moment. */
+size_t mrc_link_get_key(const struct mrc_link *link, char *key)
+{
+    size_t before_len, len = load_key(link->layout, key);
+    char before[MRC_LINK_KEY_MAX];
+
+    do {
+        before_len = len;
+        memcpy(before, key, len);
+        len = load_key(link->layout, key);
+    } while (len != before_len || memcmp(before, key, len));
     return len;
 }
 

@@ -83,7 +83,7 @@ void mrc_link_note_back(struct mrc_link *link, int64_t now_us);
  * machines that take part. */
 void mrc_link_set_newest(struct mrc_link *link, uint64_t number);
 void mrc_link_set_machines(struct mrc_link *link, uint64_t count);
-/* Leader. The key is set once; a later KEY is ignored. */
+/* Leader: KEY is the key for positions of the log, instead of that of a log before it. */
 void mrc_link_set_key(struct mrc_link *link, const char *key);
 
 /* Leader: the subscribers of the other machines. */
@@ -147,6 +147,10 @@ void mrc_link_bury(struct mrc_link *link, uint64_t first, uint64_t last);
 
 /* Whether the record SEQ may have a number of a log that is gone. */
 bool mrc_link_is_dead(const struct mrc_link *link, uint64_t seq);
+
+/* The next part of the ring with such records; AT is 0 at first. False: there is none. */
+bool mrc_link_next_dead(const struct mrc_link *link, unsigned *at, uint64_t *ret_first,
+                        uint64_t *ret_last);
 
 /*
  * Leader: the engine has lost what the ring has after the record SEQ. Call it before the next entry

@@ -118,15 +118,31 @@ static bool lose(void)
  * begins with record 4, or before. */
 static bool learn(void)
 {
+    const struct mrc_update_origin origin = {6, 1, 5};
     struct mrc_link *own = make_link();
     struct mrc_unsettled unsettled;
     uint64_t first = UINT64_MAX;
 
     mrc_unsettled_begin(&unsettled, own, ring);
-    mrc_unsettled_note(&unsettled, 3, 0, true);
+    mrc_unsettled_note(&unsettled, 3, 0, &origin, true);
     ck_assert(mrc_link_find_window(own, 5, &first));
     ck_assert_uint_le(first, 4);
     return first == 4;
+}
+
+/* The ring has an entry before the records of a new log, which begin with record 5. */
+static bool learn_before(void)
+{
+    const struct mrc_update_origin origin = {1, 1, 2};
+    struct mrc_link *own = make_link();
+    struct mrc_unsettled unsettled;
+    uint64_t first = UINT64_MAX;
+
+    mrc_unsettled_begin(&unsettled, own, ring);
+    mrc_unsettled_note(&unsettled, 0, 4, &origin, true);
+    ck_assert(mrc_link_find_window(own, 5, &first));
+    ck_assert_uint_le(first, 2);
+    return first == 2;
 }
 
 START_TEST(an_order_that_is_not_known_stays_unsettled)
@@ -137,6 +153,7 @@ START_TEST(an_order_that_is_not_known_stays_unsettled)
         append(i);
     fail_in_turn("lose", lose, 1);
     fail_in_turn("learn", learn, 1);
+    fail_in_turn("learn_before", learn_before, 2);
 }
 END_TEST
 

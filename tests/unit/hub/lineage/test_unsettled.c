@@ -54,6 +54,14 @@ static uint64_t window_of(uint64_t seq)
     return mrc_link_find_window(the_link, seq, &first) ? first : 0;
 }
 
+/* Another entry comes, which was lost after the entry FORK. */
+static void note(uint64_t fork, uint64_t since_seq, bool is_known)
+{
+    const struct mrc_update_origin origin = {9, 1, 9};
+
+    mrc_unsettled_note(&unsettled, fork, since_seq, &origin, is_known);
+}
+
 START_TEST(the_window_is_open_until_all_that_was_lost_is_back)
 {
     uint64_t seq, losses = mrc_link_get_losses(the_link, &seq);
@@ -91,17 +99,17 @@ END_TEST
 START_TEST(an_entry_that_is_put_back_says_where_the_window_begins)
 {
     append_some(1, 4);
-    mrc_unsettled_note(&unsettled, 2, 0, false); /* it is appended next */
+    note(2, 0, false); /* it is appended next */
     append_some(5, 1);
     ck_assert_uint_eq(window_of(2), 0);
     ck_assert_uint_eq(window_of(3), 3);
     ck_assert_uint_eq(window_of(5), 3);
     ck_assert_uint_eq(window_of(6), 0);
     append_some(6, 2);
-    mrc_unsettled_note(&unsettled, 2, 0, true); /* the ring has it */
+    note(2, 0, true); /* the ring has it */
     ck_assert_uint_eq(window_of(7), 3);
     ck_assert_uint_eq(window_of(8), 0);
-    mrc_unsettled_note(&unsettled, 1, 0, true); /* another machine knew less */
+    note(1, 0, true); /* another machine knew less */
     ck_assert_uint_eq(window_of(7), 2);
 }
 END_TEST
@@ -109,7 +117,7 @@ END_TEST
 START_TEST(a_window_may_begin_with_what_comes_next)
 {
     append_some(1, 4);
-    mrc_unsettled_note(&unsettled, 4, 0, false);
+    note(4, 0, false);
     append_some(5, 2);
     ck_assert_uint_eq(window_of(4), 0);
     ck_assert_uint_eq(window_of(5), 5);
@@ -117,9 +125,39 @@ START_TEST(a_window_may_begin_with_what_comes_next)
     /* The records of an earlier log have numbers of their own. */
     mrc_unsettled_forget(&unsettled);
     append_some(1, 3);
-    mrc_unsettled_note(&unsettled, 1, 6, true);
+    note(1, 6, true);
     ck_assert_uint_eq(window_of(7), 0);
     ck_assert_uint_eq(window_of(8), 8);
+}
+END_TEST
+
+/* The update COUNTER of WRITER comes in a log that has begun after record 5; the ring has it. */
+static void come_again(uint64_t writer, uint64_t counter)
+{
+    const struct mrc_update_origin origin = {2, writer, counter};
+
+    mrc_unsettled_note(&unsettled, 0, 5, &origin, true);
+}
+
+/* Others have it after the first record of the new log. */
+START_TEST(a_window_begins_with_an_update_that_was_on_its_way_to_a_log_that_is_gone)
+{
+    append_some(1, 5);
+    mrc_unsettled_forget(&unsettled);
+    append(1, 4);
+    come_again(1, 4);
+    ck_assert_uint_eq(window_of(3), 0);
+    ck_assert_uint_eq(window_of(4), 4);
+    ck_assert_uint_eq(window_of(6), 4);
+    ck_assert_uint_eq(window_of(7), 0);
+    come_again(1, 5);
+    come_again(7, 1); /* the ring does not have it any more */
+    ck_assert_uint_eq(window_of(3), 0);
+    ck_assert_uint_eq(window_of(6), 4);
+    come_again(2, 3);
+    ck_assert_uint_eq(window_of(2), 0);
+    ck_assert_uint_eq(window_of(3), 3);
+    ck_assert_uint_eq(window_of(6), 3);
 }
 END_TEST
 
@@ -168,6 +206,7 @@ int main(void)
     tcase_add_test(tcase, no_window_where_nothing_is_lost);
     tcase_add_test(tcase, an_entry_that_is_put_back_says_where_the_window_begins);
     tcase_add_test(tcase, a_window_may_begin_with_what_comes_next);
+    tcase_add_test(tcase, a_window_begins_with_an_update_that_was_on_its_way_to_a_log_that_is_gone);
     tcase_add_test(tcase, what_does_not_come_back_is_waited_for_until_nobody_can_put_it_back);
     tcase_add_test(tcase, another_leader_does_not_know_what_was_waited_for);
     suite_add_tcase(suite, tcase);

@@ -234,6 +234,29 @@ START_TEST(records_of_a_log_that_is_gone_are_no_last_entries)
 }
 END_TEST
 
+/* ---- entries that are due ---------------------------------------------------------------------*/
+
+/* However many there are, the connection is good as long as some of them arrive. */
+START_TEST(entries_that_arrive_put_off_what_is_due)
+{
+    struct mrc_member member;
+
+    begin_at(0, 0);
+    member = lead();
+    member.due_number = 2;
+    member.due_us = 10;
+    ck_assert(take(&member, 1));
+    mrc_member_announce(&member, 1);
+    ck_assert_int_eq(member.due_us, 1 + transport.engine.timeout_us);
+    ck_assert(take(&member, 2));
+    mrc_member_announce(&member, 1);
+    ck_assert_int_eq(member.due_us, 0);
+    ck_assert(take(&member, 3));
+    ck_assert_int_eq(member.due_us, 0);
+    mrc_member_resign(&member);
+}
+END_TEST
+
 /* ---- a leader dies ----------------------------------------------------------------------------*/
 
 static int die_after(void (*work)(void), unsigned steps)
@@ -704,6 +727,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, tear_down);
     tcase_add_test(tcase, an_entry_that_a_dead_leader_has_appended_is_the_last_one);
     tcase_add_test(tcase, records_of_a_log_that_is_gone_are_no_last_entries);
+    tcase_add_test(tcase, entries_that_arrive_put_off_what_is_due);
     tcase_add_test(tcase, a_leader_dies_while_it_takes_entries);
     tcase_add_test(tcase, a_leader_dies_while_it_notes_the_entry_of_another_writer);
     tcase_add_test(tcase, an_order_is_carried_out_once_whenever_its_leader_dies);

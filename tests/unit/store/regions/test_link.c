@@ -1,4 +1,5 @@
-/* The link of a hub: the windows in which the order of the updates may differ between machines. */
+/* The link of a hub: the windows in which the order of the updates may differ between machines, and
+ * the key for positions. */
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/ptrace.h>
@@ -188,6 +189,63 @@ START_TEST(no_window_is_overlooked_while_two_are_joined)
 }
 END_TEST
 
+/* ---- the key for positions --------------------------------------------------------------------*/
+
+static void check_key(const struct mrc_link *link, const char *want)
+{
+    char key[MRC_LINK_KEY_BYTES];
+    size_t len = mrc_link_get_key(link, key);
+
+    ck_assert_bytes_eq(((struct mrc_bytes){key, len}), want);
+}
+
+START_TEST(the_key_is_that_of_the_log)
+{
+    struct mrc_link *link = make();
+
+    check_key(link, "");
+    mrc_link_set_key(link, "a key");
+    check_key(link, "a key");
+    mrc_link_set_key(link, ""); /* an engine that has none */
+    check_key(link, "a key");
+    mrc_link_set_key(link, "the key of another log");
+    check_key(link, "the key of another log");
+}
+END_TEST
+
+#define KEY_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define KEY_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+static void *APR_THREAD_FUNC change_keys(apr_thread_t *thread, void *data)
+{
+    struct mrc_link *link = data;
+
+    for (unsigned i = 0; i < 100000; i++)
+        mrc_link_set_key(link, i % 2 ? KEY_A : KEY_B);
+    atomic_store(&is_over, 1);
+    return NULL;
+}
+
+START_TEST(nobody_sees_half_a_key)
+{
+    struct mrc_link *link = make();
+    char key[MRC_LINK_KEY_BYTES];
+    apr_thread_t *thread;
+    apr_status_t status;
+
+    ck_assert_int_eq(apr_thread_create(&thread, NULL, change_keys, link, store_pool()),
+                     APR_SUCCESS);
+    while (!atomic_load(&is_over)) {
+        size_t len = mrc_link_get_key(link, key);
+
+        ck_assert(len == 0 || len == sizeof(key));
+        ck_assert(len == 0 || !memcmp(key, KEY_A, len) || !memcmp(key, KEY_B, len));
+    }
+    apr_thread_join(&status, thread);
+    check_key(link, KEY_A);
+}
+END_TEST
+
 /* ---- a leader dies ----------------------------------------------------------------------------*/
 
 typedef void work_fn(struct mrc_link *link);
@@ -372,6 +430,8 @@ int main(void)
     tcase_add_test(tcase, the_two_oldest_are_joined_when_the_places_are_taken);
     tcase_add_test(tcase, a_reload_carries_windows_and_fork);
     tcase_add_test(tcase, no_window_is_overlooked_while_two_are_joined);
+    tcase_add_test(tcase, the_key_is_that_of_the_log);
+    tcase_add_test(tcase, nobody_sees_half_a_key);
     tcase_add_test(tcase, a_leader_dies_at_every_instruction);
     tcase_add_loop_test(tcase, a_leader_dies_while_it_moves, 0, 2);
     suite_add_tcase(suite, tcase);

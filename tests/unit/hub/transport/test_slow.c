@@ -1,0 +1,254 @@
+/*
+ * A machine reads a log that is long for its network. Between link and server is a proxy, which
+ * passes the server's answers slowly, or stops in the middle of them.
+ */
+#include <arpa/inet.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+
+#include "hub/transport/link.h"
+#include "hub_unit.h"
+#include "store/base/clock.h"
+#include "store/engine/redis.h"
+#include "store/engine/redis_unit.h"
+#include "store/regions/link.h"
+
+#define GENERATION  7
+#define ENTRY_BYTES (64 * 1024)
+#define PIECE_BYTES (16 * 1024)
+#define SECOND_US   ((int64_t)1000 * 1000)
+
+static const char *const path = "/hub";
+static struct mrc_engine_host proxy_host = {.name = "127.0.0.1"};
+static struct mrc_transport_spec transport = {
+    .engine = {.hosts = &proxy_host, .hosts_count = 1, .timeout_us = SECOND_US},
+    .prefix = "mercure",
+    .name = "hub",
+    .identity = "/hub",
+    .machine = "machine",
+    .lease_us = 15 * SECOND_US,
+};
+static const struct mrc_hub_spec spec = {
+    .paths = &path,
+    .paths_count = 1,
+    .transport = &transport,
+};
+
+static struct hub_place place;
+static struct mrc_link_thread *link_thread;
+static atomic_uint downs; /* how often the link was reported down */
+
+/* ---- the proxy --------------------------------------------------------------------------------*/
+
+static _Atomic useconds_t pause_us;     /* after each piece of the server's answers */
+static _Atomic size_t connection_bytes; /* of answers on one connection; the rest does not come */
+static int listening;
+
+static int connect_to_server(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(redis_port)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    return fd;
+}
+
+/* Passes at most MAX bytes on. Returns their number; 0: the connection has ended. */
+static size_t pass(int from, int to, size_t max)
+{
+    static _Thread_local char data[PIECE_BYTES];
+    ssize_t n = read(from, data, max < sizeof(data) ? max : sizeof(data));
+    ssize_t at = 0;
+
+    while (at < n) {
+        ssize_t sent = send(to, data + at, (size_t)(n - at), MSG_NOSIGNAL);
+
+        if (sent <= 0)
+            return 0;
+        at += sent;
+    }
+    return n > 0 ? (size_t)n : 0;
+}
+
+static void *serve(void *arg)
+{
+    int client = (int)(intptr_t)arg, server = connect_to_server();
+    size_t left = connection_bytes;
+    bool goes_on = true;
+
+    while (goes_on) {
+        struct pollfd fds[] = {{.fd = client, .events = POLLIN},
+                               {.fd = left ? server : -1, .events = POLLIN}};
+
+        if (poll(fds, 2, -1) < 0)
+            break;
+        if (fds[0].revents)
+            goes_on = pass(client, server, PIECE_BYTES) > 0;
+        if (fds[1].revents) {
+            size_t n = pass(server, client, left);
+
+            goes_on = goes_on && n > 0;
+            left -= n;
+            if (n == PIECE_BYTES)
+                usleep(pause_us);
+        }
+    }
+    close(client);
+    close(server);
+    return NULL;
+}
+
+static void *accept_all(void *unused)
+{
+    for (;;) {
+        int fd = accept(listening, NULL, NULL);
+        pthread_t thread;
+
+        if (fd < 0)
+            return NULL;
+        ck_assert_int_eq(pthread_create(&thread, NULL, serve, (void *)(intptr_t)fd), 0);
+        pthread_detach(thread);
+    }
+}
+
+static void start_proxy(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t len = sizeof(address);
+    pthread_t thread;
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    listening = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(bind(listening, (struct sockaddr *)&address, len), 0);
+    ck_assert_int_eq(listen(listening, 16), 0);
+    ck_assert_int_eq(getsockname(listening, (struct sockaddr *)&address, &len), 0);
+    proxy_host.port = ntohs(address.sin_port);
+    ck_assert_int_eq(pthread_create(&thread, NULL, accept_all, NULL), 0);
+    pthread_detach(thread);
+}
+
+/* ---- the log ----------------------------------------------------------------------------------*/
+
+/* The log has COUNT entries. They are no updates, so the machine passes over them. */
+static void make_log(unsigned count)
+{
+    static char blob[ENTRY_BYTES];
+    const struct mrc_redis_join_args args = {
+        .fresh_generation = GENERATION,
+        .writer = 1,
+        .identity = "/hub",
+        .bounds = "count=0 bytes=0 age=0",
+        .fresh_key = "00ff",
+    };
+    const struct mrc_redis_publish batch = {
+        .generation = GENERATION, .writer = 1, .counter = 1, .entries = count};
+    struct mrc_engine_error error;
+    struct mrc_redis_keys keys;
+    struct mrc_redis_join unused;
+    struct mrc_redis *redis;
+    uint64_t newest, last;
+
+    memset(blob, 'x', sizeof(blob));
+    mrc_redis_keys_make(place.pool, transport.prefix, transport.name, "machine.1", &keys);
+    redis = mrc_redis_open(NULL, &redis_spec, keys.log, &error);
+    ck_assert_msg(redis != NULL, "%s", error.text.text);
+    ck_assert_msg(mrc_redis_join(redis, &keys, &args, &unused, &error), "%s", error.text.text);
+    mrc_redis_publish_add(redis, &keys, &batch);
+    for (unsigned i = 0; i < count; i++)
+        mrc_redis_entry_add(redis, 1, (struct mrc_bytes){blob, sizeof(blob)}, mrc_bytes_of(""));
+    ck_assert_msg(mrc_redis_publish_end(redis, &newest, &last, &error), "%s", error.text.text);
+    ck_assert_uint_eq(newest, count);
+    mrc_redis_close(redis);
+}
+
+/* ---- the link ---------------------------------------------------------------------------------*/
+
+static void note_report(void *ctx, const struct mrc_link_report *report)
+{
+    if (report->event == MRC_LINK_EVENT_DOWN)
+        atomic_fetch_add(&downs, 1);
+}
+
+static void start_link(void)
+{
+    struct mrc_hub *const hubs[] = {place.hub};
+
+    ck_assert_int_eq(mrc_link_thread_start(place.pool, hubs, 1, place.notify, note_report, NULL,
+                                           NULL, &link_thread),
+                     APR_SUCCESS);
+}
+
+/* Waits until the machine has read entry NUMBER. */
+static void wait_for(uint64_t number)
+{
+    int64_t until_us = mrc_clock_us() + 40 * SECOND_US;
+    struct mrc_link_position position;
+
+    do {
+        usleep(10000);
+        mrc_link_get_position(mrc_hub_link(place.hub), &position);
+        ck_assert_msg(mrc_clock_us() < until_us, "it has read %u entries",
+                      (unsigned)position.number);
+    } while (position.number < number);
+    ck_assert_uint_eq(position.number, number);
+}
+
+static void setup(void)
+{
+    redis_start();
+    start_proxy();
+    place = hub_place_open(1024 * 1024, &spec);
+}
+
+static void tear_down(void)
+{
+    mrc_link_thread_post_stop(link_thread);
+    ck_assert(mrc_link_thread_join(link_thread, mrc_clock_us() + 10 * SECOND_US));
+    mrc_hub_set_query(place.hub, NULL);
+    hub_place_close(&place);
+    redis_stop();
+}
+
+/* Three seconds for one answer, with a timeout of one second. */
+START_TEST(an_answer_that_takes_long_is_not_given_up_while_it_arrives)
+{
+    pause_us = 16 * 1000; /* 1 MB/s */
+    connection_bytes = SIZE_MAX;
+    make_log(48);
+    start_link();
+    wait_for(48);
+    ck_assert_uint_eq(atomic_load(&downs), 0);
+}
+END_TEST
+
+/* No connection is good for the whole log. */
+START_TEST(after_an_answer_that_did_not_arrive_the_machine_asks_for_less)
+{
+    pause_us = 0;
+    connection_bytes = 1024 * 1024;
+    make_log(20);
+    start_link();
+    wait_for(20);
+    ck_assert_uint_gt(atomic_load(&downs), 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("slow");
+    TCase *tcase = tcase_create("slow");
+
+    if (access(REDIS_PROGRAM, X_OK) != 0) {
+        printf("1..0 # SKIP there is no " REDIS_PROGRAM " (Debian's package redis-tools)\n");
+        return 0;
+    }
+    tcase_set_timeout(tcase, 60);
+    tcase_add_checked_fixture(tcase, setup, tear_down);
+    tcase_add_test(tcase, an_answer_that_takes_long_is_not_given_up_while_it_arrives);
+    tcase_add_test(tcase, after_an_answer_that_did_not_arrive_the_machine_asks_for_less);
+    suite_add_tcase(suite, tcase);
+    return unit_run(suite);
+}
