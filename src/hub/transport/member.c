@@ -148,6 +148,13 @@ static bool adopt(struct mrc_member *member)
                             mrc_seen_get(member->seen, mrc_link_writer(member->link)));
 }
 
+static void wake_now(const struct mrc_member *member)
+{
+    const struct mrc_tags all = {.is_any = true};
+
+    mrc_history_wake(member->history, &all);
+}
+
 bool mrc_member_lead(struct mrc_member *member)
 {
     if (mrc_ring_is_superseded(member->ring) || !mrc_link_lead(member->link))
@@ -163,6 +170,7 @@ bool mrc_member_lead(struct mrc_member *member)
     member->asked = 0;
     member->old_beats = member->position.old_generation ? OLD_BEATS : 0;
     member->send_at_us = member->beat_at_us = member->due_us = 0;
+    wake_now(member); /* the leader before this one may have appended orders and not done so */
     return true;
 }
 

@@ -2,6 +2,7 @@
  * has. */
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 
 #include <hiredis/hiredis.h>
 
@@ -539,6 +540,23 @@ START_TEST(an_order_is_answered_although_its_leader_dies_before_that)
 }
 END_TEST
 
+/* A leader that dies may have appended orders without waking anybody. */
+START_TEST(a_new_leader_wakes_the_children)
+{
+    struct mrc_interests *interests = mrc_hub_segment_interests(place.segment);
+    struct pollfd woken = {.fd = mrc_notify_fd(place.notify, HUB_SLOT), .events = POLLIN};
+    struct mrc_member member;
+
+    mrc_interests_add(interests, HUB_SLOT);
+    mrc_notify_drain(place.notify, HUB_SLOT);
+    ck_assert_int_eq(poll(&woken, 1, 0), 0);
+    member = lead();
+    ck_assert_int_eq(poll(&woken, 1, 0), 1);
+    mrc_member_resign(&member);
+    mrc_interests_sub(interests, HUB_SLOT);
+}
+END_TEST
+
 /* ---- the machine was taken for dead -----------------------------------------------------------*/
 
 /* Others have removed this machine. */
@@ -610,6 +628,7 @@ int main(void)
     tcase_add_test(tcase, an_order_is_carried_out_once_if_its_leader_dies_before_its_mark_is_there);
     tcase_add_test(tcase, an_order_is_carried_out_once_if_its_leader_dies_before_it_is_noted);
     tcase_add_loop_test(tcase, an_order_is_answered_although_its_leader_dies_before_that, 0, 2);
+    tcase_add_test(tcase, a_new_leader_wakes_the_children);
     tcase_add_test(tcase, a_leader_dies_while_it_learns_that_others_have_removed_the_machine);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
