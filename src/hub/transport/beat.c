@@ -105,9 +105,14 @@ bool mrc_beat_take(struct mrc_member *member, const struct redisReply *reply, in
 
     mrc_machines_begin(&member->machines);
     if (!mrc_redis_beat_reply(reply, &beat, see, &seeing, error)) {
-        /* A server whose memory is full answers everything else. */
+        /* A server whose memory is full answers everything else. Before, machines may have entered
+         * revocations again. */
+        member->must_read = true;
         return error->reason == MRC_ENGINE_FULL;
     }
+    if (beat.revocations != member->revocations)
+        member->must_read = true;
+    member->revocations = beat.revocations;
     look_at_machines(member, now_us);
     /* This comes first: if the leader dies in between, the next one learns it again. */
     if (beat.is_removed)

@@ -3,10 +3,11 @@
 -- ARGV: generation, machine, its value, the generation before the last reset ("": none), "1" if the machine knows
 --       that it is listed
 -- Returns the newest number, how far any machine had read the generation before, 1 if others have removed the machine
--- since it knew that (it is not listed then), otherwise 0, and the machines with their values.
-local head = redis.call('HMGET', KEYS[1], 'g', 'n', 'o:' .. ARGV[4])
+-- since it knew that (it is not listed then), otherwise 0, the machines with their values, and a number that changes when
+-- machines enter revocations again (enter.lua).
+local head = redis.call('HMGET', KEYS[1], 'g', 'n', 'o:' .. ARGV[4], 'r')
 if head[1] ~= ARGV[1] then return redis.error_reply('MRESET another generation') end
 local removed = ARGV[5] == '1' and redis.call('HGET', KEYS[2], ARGV[2]) == false
 if not removed then redis.call('HSET', KEYS[2], ARGV[2], ARGV[3]) end
 if ARGV[5] ~= '1' then redis.call('HDEL', KEYS[1], 'd:' .. string.sub(ARGV[2], -16)) end -- see reap.lua
-return {head[2], head[3] or '0', removed and 1 or 0, redis.call('HGETALL', KEYS[2])}
+return {head[2], head[3] or '0', removed and 1 or 0, redis.call('HGETALL', KEYS[2]), head[4] or '0'}

@@ -562,7 +562,7 @@ END_TEST
 /* Others have removed this machine. */
 static void learn_of_removal(void)
 {
-    static const char text[] = "*4\r\n$1\r\n0\r\n$1\r\n0\r\n:1\r\n*0\r\n";
+    static const char text[] = "*5\r\n$1\r\n0\r\n$1\r\n0\r\n:1\r\n*0\r\n$1\r\n0\r\n";
     redisReader *reader = redisReaderCreate();
     struct mrc_member member = lead();
     struct mrc_engine_error error;
