@@ -8,6 +8,7 @@ from env import token
 # pytest finds the fixtures by their names.
 from env.cluster import PAGES, cluster, new_redis, redis, wait_up  # noqa: F401
 from env.hub import hub
+from env.liar import Liar
 from env.operator import call
 from env.wait import wait_until
 from test_cluster import CONTROL, transport
@@ -151,6 +152,29 @@ def test_a_server_that_was_emptied_gets_the_revocations_again(cluster, new_httpd
     assert revoked(c) == [entry] and refuses(c, jti="j1")
     for server in (a, b):  # each of them, when it reads next
         server.wait_log("MRC0310")
+
+
+def test_a_machine_that_joined_an_emptied_server_first_learns_the_revocations(new_httpd, redis):
+    """A proxy keeps the machine that knows the revocation away until the other one has joined."""
+    liar, a, c = Liar(redis), new_httpd(), new_httpd()
+    try:
+        a.start(PAGES + hub(f"MercureTransport {liar.url} timeout=1", CONTROL, name="shared"))
+        wait_up(a)
+        entry = revoke(a, jti="j1")
+        a.expect_log("MRC0306", required=False)
+        a.expect_log("MRC0310")
+        liar.lie = lambda command, reply: None
+        wait_until(lambda: liar.told > 1, what="connections that end")
+        redis.ask("FLUSHALL")
+        c.start(PAGES + hub(f"MercureTransport {redis.url}", CONTROL, name="shared"))
+        wait_up(c)
+        stream = subscribe(c, jti="j1")
+        liar.lie = None
+        stream.wait_end()
+        assert revoked(c) == [entry] and refuses(c, jti="j1")
+        a.wait_log("MRC0310")
+    finally:
+        liar.close()
 
 
 def test_an_order_of_a_later_version_is_passed_over(cluster, redis):

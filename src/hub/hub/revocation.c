@@ -68,8 +68,8 @@ static apr_status_t store_in_engine(struct mrc_hub *hub, const struct mrc_revoca
     return status;
 }
 
-/* Copies the data of the entry ID of LIST to OPERATION, which forgets it in the engine.
- * APR_NOTFOUND: the list does not have it. */
+/* Makes OPERATION, which lifts the entry ID of LIST in the engine. APR_NOTFOUND: the list does not
+ * have it. */
 static apr_status_t find_operation(const struct mrc_revocations *list, const unsigned char *id,
                                    struct mrc_buf *operation)
 {
@@ -85,7 +85,7 @@ static apr_status_t find_operation(const struct mrc_revocations *list, const uns
     while (status == APR_NOTFOUND && mrc_revocations_next(mrc_buf_bytes(&copy), &at, &entry)) {
         if (memcmp(entry.id, id, sizeof(entry.id)) != 0)
             continue;
-        mrc_buf_add_char(operation, 'l');
+        mrc_buf_printf(operation, "l%" PRId64 " ", entry.until_us);
         mrc_buf_add_bytes(operation, entry.data);
         status = mrc_buf_error(operation) ? APR_ENOMEM : APR_SUCCESS;
     }

@@ -107,10 +107,15 @@ bool mrc_beat_take(struct mrc_member *member, const struct redisReply *reply, in
     if (!mrc_redis_beat_reply(reply, &beat, see, &seeing, error)) {
         if (error->reason != MRC_ENGINE_FULL)
             return false;
-        /* The server answers everything else, but none of the others can beat either. */
+        /* The server answers everything else, but none of the others can beat either. Before, they
+         * may have entered revocations again. */
         mrc_machines_forgive(&member->machines, now_us);
+        member->must_read = true;
         return true;
     }
+    if (beat.revocations != member->revocations)
+        member->must_read = true;
+    member->revocations = beat.revocations;
     look_at_machines(member, now_us);
     /* This comes first: if the leader dies in between, the next one learns it again. */
     if (beat.is_removed)

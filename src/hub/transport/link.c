@@ -330,12 +330,12 @@ static bool wants_to_join(const struct mrc_member *member, int64_t now_us)
     return member->state == MRC_MEMBER_LED && now_us >= member->join_at_us;
 }
 
-/* Whether a hub waits to join, or to put back what others did not: then nothing is sent on W until
- * all replies have come. */
+/* Whether a hub waits to join, to read revocations, or to put back what others did not: then
+ * nothing is sent on W until all replies have come. */
 static bool has_to_join(const struct mrc_link_thread *link, int64_t now_us)
 {
     for (size_t i = 0; i < link->count; i++) {
-        if (wants_to_join(&link->members[i], now_us) ||
+        if (wants_to_join(&link->members[i], now_us) || mrc_member_must_read(&link->members[i]) ||
             mrc_restore_is_due(&link->members[i], now_us))
             return true;
     }
@@ -370,6 +370,9 @@ static bool join(struct mrc_link_thread *link, int64_t now_us, struct mrc_engine
     for (size_t i = 0; i < link->count; i++) {
         struct mrc_member *member = &link->members[i];
 
+        if (mrc_member_must_read(member) &&
+            !mrc_member_read_revocations(member, link->redis, error))
+            return false;
         if (mrc_restore_is_due(member, now_us) && !mrc_restore(member, link->redis, now_us, error))
             return false;
         if (!wants_to_join(member, now_us))

@@ -148,6 +148,13 @@ static bool adopt(struct mrc_member *member)
                             mrc_seen_get(member->seen, mrc_link_writer(member->link)));
 }
 
+static void wake_now(const struct mrc_member *member)
+{
+    const struct mrc_tags all = {.is_any = true};
+
+    mrc_history_wake(member->history, &all);
+}
+
 bool mrc_member_lead(struct mrc_member *member)
 {
     if (mrc_ring_is_superseded(member->ring) || !mrc_link_lead(member->link))
@@ -163,6 +170,7 @@ bool mrc_member_lead(struct mrc_member *member)
     member->asked = 0;
     member->old_beats = member->position.old_generation ? OLD_BEATS : 0;
     member->send_at_us = member->beat_at_us = member->due_us = 0;
+    wake_now(member); /* the leader before this one may have appended orders and not done so */
     return true;
 }
 
@@ -545,7 +553,7 @@ static bool enter_some(struct mrc_member *member, struct mrc_redis *redis,
         return true;
     mrc_registry_begin(redis, &member->keys, MRC_REGISTRY_SUBSCRIBE, count);
     for (size_t i = 0, at = 0; i < count; at = ends[i++])
-        mrc_registry_add(redis, 0, (struct mrc_bytes){text->ptr + at, ends[i] - at});
+        mrc_registry_add(redis, (struct mrc_bytes){text->ptr + at, ends[i] - at});
     return mrc_registry_end(redis, error);
 }
 
@@ -620,42 +628,53 @@ static bool enter_again(struct mrc_member *member, struct mrc_redis *redis,
 /* Notes what is to be done, because the connection or this leader may end before that. */
 static void note_debts(struct mrc_member *member, enum mrc_redis_verdict verdict)
 {
-    unsigned debt = verdict == MRC_REDIS_SAME  ? 0
-                    : verdict == MRC_REDIS_GAP ? MRC_LINK_OWES_LIST
-                                               : MRC_LINK_OWES_ENTRIES;
+    if (verdict != MRC_REDIS_SAME && verdict != MRC_REDIS_GAP)
+        mrc_link_set_debts(member->link, mrc_link_get_debts(member->link) | MRC_LINK_OWES_ENTRIES);
+}
 
-    mrc_link_set_debts(member->link, mrc_link_get_debts(member->link) | debt);
+typedef bool relay_fn(struct mrc_hub *hub, struct mrc_redis *redis,
+                      const struct mrc_redis_keys *keys, struct mrc_relay_found *ret_found,
+                      struct mrc_engine_error *error);
+
+/* Takes the revocations of the engine with RELAY. */
+static bool take_revocations(struct mrc_member *member, struct mrc_redis *redis, relay_fn *relay,
+                             struct mrc_engine_error *error)
+{
+    struct mrc_relay_found found;
+    bool is_good = relay(member->hub, redis, &member->keys, &found, error);
+
+    if (found.has_orders)
+        wake_now(member); /* even after a failure: the orders are there */
+    if (found.is_full && !member->has_reported_list)
+        mrc_member_report(member, MRC_LINK_EVENT_REVOCATIONS, NULL, 0, 0);
+    member->has_reported_list = found.is_full;
+    return is_good;
 }
 
 /* False: something has failed. What is done before is not done again. */
 static bool settle_with(struct mrc_member *member, struct mrc_redis *redis,
-                        const struct mrc_redis_join *join, struct mrc_relay_joined *ret_relayed,
-                        struct mrc_engine_error *error)
+                        const struct mrc_redis_join *join, struct mrc_engine_error *error)
 {
     note_debts(member, join->verdict);
     if (!follow_verdict(member, redis, join, error) || !enter_again(member, redis, error) ||
-        !mrc_relay_join(member->hub, redis, &member->keys, mrc_link_get_debts(member->link),
-                        ret_relayed, error))
+        !take_revocations(member, redis, mrc_relay_join, error))
         return false;
     mrc_link_set_debts(member->link, 0);
+    /* The number is from before the revocations were read. */
+    member->revocations = join->revocations;
+    member->must_read = false;
     return true;
 }
 
 bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t now_us,
                      struct mrc_engine_error *error)
 {
-    struct mrc_relay_joined relayed;
     struct mrc_link_status before;
     struct mrc_redis_join join;
 
     mrc_link_get_status(member->link, &before);
-    if (!ask_to_join(member, redis, &join, error) ||
-        !settle_with(member, redis, &join, &relayed, error))
+    if (!ask_to_join(member, redis, &join, error) || !settle_with(member, redis, &join, error))
         return false;
-    if (relayed.is_full)
-        mrc_member_report(member, MRC_LINK_EVENT_REVOCATIONS, NULL, 0, 0);
-    if (relayed.has_orders)
-        wake_all(member);
     mrc_unsettled_join(&member->unsettled);
     snprintf(member->server, sizeof(member->server), "%s", mrc_redis_server(redis));
     mrc_link_set_key(member->link, join.key);
@@ -671,6 +690,20 @@ bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t
     member->state = MRC_MEMBER_IN;
     member->has_reported_refusal = false;
     mrc_member_announce(member, now_us);
+    return true;
+}
+
+bool mrc_member_must_read(const struct mrc_member *member)
+{
+    return member->state == MRC_MEMBER_IN && member->must_read;
+}
+
+bool mrc_member_read_revocations(struct mrc_member *member, struct mrc_redis *redis,
+                                 struct mrc_engine_error *error)
+{
+    if (!take_revocations(member, redis, mrc_relay_read, error))
+        return false;
+    member->must_read = false;
     return true;
 }
 

@@ -58,6 +58,7 @@ struct mrc_member {
     struct mrc_tags tags; /* of what was appended and not announced yet */
     bool has_tags;
     bool has_reported_skip, has_reported_refusal, has_reported_bounds, has_reported_stuck, is_full;
+    bool has_reported_list; /* of revocations, which is full */
     bool is_stuck; /* the ring has not taken the next entry; publishers are refused meanwhile */
     int64_t send_at_us; /* not before: the engine has refused an update */
 
@@ -67,6 +68,9 @@ struct mrc_member {
 
     bool reads_asks; /* whether questions of other machines are read, after this id */
     char asks_after[MRC_ASKS_ID_BYTES];
+
+    uint64_t revocations; /* the number in the last beat (redis.h) */
+    bool must_read;       /* the engine may have revocations that were not read yet */
 
     int64_t beat_at_us;
     uint64_t beats;
@@ -92,6 +96,12 @@ void mrc_member_resign(struct mrc_member *member);
  * still good if the reason is MRC_ENGINE_IDENTITY. */
 bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t now_us,
                      struct mrc_engine_error *error);
+
+/* Whether a hub that has joined must read the revocations again, and reading them. False: the
+ * connection has failed; ERROR says why. */
+bool mrc_member_must_read(const struct mrc_member *member);
+bool mrc_member_read_revocations(struct mrc_member *member, struct mrc_redis *redis,
+                                 struct mrc_engine_error *error);
 
 /* The connection is lost. */
 void mrc_member_lose(struct mrc_member *member);

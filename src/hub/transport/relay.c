@@ -19,9 +19,6 @@
 /* The wait for the lock of the ring: its owner works for microseconds, unless it is stopped. */
 #define RING_WAIT_US ((int64_t)5 * 1000 * 1000)
 
-/* No engine has more revocations: a list holds fewer (regions/revocations.h). */
-#define ENTRIES_MAX 100000
-
 /* ---- orders -----------------------------------------------------------------------------------*/
 
 /* Reads the revocation in BYTES, an order. False: it is not one. */
@@ -76,15 +73,16 @@ apr_status_t mrc_relay_take_again(struct mrc_hub *hub)
     return mrc_ring_settle(mrc_hub_ring(hub), apr_time_now(), RING_WAIT_US);
 }
 
-/* ---- joining ----------------------------------------------------------------------------------*/
+/* ---- the revocations of the engine ------------------------------------------------------------*/
 
 struct taking {
     struct mrc_hub *hub;
     struct mrc_revocations *list;
     const struct mrc_redis_keys *keys;
-    unsigned debts;       /* of the link, when joining began */
-    struct mrc_buf known; /* the ids in the list before; sorted */
-    struct mrc_buf ids;   /* of all revocations in the engine */
+    unsigned debts;       /* of the link, before this */
+    struct mrc_buf copy;  /* of the list, before this */
+    struct mrc_buf known; /* the ids in it; sorted */
+    struct mrc_buf ids;   /* of all revocations in the engine; sorted once they are complete */
     apr_status_t status;  /* of the list */
     apr_status_t ordered; /* of the orders */
     bool has_orders;
@@ -95,22 +93,31 @@ static int compare_ids(const void *a, const void *b)
     return memcmp(a, b, MRC_REVOCATION_ID_BYTES);
 }
 
-static void note_known(struct mrc_buf *known, struct mrc_bytes copy)
+static void sort_ids(struct mrc_buf *ids)
 {
-    struct mrc_revocation entry;
-    size_t at = 0;
-
-    while (mrc_revocations_next(copy, &at, &entry))
-        mrc_buf_add(known, entry.id, sizeof(entry.id));
-    if (known->len)
-        qsort(known->ptr, known->len / MRC_REVOCATION_ID_BYTES, MRC_REVOCATION_ID_BYTES,
-              compare_ids);
+    if (ids->len)
+        qsort(ids->ptr, ids->len / MRC_REVOCATION_ID_BYTES, MRC_REVOCATION_ID_BYTES, compare_ids);
 }
 
-static bool is_known(const struct mrc_buf *known, const unsigned char *id)
+/* IDS are sorted. */
+static bool has_id(const struct mrc_buf *ids, const unsigned char *id)
 {
-    return known->len && bsearch(id, known->ptr, known->len / MRC_REVOCATION_ID_BYTES,
-                                 MRC_REVOCATION_ID_BYTES, compare_ids) != NULL;
+    return ids->len && bsearch(id, ids->ptr, ids->len / MRC_REVOCATION_ID_BYTES,
+                               MRC_REVOCATION_ID_BYTES, compare_ids) != NULL;
+}
+
+static bool out_of_memory(struct mrc_engine_error *error)
+{
+    error->reason = MRC_ENGINE_PROTOCOL;
+    mrc_error_set(&error->text, MRC_ENOMEM, "out of memory");
+    return false;
+}
+
+static bool set_order_error(struct mrc_engine_error *error, apr_status_t status)
+{
+    error->reason = MRC_ENGINE_PROTOCOL;
+    mrc_status_set(&error->text, status, "an order cannot be given to the children");
+    return false;
 }
 
 /* Adds ENTRY to the list, and gives BYTES, its order, to the children. If this leader dies in
@@ -139,118 +146,123 @@ static bool take(void *ctx, struct mrc_bytes bytes)
     if (!parse_revocation(bytes, MRC_ORDER_REVOKE, &entry))
         return true; /* a later version has written it */
     mrc_buf_add(&taking->ids, entry.id, sizeof(entry.id));
-    if (taking->debts & MRC_LINK_OWES_ORDER || !is_known(&taking->known, entry.id))
+    if (taking->debts & MRC_LINK_OWES_ORDER || !has_id(&taking->known, entry.id))
         take_new(taking, &entry, bytes);
     return taking->status == APR_SUCCESS && taking->ordered == APR_SUCCESS;
+}
+
+static void copy_list(struct taking *taking)
+{
+    struct mrc_revocation entry;
+    size_t at = 0;
+
+    mrc_revocations_copy(taking->list, &taking->copy);
+    while (mrc_revocations_next(mrc_buf_bytes(&taking->copy), &at, &entry))
+        mrc_buf_add(&taking->known, entry.id, sizeof(entry.id));
+    sort_ids(&taking->known);
 }
 
 /* Takes all revocations from the engine. */
 static bool take_all(struct taking *taking, struct mrc_redis *redis, struct mrc_engine_error *error)
 {
-    int64_t now_us = apr_time_now();
-    size_t at = 0, count = 1;
+    copy_list(taking);
+    if (mrc_buf_error(&taking->copy) || mrc_buf_error(&taking->known))
+        return out_of_memory(error);
+    if (!mrc_registry_revocations(redis, taking->keys, apr_time_now(), take, taking, error))
+        return false;
+    if (mrc_buf_error(&taking->ids))
+        return out_of_memory(error);
+    if (taking->status != APR_SUCCESS && taking->status != APR_ENOSPC)
+        return set_order_error(error, taking->status);
+    if (taking->ordered != APR_SUCCESS)
+        return set_order_error(error, taking->ordered);
+    sort_ids(&taking->ids);
+    return true;
+}
 
-    for (; count > 0 && at < ENTRIES_MAX && taking->status == APR_SUCCESS &&
-           taking->ordered == APR_SUCCESS;
-         at += count) {
-        if (!mrc_registry_revocations(redis, taking->keys, now_us, at, take, taking, &count, error))
-            return false;
+/* Enters ENTRIES in the engine. Those that were lifted there are removed from the list, because the
+ * log may not have the orders any more. */
+static bool enter_some(const struct taking *taking, struct mrc_redis *redis,
+                       const struct mrc_revocation *entries, size_t count,
+                       struct mrc_engine_error *error)
+{
+    bool are_lifted[MRC_REGISTRY_PIECE];
+    struct mrc_link_position position;
+
+    if (count == 0)
+        return true;
+    mrc_link_get_position(mrc_hub_link(taking->hub), &position);
+    if (!mrc_registry_enter(redis, taking->keys, position.generation, entries, count, are_lifted,
+                            error))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        apr_status_t status = APR_SUCCESS;
+
+        if (are_lifted[i])
+            status = mrc_revocations_remove(taking->list, entries[i].id, apr_time_now());
+        if (status != APR_SUCCESS && status != APR_NOTFOUND && status != APR_ENOSPC)
+            return set_order_error(error, status);
     }
     return true;
 }
 
-static bool has_id(const struct mrc_buf *ids, const unsigned char *id)
-{
-    for (size_t at = 0; at < ids->len; at += MRC_REVOCATION_ID_BYTES) {
-        if (!memcmp(ids->ptr + at, id, MRC_REVOCATION_ID_BYTES))
-            return true;
-    }
-    return false;
-}
-
-/* The engine is right: removes the revocations of COPY that it does not have. */
-static void remove_others(const struct taking *taking, struct mrc_bytes copy)
-{
-    struct mrc_revocation entry;
-    size_t at = 0;
-
-    if (mrc_buf_error(&taking->ids) || taking->status != APR_SUCCESS)
-        return;
-    while (mrc_revocations_next(copy, &at, &entry)) {
-        if (!has_id(&taking->ids, entry.id))
-            mrc_revocations_remove(taking->list, entry.id, apr_time_now());
-    }
-}
-
-/* The engine may have lost some: enters those of COPY that it does not have. */
+/* The engine may have lost some: enters those of the list that it does not have. The verdict on the
+ * log does not tell, because the log lacks what machines enter again. */
 static bool enter_others(const struct taking *taking, struct mrc_redis *redis,
-                         struct mrc_bytes copy, struct mrc_engine_error *error)
+                         struct mrc_engine_error *error)
 {
+    struct mrc_revocation entries[MRC_REGISTRY_PIECE];
+    struct mrc_bytes copy = mrc_buf_bytes(&taking->copy);
     int64_t now_us = apr_time_now();
-    struct mrc_revocation entry;
-    size_t at = 0;
+    size_t at = 0, count = 0;
+    bool is_good = true;
 
-    while (mrc_revocations_next(copy, &at, &entry)) {
-        if (entry.until_us <= now_us || has_id(&taking->ids, entry.id))
+    while (is_good && mrc_revocations_next(copy, &at, &entries[count])) {
+        if (entries[count].until_us > now_us && !has_id(&taking->ids, entries[count].id))
+            count++;
+        if (count < MRC_REGISTRY_PIECE)
             continue;
-        mrc_registry_begin(redis, taking->keys, MRC_REGISTRY_REVOKE, 1);
-        mrc_registry_add(redis, (uint64_t)entry.until_us, entry.data);
-        if (!mrc_registry_end(redis, error))
-            return false;
+        is_good = enter_some(taking, redis, entries, count, error);
+        count = 0;
     }
-    return true;
+    return is_good && enter_some(taking, redis, entries, count, error);
 }
 
-static bool out_of_memory(struct mrc_engine_error *error)
-{
-    error->reason = MRC_ENGINE_PROTOCOL;
-    mrc_error_set(&error->text, MRC_ENOMEM, "out of memory");
-    return false;
-}
-
-static bool set_order_error(struct mrc_engine_error *error, apr_status_t status)
-{
-    error->reason = MRC_ENGINE_PROTOCOL;
-    mrc_status_set(&error->text, status, "an order cannot be given to the children");
-    return false;
-}
-
-bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
-                    unsigned debts, struct mrc_relay_joined *ret_joined,
-                    struct mrc_engine_error *error)
+static bool run(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                bool is_joining, struct mrc_relay_found *ret_found, struct mrc_engine_error *error)
 {
     struct taking taking = {
-        .hub = hub, .list = mrc_hub_revocations(hub), .keys = keys, .debts = debts};
-    struct mrc_buf copy;
+        .hub = hub,
+        .list = mrc_hub_revocations(hub),
+        .keys = keys,
+        .debts = mrc_link_get_debts(mrc_hub_link(hub)),
+    };
     bool is_good;
 
-    *ret_joined = (struct mrc_relay_joined){.is_full = false};
+    *ret_found = (struct mrc_relay_found){.is_full = false};
     if (!taking.list)
         return true;
-    mrc_buf_init(&copy, SIZE_MAX);
+    mrc_buf_init(&taking.copy, SIZE_MAX);
     mrc_buf_init(&taking.known, SIZE_MAX);
     mrc_buf_init(&taking.ids, SIZE_MAX);
-    mrc_revocations_copy(taking.list, &copy);
-    note_known(&taking.known, mrc_buf_bytes(&copy));
-    if (mrc_buf_error(&copy) || mrc_buf_error(&taking.known))
-        is_good = out_of_memory(error);
-    else
-        is_good = take_all(&taking, redis, error);
-    if (is_good && mrc_buf_error(&taking.ids))
-        is_good = out_of_memory(error);
-    if (is_good && taking.status != APR_SUCCESS && taking.status != APR_ENOSPC)
-        is_good = set_order_error(error, taking.status);
-    if (is_good && taking.ordered != APR_SUCCESS)
-        is_good = set_order_error(error, taking.ordered);
-    /* Without debts, what has changed is in the log. */
-    if (is_good && (debts & MRC_LINK_OWES_ENTRIES))
-        is_good = enter_others(&taking, redis, mrc_buf_bytes(&copy), error);
-    else if (is_good && (debts & MRC_LINK_OWES_LIST))
-        remove_others(&taking, mrc_buf_bytes(&copy));
-    ret_joined->is_full = taking.status != APR_SUCCESS;
-    ret_joined->has_orders = taking.has_orders;
-    mrc_buf_free(&copy);
+    is_good =
+        take_all(&taking, redis, error) && (!is_joining || enter_others(&taking, redis, error));
+    ret_found->is_full = taking.status != APR_SUCCESS;
+    ret_found->has_orders = taking.has_orders;
+    mrc_buf_free(&taking.copy);
     mrc_buf_free(&taking.known);
     mrc_buf_free(&taking.ids);
     return is_good;
+}
+
+bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                    struct mrc_relay_found *ret_found, struct mrc_engine_error *error)
+{
+    return run(hub, redis, keys, true, ret_found, error);
+}
+
+bool mrc_relay_read(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                    struct mrc_relay_found *ret_found, struct mrc_engine_error *error)
+{
+    return run(hub, redis, keys, false, ret_found, error);
 }

@@ -30,16 +30,22 @@ apr_status_t mrc_relay_take(struct mrc_hub *hub, struct mrc_bytes order,
  * died before that. Errors are those of mrc_ring_settle(). */
 apr_status_t mrc_relay_take_again(struct mrc_hub *hub);
 
-struct mrc_relay_joined {
+/* Set even after a failure. */
+struct mrc_relay_found {
     bool is_full;    /* the list of revocations is full, and lacks some */
     bool has_orders; /* the children have been given orders */
 };
 
-/* Takes the revocations of the engine when the hub joins, ends the streams of those that are new
- * here, and enters those that the engine has lost. DEBTS are those of the link (enum
- * mrc_link_debt). */
+/*
+ * Takes the revocations of the engine when the hub joins, and ends the streams of those that are
+ * new here. Enters those that the engine has lost, and removes those that were lifted there. If the
+ * hub is not controlled, it has no revocations, and nothing happens.
+ */
 bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
-                    unsigned debts, struct mrc_relay_joined *ret_joined,
-                    struct mrc_engine_error *error);
+                    struct mrc_relay_found *ret_found, struct mrc_engine_error *error);
+
+/* The same after another machine has entered some again; enters and removes none. */
+bool mrc_relay_read(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                    struct mrc_relay_found *ret_found, struct mrc_engine_error *error);
 
 #endif

@@ -10,12 +10,14 @@
  *                        writer `w:WRITER`, since when a writer has had no machine `d:WRITER` (in
  *                        seconds; both go after 30 days), when such writers were last looked for
  *                        `s`, how far machines had read a generation that is gone `o:GENERATION`,
- *                        a mark if only some subscriptions of a dead machine are removed `x:NAME`
+ *                        a mark if only some subscriptions of a dead machine are removed `x:NAME`,
+ *                        how often revocations were entered again `r`
  *     T:m       hash     the machines that take part, and what each reported last; `-`: it has
  *                        learned that others have removed some of its subscriptions
  *     T:p:NAME  zset     the active subscriptions of a machine; all scores are 0, so that they are
  *                        in the order of their bytes
- *     T:r       zset     the standing revocations; the score is the time when they end
+ *     T:r       zset     the revocations; the score is the time when they end, and negative if they
+ *                        are lifted, so that no machine enters them again
  *
  * The NAME of a machine ends with its writer, so a machine that starts again is another one.
  */

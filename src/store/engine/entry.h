@@ -25,7 +25,7 @@
  *     +MEMBER           enters an active subscription; no entry is appended if it is there already
  *     -MEMBER           removes one; no entry is appended if it is not there
  *     rTIME MEMBER      keeps a revocation until TIME (microseconds since 1970)
- *     lMEMBER           forgets a revocation
+ *     lTIME MEMBER      lifts a revocation that would end at TIME
  */
 #ifndef MRC_STORE_ENGINE_ENTRY_H
 #define MRC_STORE_ENGINE_ENTRY_H

@@ -17,8 +17,8 @@
 #include "store/engine/tls.h"
 #include "store/engine/wire.h"
 
-/* The most bytes of one answer. On W, the longest is a piece of a list; on R, the entries of a
- * read, each of which may be as large as the largest body. */
+/* The most bytes of one answer. On W, the longest is the list of revocations; on R, the entries of
+ * a read, each of which may be as large as the largest body. */
 #define W_MAX_BYTES ((uint64_t)64 << 20)
 #define R_MAX_BYTES ((uint64_t)2 << 30)
 
@@ -154,10 +154,9 @@ static bool check_server(struct mrc_redis *redis, struct mrc_engine_error *error
 static bool load_scripts(struct mrc_redis *redis, struct mrc_engine_error *error)
 {
     const char *const texts[MRC_REDIS_SCRIPTS] = {
-        [MRC_REDIS_PUBLISH] = mrc_scripts_publish,
-        [MRC_REDIS_JOIN] = mrc_scripts_join,
-        [MRC_REDIS_BEAT] = mrc_scripts_beat,
-        [MRC_REDIS_REAP] = mrc_scripts_reap,
+        [MRC_REDIS_PUBLISH] = mrc_scripts_publish, [MRC_REDIS_JOIN] = mrc_scripts_join,
+        [MRC_REDIS_BEAT] = mrc_scripts_beat,       [MRC_REDIS_REAP] = mrc_scripts_reap,
+        [MRC_REDIS_ENTER] = mrc_scripts_enter,
     };
 
     for (int i = 0; i < MRC_REDIS_SCRIPTS; i++) {
@@ -388,7 +387,8 @@ bool mrc_redis_join_reply(const struct redisReply *reply, const char *bounds,
         generation == 0 || !mrc_reply_number(mrc_reply_at(reply, 1), &join.newest) ||
         !mrc_reply_number(mrc_reply_at(reply, 2), &join.oldest) || join.oldest == 0 ||
         !parse_verdict(mrc_reply_text(mrc_reply_at(reply, 3)), &join.verdict) ||
-        !mrc_reply_number(mrc_reply_at(reply, 4), &join.last) || key.len > MRC_REDIS_KEY_MAX)
+        !mrc_reply_number(mrc_reply_at(reply, 4), &join.last) || key.len > MRC_REDIS_KEY_MAX ||
+        !mrc_reply_number(mrc_reply_at(reply, 7), &join.revocations))
         return false;
     join.generation = (uint32_t)generation;
     memcpy(join.key, key.ptr, key.len);
@@ -612,7 +612,8 @@ bool mrc_redis_beat_reply(const struct redisReply *reply, struct mrc_redis_beat 
     machines = mrc_reply_at(reply, 3);
     if (!mrc_reply_number(mrc_reply_at(reply, 0), &beat.newest) ||
         !mrc_reply_number(mrc_reply_at(reply, 1), &beat.old_number) ||
-        !mrc_reply_number(mrc_reply_at(reply, 2), &is_removed) || !machines ||
+        !mrc_reply_number(mrc_reply_at(reply, 2), &is_removed) ||
+        !mrc_reply_number(mrc_reply_at(reply, 4), &beat.revocations) || !machines ||
         machines->type != REDIS_REPLY_ARRAY)
         return mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to beat is malformed");
     beat.is_removed = is_removed != 0;

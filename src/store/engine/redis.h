@@ -117,6 +117,7 @@ struct mrc_redis_join {
     uint64_t last;           /* counter of the machine's writer; 0: none */
     char key[MRC_REDIS_KEY_MAX + 1];
     bool has_other_bounds; /* the last machine to join had others */
+    uint64_t revocations;  /* see struct mrc_redis_beat */
 };
 
 /* Joins the hub, and compares the machine's last entry with the log. */
@@ -195,6 +196,7 @@ struct mrc_redis_beat {
      * subscriptions. The beat has not changed that: the next one with IS_KNOWN = false does. */
     bool is_removed;
     size_t machines;
+    uint64_t revocations; /* changes when machines enter revocations again */
 };
 
 /* EACH may be NULL; it gets every machine and its value. */

@@ -22,6 +22,7 @@ enum mrc_redis_script {
     MRC_REDIS_JOIN,
     MRC_REDIS_BEAT,
     MRC_REDIS_REAP,
+    MRC_REDIS_ENTER,
     MRC_REDIS_SCRIPTS
 };
 

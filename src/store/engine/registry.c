@@ -2,6 +2,7 @@
 
 #include <hiredis/hiredis.h>
 
+#include "store/base/record.h"
 #include "store/engine/redis_internal.h"
 #include "store/engine/reply.h"
 #include "store/engine/wire.h"
@@ -181,21 +182,68 @@ bool mrc_registry_subscriptions(struct mrc_redis *redis, const struct mrc_redis_
 }
 
 bool mrc_registry_revocations(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
-                              int64_t now_us, size_t first, mrc_registry_fn *each, void *ctx,
-                              size_t *ret_count, struct mrc_engine_error *error)
+                              int64_t now_us, mrc_registry_fn *each, void *ctx,
+                              struct mrc_engine_error *error)
 {
     struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
+    size_t unused;
 
-    mrc_wire_begin(wire, 8);
+    mrc_wire_begin(wire, 5);
     mrc_wire_add_text(wire, "ZRANGE");
     mrc_wire_add_text(wire, keys->revocations);
     mrc_wire_add_number(wire, (uint64_t)now_us);
     mrc_wire_add_text(wire, "+inf");
     mrc_wire_add_text(wire, "BYSCORE");
-    mrc_wire_add_text(wire, "LIMIT");
-    mrc_wire_add_number(wire, first);
-    mrc_wire_add_number(wire, MRC_REGISTRY_PIECE);
-    return take_members(redis, each, ctx, ret_count, error);
+    return take_members(redis, each, ctx, &unused, error);
+}
+
+/* Whether REPLY is a list of places from 1 to COUNT. */
+static bool are_places(const struct redisReply *reply, size_t count)
+{
+    for (size_t i = 0; i < reply->elements; i++) {
+        uint64_t place;
+
+        if (!mrc_reply_number(mrc_reply_at(reply, i), &place) || place < 1 || place > count)
+            return false;
+    }
+    return true;
+}
+
+static void take_places(const struct redisReply *reply, size_t count, bool *ret_are_lifted)
+{
+    for (size_t i = 0; i < count; i++)
+        ret_are_lifted[i] = false;
+    for (size_t i = 0; i < reply->elements; i++) {
+        uint64_t place;
+
+        if (mrc_reply_number(mrc_reply_at(reply, i), &place))
+            ret_are_lifted[place - 1] = true;
+    }
+}
+
+bool mrc_registry_enter(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                        uint32_t generation, const struct mrc_revocation *entries, size_t count,
+                        bool *ret_are_lifted, struct mrc_engine_error *error)
+{
+    const char *const names[] = {keys->head, keys->revocations};
+    struct mrc_wire *wire = mrc_redis_begin_script(redis, MRC_REDIS_ENTER, names, 2, 1 + 2 * count);
+    struct redisReply *reply;
+    bool is_good;
+
+    mrc_wire_add_number(wire, generation);
+    for (size_t i = 0; i < count; i++) {
+        mrc_wire_add_number(wire, (uint64_t)entries[i].until_us);
+        mrc_wire_add(wire, entries[i].data);
+    }
+    reply = wait_for_array(redis, error);
+    if (!reply)
+        return false;
+    is_good = are_places(reply, count);
+    if (is_good)
+        take_places(reply, count, ret_are_lifted);
+    mrc_wire_free_reply(reply);
+    return is_good ||
+           mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to enter is malformed");
 }
 
 void mrc_registry_begin(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
@@ -205,13 +253,12 @@ void mrc_registry_begin(struct mrc_redis *redis, const struct mrc_redis_keys *ke
 
     mrc_wire_begin(wire, 2 + 2 * count);
     mrc_wire_add_text(wire, change == MRC_REGISTRY_FORGET ? "DEL" : "ZADD");
-    mrc_wire_add_text(wire,
-                      change == MRC_REGISTRY_REVOKE ? keys->revocations : keys->subscriptions);
+    mrc_wire_add_text(wire, keys->subscriptions);
 }
 
-void mrc_registry_add(struct mrc_redis *redis, uint64_t score, struct mrc_bytes member)
+void mrc_registry_add(struct mrc_redis *redis, struct mrc_bytes member)
 {
-    mrc_wire_add_number(redis->wires[MRC_REDIS_W], score);
+    mrc_wire_add_number(redis->wires[MRC_REDIS_W], 0); /* the score */
     mrc_wire_add(redis->wires[MRC_REDIS_W], member);
 }
 

@@ -15,7 +15,9 @@
 #include "core/base/bytes.h"
 #include "store/engine/redis.h"
 
-/* The most members of one answer. */
+struct mrc_revocation;
+
+/* The most subscriptions of one answer, and the most revocations of one command. */
 #define MRC_REGISTRY_PIECE 256
 
 /* ---- machines ---------------------------------------------------------------------------------*/
@@ -77,23 +79,30 @@ bool mrc_registry_subscriptions(struct mrc_redis *redis, const struct mrc_redis_
                                 struct mrc_bytes after, mrc_registry_fn *each, void *ctx,
                                 size_t *ret_count, struct mrc_engine_error *error);
 
-/*
- * Calls EACH for at most MRC_REGISTRY_PIECE revocations that end after NOW_US, from number FIRST
- * on.
- */
+/* Calls EACH for every revocation that ends after NOW_US and is not lifted. One answer has all of
+ * them: between several, one that is lifted would move others past the reader. */
 bool mrc_registry_revocations(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
-                              int64_t now_us, size_t first, mrc_registry_fn *each, void *ctx,
-                              size_t *ret_count, struct mrc_engine_error *error);
+                              int64_t now_us, mrc_registry_fn *each, void *ctx,
+                              struct mrc_engine_error *error);
 
-/* A change of a set: begin, add COUNT members, end. */
+/*
+ * Enters COUNT revocations, ENTRIES, that the engine may have lost, at most MRC_REGISTRY_PIECE. If
+ * some were not there, the other machines learn with their next beat that they have to read them.
+ * RET_ARE_LIFTED gets COUNT values: whether the engine knows that the revocation is lifted, and so
+ * has not entered it.
+ */
+bool mrc_registry_enter(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
+                        uint32_t generation, const struct mrc_revocation *entries, size_t count,
+                        bool *ret_are_lifted, struct mrc_engine_error *error);
+
+/* A change of the subscriptions of this machine: begin, add COUNT members, end. */
 enum mrc_registry_change {
-    MRC_REGISTRY_FORGET,    /* removes all subscriptions of this machine; no members */
-    MRC_REGISTRY_SUBSCRIBE, /* adds subscriptions of this machine */
-    MRC_REGISTRY_REVOKE     /* adds revocations */
+    MRC_REGISTRY_FORGET,   /* removes all of them; no members */
+    MRC_REGISTRY_SUBSCRIBE /* adds some */
 };
 void mrc_registry_begin(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                         enum mrc_registry_change change, size_t count);
-void mrc_registry_add(struct mrc_redis *redis, uint64_t score, struct mrc_bytes member);
+void mrc_registry_add(struct mrc_redis *redis, struct mrc_bytes member);
 bool mrc_registry_end(struct mrc_redis *redis, struct mrc_engine_error *error);
 
 #endif

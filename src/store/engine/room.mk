@@ -19,6 +19,7 @@ EXTRA_libmrcstore_la_SOURCES += $(REDIS_SOURCES)
 
 ENGINE_LUA = \
 	%D%/scripts/beat.lua \
+	%D%/scripts/enter.lua \
 	%D%/scripts/join.lua \
 	%D%/scripts/publish.lua \
 	%D%/scripts/reap.lua

@@ -8,5 +8,6 @@ extern const char mrc_scripts_publish[];
 extern const char mrc_scripts_join[];
 extern const char mrc_scripts_beat[];
 extern const char mrc_scripts_reap[];
+extern const char mrc_scripts_enter[];
 
 #endif

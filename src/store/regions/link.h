@@ -104,9 +104,8 @@ void mrc_link_note_reaped(struct mrc_link *link);
  * leader notes that before it moves the place in the log, because the move hides the difference.
  */
 enum mrc_link_debt {
-    MRC_LINK_OWES_ENTRIES = 1, /* the engine may lack what this machine has entered there */
-    MRC_LINK_OWES_LIST = 2,    /* this machine may have revocations that are lifted */
-    MRC_LINK_OWES_ORDER = 4    /* the children may not know of a revocation that it has */
+    MRC_LINK_OWES_ENTRIES = 1, /* the engine may list other subscriptions of this machine */
+    MRC_LINK_OWES_ORDER = 2    /* the children may not know of a revocation that it has */
 };
 
 /* Leader: a bit set of enum mrc_link_debt. */

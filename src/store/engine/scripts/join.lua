@@ -4,8 +4,8 @@
 --       that entry ("time writer counter"; "": none); its writer, the identity of the hub, the version of the format, the
 --       bounds of its history, a fresh key for positions
 -- Returns generation, newest number, oldest number, verdict, last counter of the writer, key for positions, the
--- bounds that the last machine to join had.
-local head = redis.call('HMGET', KEYS[2], 'g', 'n', 'w:' .. ARGV[5], 'i', 'v', 'b', 'k')
+-- bounds that the last machine to join had, the number of beat.lua that changes with the revocations.
+local head = redis.call('HMGET', KEYS[2], 'g', 'n', 'w:' .. ARGV[5], 'i', 'v', 'b', 'k', 'r')
 local verdict, known = 'same', tonumber(ARGV[3])
 if head[5] and tonumber(head[5]) ~= tonumber(ARGV[7]) then return redis.error_reply('MFORMAT ' .. head[5]) end
 if head[1] and head[4] ~= ARGV[6] then return redis.error_reply('MIDENTITY ' .. tostring(head[4])) end
@@ -30,4 +30,5 @@ elseif known >= oldest then
   local time, origin = string.match(mine and mine[2][2] or '', '^(%d+) %d+ (.*)$')
   if not time or time .. ' ' .. origin ~= ARGV[4] then verdict = 'lost' end
 end
-return {head[1], head[2], string.format('%.0f', oldest), verdict, head[3] or '0', head[7] or '', head[6] or ARGV[8]}
+return {head[1], head[2], string.format('%.0f', oldest), verdict, head[3] or '0', head[7] or '', head[6] or ARGV[8],
+  head[8] or '0'}

@@ -14,13 +14,13 @@ local before, first = n, done
 local function operate(op, rest)
   if op == '+' then return redis.call('ZADD', KEYS[3], 0, rest) == 1 end
   if op == '-' then return redis.call('ZREM', KEYS[3], rest) == 1 end
-  if op == 'r' then
+  if op == 'r' or op == 'l' then
     local score, member = string.match(rest, '^(%d+) (.*)$')
-    for _, old in ipairs(redis.call('ZRANGE', KEYS[4], '-inf', us, 'BYSCORE', 'LIMIT', 0, 16)) do
-      redis.call('ZREM', KEYS[4], old)
+    for _, old in ipairs(redis.call('ZRANGE', KEYS[4], '-' .. us, us, 'BYSCORE', 'LIMIT', 0, 16)) do
+      redis.call('ZREM', KEYS[4], old) -- it has ended
     end
-    redis.call('ZADD', KEYS[4], score, member)
-  elseif op == 'l' then redis.call('ZREM', KEYS[4], rest) end
+    redis.call('ZADD', KEYS[4], op == 'l' and '-' .. score or score, member)
+  end
   return true
 end
 for i = 10, #ARGV, 3 do

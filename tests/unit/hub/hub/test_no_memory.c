@@ -62,11 +62,9 @@ apr_status_t __wrap_mrc_history_append_control(struct mrc_history *history,
     if (!mrc_hub_link(place.hub))
         return __real_mrc_history_append_control(history, payload, operation, now_us);
     ck_assert_uint_gt(operation.len, 0);
-    data = operation.ptr + 1;
-    if (operation.ptr[0] == 'r')
-        data = memchr(operation.ptr, ' ', operation.len);
+    data = memchr(operation.ptr, ' ', operation.len); /* after the time */
     ck_assert_ptr_nonnull(data);
-    data += operation.ptr[0] == 'r';
+    data++;
     ck_assert(is_of_jti((struct mrc_bytes){data, operation.len - (size_t)(data - operation.ptr)}));
     ck_assert_int_eq(mrc_order_decode(payload, &order), MRC_OK);
     ck_assert(operation.ptr[0] == 'l' ? order.kind == MRC_ORDER_LIFT && order.id.ptr

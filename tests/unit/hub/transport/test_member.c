@@ -2,6 +2,7 @@
  * has. */
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 
 #include <hiredis/hiredis.h>
 
@@ -598,7 +599,8 @@ static void take_beat(struct mrc_member *member, const char *text, int64_t now_u
 }
 
 /* The machine a has reported 1. */
-static const char one_machine[] = "*4\r\n$1\r\n0\r\n$1\r\n0\r\n:0\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n";
+static const char one_machine[] =
+    "*5\r\n$1\r\n0\r\n$1\r\n0\r\n:0\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n$1\r\n0\r\n";
 
 /* It cannot report anything else. */
 START_TEST(no_machine_dies_while_the_engine_accepts_no_beats)
@@ -634,8 +636,8 @@ static void take_reap(struct mrc_member *member, const char *text)
 }
 
 /* The machines a and b have reported 1. */
-static const char two_machines[] =
-    "*4\r\n$1\r\n0\r\n$1\r\n0\r\n:0\r\n*4\r\n$1\r\na\r\n$1\r\n1\r\n$1\r\nb\r\n$1\r\n1\r\n";
+static const char two_machines[] = "*5\r\n$1\r\n0\r\n$1\r\n0\r\n:0\r\n*4\r\n$1\r\na\r\n$1\r\n1\r\n$"
+                                   "1\r\nb\r\n$1\r\n1\r\n$1\r\n0\r\n";
 
 /* The one may have subscriptions whose ends nobody announces, because no machine has a roster. */
 START_TEST(a_dead_machine_that_stays_does_not_protect_another_one)
@@ -666,12 +668,29 @@ START_TEST(a_dead_machine_that_stays_does_not_protect_another_one)
 }
 END_TEST
 
+/* A leader that dies may have appended orders without waking anybody. */
+START_TEST(a_new_leader_wakes_the_children)
+{
+    struct mrc_interests *interests = mrc_hub_segment_interests(place.segment);
+    struct pollfd woken = {.fd = mrc_notify_fd(place.notify, HUB_SLOT), .events = POLLIN};
+    struct mrc_member member;
+
+    mrc_interests_add(interests, HUB_SLOT);
+    mrc_notify_drain(place.notify, HUB_SLOT);
+    ck_assert_int_eq(poll(&woken, 1, 0), 0);
+    member = lead();
+    ck_assert_int_eq(poll(&woken, 1, 0), 1);
+    mrc_member_resign(&member);
+    mrc_interests_sub(interests, HUB_SLOT);
+}
+END_TEST
+
 /* ---- the machine was taken for dead -----------------------------------------------------------*/
 
 /* Others have removed this machine. */
 static void learn_of_removal(void)
 {
-    struct redisReply *reply = read_reply("*4\r\n$1\r\n0\r\n$1\r\n0\r\n:1\r\n*0\r\n");
+    struct redisReply *reply = read_reply("*5\r\n$1\r\n0\r\n$1\r\n0\r\n:1\r\n*0\r\n$1\r\n0\r\n");
     struct mrc_member member = lead();
     struct mrc_engine_error error;
 
@@ -737,6 +756,7 @@ int main(void)
     tcase_add_loop_test(tcase, an_order_is_answered_although_its_leader_dies_before_that, 0, 2);
     tcase_add_test(tcase, no_machine_dies_while_the_engine_accepts_no_beats);
     tcase_add_test(tcase, a_dead_machine_that_stays_does_not_protect_another_one);
+    tcase_add_test(tcase, a_new_leader_wakes_the_children);
     tcase_add_test(tcase, a_leader_dies_while_it_learns_that_others_have_removed_the_machine);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

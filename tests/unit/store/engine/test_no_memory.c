@@ -331,9 +331,9 @@ static bool beat(void)
 static bool use_subscribe(void)
 {
     mrc_registry_begin(redis, &keys, MRC_REGISTRY_SUBSCRIBE, 3);
-    mrc_registry_add(redis, 0, mrc_bytes_of("a/1"));
-    mrc_registry_add(redis, 0, mrc_bytes_of("a/2"));
-    mrc_registry_add(redis, 0, mrc_bytes_of("b/1"));
+    mrc_registry_add(redis, mrc_bytes_of("a/1"));
+    mrc_registry_add(redis, mrc_bytes_of("a/2"));
+    mrc_registry_add(redis, mrc_bytes_of("b/1"));
     return mrc_registry_end(redis, &error);
 }
 
@@ -469,24 +469,39 @@ static bool ask_whether_removed(void)
 
 static bool use_revocations(void)
 {
-    size_t count;
-
-    if (!mrc_registry_revocations(redis, &keys, 0, 0, note_member, NULL, &count, &error))
+    listed = 0;
+    if (!mrc_registry_revocations(redis, &keys, 0, note_member, NULL, &error))
         return false;
-    ck_assert_uint_eq(count, 1);
+    ck_assert_uint_eq(listed, 1);
+    return true;
+}
+
+static bool use_enter(void)
+{
+    const struct mrc_revocation entry = {.until_us = 1000, .data = mrc_bytes_of("revoked")};
+    bool is_lifted = true;
+
+    if (!mrc_registry_enter(redis, &keys, 77, &entry, 1, &is_lifted, &error)) {
+        ck_assert(is_lifted);
+        return false;
+    }
+    ck_assert(!is_lifted);
     return true;
 }
 
 static void prepare_revoked(void)
 {
-    mrc_registry_begin(redis, &keys, MRC_REGISTRY_REVOKE, 1);
-    mrc_registry_add(redis, 1000, mrc_bytes_of("revoked"));
-    ck_assert(mrc_registry_end(redis, &error));
+    ck_assert(use_enter());
 }
 
 static bool list_revocations(void)
 {
     return on_connection(prepare_revoked, use_revocations, NULL);
+}
+
+static bool enter(void)
+{
+    return on_connection(NULL, use_enter, NULL);
 }
 
 START_TEST(the_registry)
@@ -498,6 +513,7 @@ START_TEST(the_registry)
     fail_in_turn("machines", list_machines, 1);
     fail_in_turn("is removed", ask_whether_removed, 1);
     fail_in_turn("revocations", list_revocations, 1);
+    fail_in_turn("enter", enter, 1);
 }
 END_TEST
 

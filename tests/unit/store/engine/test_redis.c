@@ -398,7 +398,7 @@ static void subscribe(const char *const *members, size_t count)
 {
     mrc_registry_begin(redis, &keys, MRC_REGISTRY_SUBSCRIBE, count);
     for (size_t i = 0; i < count; i++)
-        mrc_registry_add(redis, 0, mrc_bytes_of(members[i]));
+        mrc_registry_add(redis, mrc_bytes_of(members[i]));
     ck_assert_msg(mrc_registry_end(redis, &error), "%s", error.text.text);
 }
 
@@ -651,26 +651,149 @@ static void operate(uint64_t counter, const char *operation)
     mrc_redis_free_reply(next(MRC_REDIS_W));
 }
 
+/* The revocations that end after NOW_US and are not lifted, in one text. */
+static struct mrc_bytes revoked(int64_t now_us, struct mrc_buf *buf)
+{
+    mrc_buf_reset(buf);
+    ck_assert_msg(mrc_registry_revocations(redis, &keys, now_us, take, buf, &error), "%s",
+                  error.text.text);
+    return mrc_buf_bytes(buf);
+}
+
 START_TEST(revocations_stand_until_they_end)
 {
     struct mrc_buf buf;
-    size_t count;
 
     mrc_buf_init(&buf, SIZE_MAX);
     join();
     operate(1, "r1000 old");
     operate(2, "r9000000000000000 first one");
     operate(3, "r9000000000000001 second");
-    ck_assert(mrc_registry_revocations(redis, &keys, 2000, 0, take, &buf, &count, &error));
-    ck_assert_uint_eq(count, 2);
-    ck_assert_bytes_eq(mrc_buf_bytes(&buf), "first onesecond");
-    mrc_buf_reset(&buf);
-    operate(4, "lfirst one");
-    ck_assert(mrc_registry_revocations(redis, &keys, 0, 0, take, &buf, &count, &error));
-    ck_assert_bytes_eq(mrc_buf_bytes(&buf), "second"); /* the old entry is gone */
-    ck_assert(mrc_registry_revocations(redis, &keys, 0, 1, take, &buf, &count, &error));
-    ck_assert_uint_eq(count, 0);
+    ck_assert_bytes_eq(revoked(2000, &buf), "first onesecond");
+    operate(4, "l9000000000000000 first one");
+    ck_assert_bytes_eq(revoked(0, &buf), "second"); /* the old entry is gone */
     mrc_buf_free(&buf);
+}
+END_TEST
+
+/* The number of entries in the key of the revocations. */
+static long long count_kept_revocations(void)
+{
+    struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
+    struct redisReply *reply;
+    uint64_t count = 0;
+
+    mrc_wire_begin(wire, 2);
+    mrc_wire_add_text(wire, "ZCARD");
+    mrc_wire_add_text(wire, keys.revocations);
+    reply = next(MRC_REDIS_W);
+    ck_assert(mrc_reply_number(reply, &count));
+    mrc_redis_free_reply(reply);
+    return (long long)count;
+}
+
+START_TEST(a_revocation_that_is_lifted_is_forgotten_when_it_would_end)
+{
+    join();
+    operate(1, "r1000 a");
+    operate(2, "l1000 a");
+    operate(3, "l9000000000000000 b"); /* even if the engine has lost it */
+    ck_assert_int_eq(count_kept_revocations(), 1);
+    operate(4, "r9000000000000000 c");
+    ck_assert_int_eq(count_kept_revocations(), 2);
+}
+END_TEST
+
+/* Enters the COUNT revocations MEMBERS again. Returns the places of those that are lifted, as bits.
+ */
+static unsigned enter(const char *const *members, size_t count)
+{
+    struct mrc_revocation entries[4];
+    bool are_lifted[4];
+    unsigned lifted = 0;
+
+    for (size_t i = 0; i < count; i++)
+        entries[i] = (struct mrc_revocation){.until_us = INT64_C(9000000000000000),
+                                             .data = mrc_bytes_of(members[i])};
+    ck_assert_msg(mrc_registry_enter(redis, &keys, 77, entries, count, are_lifted, &error), "%s",
+                  error.text.text);
+    for (size_t i = 0; i < count; i++)
+        lifted |= are_lifted[i] ? 1u << i : 0u;
+    return lifted;
+}
+
+/* What a beat says about the revocations. */
+static uint64_t beat_for_revocations(void)
+{
+    struct mrc_redis_beat found;
+    struct redisReply *reply;
+
+    mrc_redis_beat_add(redis, &keys, 77, "m1", "1", 0, false);
+    reply = next(MRC_REDIS_W);
+    ck_assert_msg(mrc_redis_beat_reply(reply, &found, NULL, NULL, &error), "%s", error.text.text);
+    mrc_redis_free_reply(reply);
+    return found.revocations;
+}
+
+START_TEST(machines_learn_that_revocations_were_entered_again)
+{
+    static const char *const members[] = {"a", "b", "c"};
+    uint64_t before = join().revocations, after;
+    struct mrc_buf buf;
+
+    mrc_buf_init(&buf, SIZE_MAX);
+    ck_assert_uint_eq(beat_for_revocations(), before);
+    operate(1, "r9000000000000000 a");
+    ck_assert_uint_eq(beat_for_revocations(), before); /* its order is in the log */
+    ck_assert_uint_eq(enter(members, 2), 0);
+    after = beat_for_revocations();
+    ck_assert_uint_ne(after, before);
+    ck_assert_uint_eq(join().revocations, after);
+    ck_assert_bytes_eq(revoked(0, &buf), "ab");
+    /* Another machine enters them at the same time: then nothing changes. */
+    ck_assert_uint_eq(enter(members, 2), 0);
+    ck_assert_uint_eq(beat_for_revocations(), after);
+    ck_assert_uint_eq(enter(members + 2, 1), 0);
+    ck_assert_uint_ne(beat_for_revocations(), after);
+    ck_assert_bytes_eq(revoked(0, &buf), "abc");
+    mrc_buf_free(&buf);
+}
+END_TEST
+
+/* The machine that enters it does not know yet that an operator has lifted it. */
+START_TEST(a_revocation_that_is_lifted_is_not_entered_again)
+{
+    static const char *const members[] = {"a", "b", "c"};
+    uint64_t before = join().revocations;
+    struct mrc_buf buf;
+
+    mrc_buf_init(&buf, SIZE_MAX);
+    operate(1, "r9000000000000000 a");
+    operate(2, "l9000000000000000 a");
+    operate(3, "l9000000000000000 c");
+    ck_assert_uint_eq(enter(members, 1), 1);
+    ck_assert_uint_eq(beat_for_revocations(), before);
+    ck_assert_uint_eq(enter(members, 3), 1 | 4);
+    ck_assert_bytes_eq(revoked(0, &buf), "b");
+    ck_assert_uint_ne(beat_for_revocations(), before);
+    operate(4, "l9000000000000000 b");
+    ck_assert_bytes_eq(revoked(0, &buf), "");
+    mrc_buf_free(&buf);
+}
+END_TEST
+
+START_TEST(revocations_are_entered_only_in_the_log_that_the_machine_has_joined)
+{
+    const struct mrc_revocation entry = {.until_us = INT64_C(9000000000000000),
+                                         .data = mrc_bytes_of("a")};
+    bool is_lifted;
+
+    ck_assert(!mrc_registry_enter(redis, &keys, 77, &entry, 1, &is_lifted, &error));
+    ck_assert_int_eq(error.reason, MRC_ENGINE_RESET);
+    join();
+    ck_assert(!mrc_registry_enter(redis, &keys, 78, &entry, 1, &is_lifted, &error));
+    ck_assert_int_eq(error.reason, MRC_ENGINE_RESET);
+    ck_assert_int_eq(count_kept_revocations(), 0);
 }
 END_TEST
 
@@ -722,6 +845,10 @@ int main(void)
     tcase_add_test(tcase, a_machine_that_is_taken_for_dead_twice_learns_that_twice);
     tcase_add_test(tcase, subscriptions_are_listed_by_prefix);
     tcase_add_test(tcase, revocations_stand_until_they_end);
+    tcase_add_test(tcase, a_revocation_that_is_lifted_is_forgotten_when_it_would_end);
+    tcase_add_test(tcase, machines_learn_that_revocations_were_entered_again);
+    tcase_add_test(tcase, a_revocation_that_is_lifted_is_not_entered_again);
+    tcase_add_test(tcase, revocations_are_entered_only_in_the_log_that_the_machine_has_joined);
     tcase_add_test(tcase, without_a_server_the_connection_is_refused);
     tcase_add_test(tcase, a_wrong_password_is_reported);
     suite_add_tcase(suite, tcase);

@@ -128,9 +128,9 @@ START_TEST(a_reload_carries_windows_and_fork)
     mrc_link_unsettle(from, 10, 20, 1);
     mrc_link_unsettle(from, 30, MRC_LINK_OPEN, 1);
     mrc_link_bury(from, 10, 15);
-    mrc_link_set_debts(from, MRC_LINK_OWES_LIST);
+    mrc_link_set_debts(from, MRC_LINK_OWES_ORDER);
     mrc_link_carry(from, to);
-    ck_assert_uint_eq(mrc_link_get_debts(to), MRC_LINK_OWES_LIST);
+    ck_assert_uint_eq(mrc_link_get_debts(to), MRC_LINK_OWES_ORDER);
     ck_assert(mrc_link_is_dead(to, 10) && mrc_link_is_dead(to, 15) && !mrc_link_is_dead(to, 16));
     ck_assert(!mrc_link_is_dead(to, 9) && !mrc_link_is_dead(to, 30));
     ck_assert_uint_eq(window_of(to, 20), 10);
