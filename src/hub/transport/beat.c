@@ -113,7 +113,7 @@ bool mrc_beat_take(struct mrc_member *member, const struct redisReply *reply, in
         member->must_read = true;
         return true;
     }
-    if (beat.revocations != member->revocations)
+    if (beat.revocations != member->revocations || member->must_enter)
         member->must_read = true;
     member->revocations = beat.revocations;
     look_at_machines(member, now_us);

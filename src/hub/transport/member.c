@@ -647,7 +647,9 @@ static bool take_revocations(struct mrc_member *member, struct mrc_redis *redis,
         wake_now(member); /* even after a failure: the orders are there */
     if (found.is_full && !member->has_reported_list)
         mrc_member_report(member, MRC_LINK_EVENT_REVOCATIONS, NULL, 0, 0);
-    member->has_reported_list = found.is_full;
+    if (is_good || found.is_full) /* otherwise it is not known */
+        member->has_reported_list = found.is_full;
+    member->must_enter = found.is_refused;
     return is_good;
 }
 
@@ -701,7 +703,9 @@ bool mrc_member_must_read(const struct mrc_member *member)
 bool mrc_member_read_revocations(struct mrc_member *member, struct mrc_redis *redis,
                                  struct mrc_engine_error *error)
 {
-    if (!take_revocations(member, redis, mrc_relay_read, error))
+    relay_fn *relay = member->must_enter ? mrc_relay_join : mrc_relay_read;
+
+    if (!take_revocations(member, redis, relay, error))
         return false;
     member->must_read = false;
     return true;

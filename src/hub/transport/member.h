@@ -71,6 +71,7 @@ struct mrc_member {
 
     uint64_t revocations; /* the number in the last beat (redis.h) */
     bool must_read;       /* the engine may have revocations that were not read yet */
+    bool must_enter;      /* it may lack some, because it was full */
 
     int64_t beat_at_us;
     uint64_t beats;

@@ -85,7 +85,7 @@ struct taking {
     struct mrc_buf ids;   /* of all revocations in the engine; sorted once they are complete */
     apr_status_t status;  /* of the list */
     apr_status_t ordered; /* of the orders */
-    bool has_orders;
+    bool is_refused, has_orders;
 };
 
 static int compare_ids(const void *a, const void *b)
@@ -228,6 +228,16 @@ static bool enter_others(const struct taking *taking, struct mrc_redis *redis,
     return is_good && enter_some(taking, redis, entries, count, error);
 }
 
+/* An engine that is full answers everything else, so the hub goes on with it. */
+static bool try_to_enter(struct taking *taking, struct mrc_redis *redis,
+                         struct mrc_engine_error *error)
+{
+    if (enter_others(taking, redis, error))
+        return true;
+    taking->is_refused = error->reason == MRC_ENGINE_FULL;
+    return taking->is_refused;
+}
+
 static bool run(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                 bool is_joining, struct mrc_relay_found *ret_found, struct mrc_engine_error *error)
 {
@@ -246,8 +256,9 @@ static bool run(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_r
     mrc_buf_init(&taking.known, SIZE_MAX);
     mrc_buf_init(&taking.ids, SIZE_MAX);
     is_good =
-        take_all(&taking, redis, error) && (!is_joining || enter_others(&taking, redis, error));
-    ret_found->is_full = taking.status != APR_SUCCESS;
+        take_all(&taking, redis, error) && (!is_joining || try_to_enter(&taking, redis, error));
+    ret_found->is_full = taking.status == APR_ENOSPC;
+    ret_found->is_refused = taking.is_refused;
     ret_found->has_orders = taking.has_orders;
     mrc_buf_free(&taking.copy);
     mrc_buf_free(&taking.known);

@@ -33,13 +33,15 @@ apr_status_t mrc_relay_take_again(struct mrc_hub *hub);
 /* Set even after a failure. */
 struct mrc_relay_found {
     bool is_full;    /* the list of revocations is full, and lacks some */
+    bool is_refused; /* the engine accepts no writes, and may lack some */
     bool has_orders; /* the children have been given orders */
 };
 
 /*
  * Takes the revocations of the engine when the hub joins, and ends the streams of those that are
- * new here. Enters those that the engine has lost, and removes those that were lifted there. If the
- * hub is not controlled, it has no revocations, and nothing happens.
+ * new here. Enters those that the engine has lost, and removes those that were lifted there. An
+ * engine that accepts no writes is no failure: call it again later. If the hub is not controlled,
+ * it has no revocations, and nothing happens.
  */
 bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
                     struct mrc_relay_found *ret_found, struct mrc_engine_error *error);

@@ -377,10 +377,12 @@ START_TEST(a_machine_that_joined_before_learns_what_another_one_enters_again)
 }
 END_TEST
 
+static const char *const fill[] = {"CONFIG", "SET", "maxmemory", "1"};
+static const char *const unfill[] = {"CONFIG", "SET", "maxmemory", "0"};
+
 /* Beats are refused, and do not say whether something has changed. */
 START_TEST(it_learns_that_even_if_the_engine_refuses_writes_after_that)
 {
-    static const char *const fill[] = {"CONFIG", "SET", "maxmemory", "1"};
     struct machine first, second;
 
     open_machine(&first, &spec);
@@ -394,6 +396,31 @@ START_TEST(it_learns_that_even_if_the_engine_refuses_writes_after_that)
     ck_assert_uint_eq(count_known(&first), 1);
     close_machine(&first);
     close_machine(&second);
+}
+END_TEST
+
+/* The machine can read all the same, so it joins. */
+START_TEST(an_engine_that_refuses_writes_gets_them_later)
+{
+    struct machine machine;
+
+    open_machine(&machine, &spec);
+    join_engine(&machine);
+    know(&machine, "a");
+    command(fill, 4);
+    join_engine(&machine);
+    ck_assert_uint_eq(count_known(&machine), 1);
+    ck_assert(beat(&machine));
+    read_again(&machine);
+    ck_assert_uint_eq(count_entered(), 0);
+    command(unfill, 4);
+    ck_assert(beat(&machine));
+    read_again(&machine);
+    ck_assert_uint_eq(count_entered(), 1);
+    ck_assert(beat(&machine)); /* the engine has a new number */
+    read_again(&machine);
+    ck_assert(!beat(&machine));
+    close_machine(&machine);
 }
 END_TEST
 
@@ -497,6 +524,7 @@ int main(void)
     tcase_add_test(tcase, so_do_they_if_the_leader_dies_before_it_gives_the_order);
     tcase_add_test(tcase, a_machine_that_joined_before_learns_what_another_one_enters_again);
     tcase_add_test(tcase, it_learns_that_even_if_the_engine_refuses_writes_after_that);
+    tcase_add_test(tcase, an_engine_that_refuses_writes_gets_them_later);
     tcase_add_test(tcase, thousands_are_entered_and_read_again);
     tcase_add_test(tcase, a_revocation_that_was_lifted_meanwhile_is_removed);
     tcase_add_test(tcase, what_the_engine_has_lost_is_entered_whatever_the_log_says);
