@@ -319,19 +319,25 @@ static bool find_fork(struct mrc_member *member, struct mrc_redis *redis,
  * The number of updates that this machine may have missed, or 1 if that is not known. 0: none,
  * because it is known where the logs part. It is not if others have put some updates at the numbers
  * that the engine had lost, and it has removed the first of these since, as the log has grown; or
- * if the log has nothing of what the ring has, and one of them does not reach back to entry 1.
+ * if the log has nothing of what the ring has, and one of them does not reach back to entry 1. A
+ * leader that died before it had moved on has noted where the logs part, and has buried all that
+ * the ring has after that.
  */
 static uint64_t count_missed(const struct tracing *tracing, const struct mrc_lineage_search *search,
                              const struct mrc_redis_join *join)
 {
     const struct mrc_lineage *lineage = &tracing->lineage;
     size_t i = search->trimmed;
+    uint64_t unused, fork;
 
     if (search->shared == 0 && lineage->count > 0 && join->newest >= join->oldest &&
         (tracing->first > 1 || join->oldest > 1))
         return 1;
-    if (i == 0 || search->shared > i || i == lineage->count ||
-        lineage->entries[i].number > join->newest)
+    if (i == lineage->count)
+        return mrc_link_get_fork(tracing->link, &unused, &fork) && fork + 1 < join->oldest
+                   ? join->oldest - 1 - fork
+                   : 0;
+    if (i == 0 || search->shared > i || lineage->entries[i].number > join->newest)
         return 0;
     return join->oldest - lineage->entries[i - 1].number; /* at least 1 */
 }

@@ -13,6 +13,10 @@
 _Static_assert(MRC_LINK_KEY_BYTES == MRC_LINK_KEY_MAX, "a caller has room for a key");
 _Static_assert(MRC_LINK_COUNTER_COUNT <= (int)MRC_LINK_COUNTERS, "each counter has a place");
 
+/* By how much the state of the key grows with each change; below that, it is the length. */
+#define KEY_CHANGE 256
+_Static_assert(MRC_LINK_KEY_MAX < KEY_CHANGE, "the state of the key has room for the length");
+
 struct mrc_link {
     struct mrc_link_layout *layout;
     uint64_t writer; /* this process's own copy */
@@ -237,20 +241,22 @@ uint64_t mrc_link_get_reaped(const struct mrc_link *link)
 /* A death in between leaves no key; the next leader gets it when it joins. */
 void mrc_link_set_key(struct mrc_link *link, const char *key)
 {
+    uint64_t state = atomic_load(&link->layout->key_state);
     char known[MRC_LINK_KEY_MAX];
     size_t len = strlen(key);
 
     if (len == 0 || len > MRC_LINK_KEY_MAX ||
         (mrc_link_get_key(link, known) == len && !memcmp(known, key, len)))
         return;
-    atomic_store(&link->layout->key_bytes, 0);
+    state = state - state % KEY_CHANGE + KEY_CHANGE;
+    atomic_store(&link->layout->key_state, state);
     for (size_t at = 0; at < len; at += sizeof(uint64_t)) {
         uint64_t word = 0;
 
         memcpy(&word, key + at, len - at < sizeof(word) ? len - at : sizeof(word));
         atomic_store(&link->layout->key[at / sizeof(word)], word);
     }
-    atomic_store(&link->layout->key_bytes, len);
+    atomic_store(&link->layout->key_state, state + len);
 }
 
 unsigned mrc_link_get_debts(const struct mrc_link *link)
@@ -507,31 +513,24 @@ bool mrc_link_is_napping(const struct mrc_link *link)
     return atomic_load(&link->layout->napping) != 0;
 }
 
-static size_t load_key(const struct mrc_link_layout *layout, char *key)
-{
-    uint64_t len = atomic_load(&layout->key_bytes);
-
-    if (len > MRC_LINK_KEY_MAX)
-        return 0;
-    for (size_t at = 0; at < len; at += sizeof(uint64_t)) {
-        uint64_t word = atomic_load(&layout->key[at / sizeof(word)]);
-
-        memcpy(key + at, &word, len - at < sizeof(word) ? len - at : sizeof(word));
-    }
-    return len;
-}
-
-/* The leader may be changing it: a key that is read twice in a row was there at one moment. */
+/* Nobody sees a part of one key and a part of another: the state changes with each change. */
 size_t mrc_link_get_key(const struct mrc_link *link, char *key)
 {
-    size_t before_len, len = load_key(link->layout, key);
-    char before[MRC_LINK_KEY_MAX];
+    const struct mrc_link_layout *layout = link->layout;
+    uint64_t state;
+    size_t len;
 
     do {
-        before_len = len;
-        memcpy(before, key, len);
-        len = load_key(link->layout, key);
-    } while (len != before_len || memcmp(before, key, len));
+        state = atomic_load(&layout->key_state);
+        len = state % KEY_CHANGE;
+        if (len > MRC_LINK_KEY_MAX)
+            return 0;
+        for (size_t at = 0; at < len; at += sizeof(uint64_t)) {
+            uint64_t word = atomic_load(&layout->key[at / sizeof(word)]);
+
+            memcpy(key + at, &word, len - at < sizeof(word) ? len - at : sizeof(word));
+        }
+    } while (atomic_load(&layout->key_state) != state);
     return len;
 }
 

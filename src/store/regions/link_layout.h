@@ -63,8 +63,9 @@ struct mrc_link_layout {
     _Atomic uint32_t asked;    /* the number of requests */
     _Atomic uint32_t answered; /* the number of the last one that is answered; a futex */
 
-    /* The key for positions, which all machines share; by the leader. */
-    _Atomic uint64_t key_bytes; /* written after KEY; 0 while that changes */
+    /* The key for positions, which all machines share; by the leader. The lowest byte of its state
+     * is the length, 0 while KEY changes; the others count the changes. */
+    _Atomic uint64_t key_state;
     _Atomic uint64_t key[MRC_LINK_KEY_MAX / 8];
 
     /* By the leader. */

@@ -166,7 +166,8 @@ static uint64_t join(void)
 
 /* ---- losses -----------------------------------------------------------------------------------*/
 
-/* The log has lost what this machine has after entry 192, and has removed entry 193 since. */
+/* The log has lost entry 193, and perhaps earlier ones, instead of which others have come: it has
+ * removed what was before 193 since. */
 static void miss_one(void)
 {
     make_log(200, 1); /* 193 to 200 are left */
@@ -218,6 +219,24 @@ START_TEST(it_is_missed_although_the_leader_dies)
     ck_assert(has_buried());
     ck_assert_uint_eq(join(), 192);
     ck_assert_uint_gt(mrc_link_get_gap(the_link), gap);
+}
+END_TEST
+
+/*
+ * The log had lost the entries from FIRST on. A leader that knew that has died before it had moved
+ * there. Since then, the log has got others instead of them, and has removed those before 193.
+ */
+START_TEST(what_is_removed_after_the_leader_has_died_is_missed)
+{
+    uint64_t gap = mrc_link_get_gap(the_link), first = 193U - (uint64_t)_i;
+
+    make_log(200, 1);
+    have_read(GENERATION, 190, 196);
+    mrc_link_note_fork(the_link, first - 190, first - 1);
+    mrc_link_unsettle(the_link, first - 189, MRC_LINK_OPEN, 1);
+    mrc_link_bury(the_link, first - 189, 7);
+    ck_assert_uint_eq(join(), 192);
+    ck_assert_uint_eq(mrc_link_get_gap(the_link), gap + (_i > 0));
 }
 END_TEST
 
@@ -296,6 +315,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, tear_down);
     tcase_add_test(tcase, what_is_removed_after_a_loss_is_missed);
     tcase_add_test(tcase, it_is_missed_although_the_leader_dies);
+    tcase_add_loop_test(tcase, what_is_removed_after_the_leader_has_died_is_missed, 0, 4);
     tcase_add_loop_test(tcase, a_machine_that_has_nothing_of_the_log_may_have_missed_something, 0,
                         2);
     tcase_add_test(tcase, a_machine_that_has_all_of_a_log_that_is_gone_has_missed_nothing);
