@@ -115,8 +115,8 @@ static struct next take_of_worker(struct mrc_exchange *exchange, char *bytes, si
     next.has_ended = exchange->out.is_broken || mrc_exchange_has_ended(exchange);
     next.needs_load = begin_load(exchange);
     next.lasts = exchange->lasts && !exchange->out.bytes;
-    if (exchange->out_waits &&
-        (exchange->is_loading || mrc_exchange_out_held(exchange) <= MRC_EXCHANGE_OUT_LOW))
+    if (exchange->out_waits && ((exchange->is_loading && !exchange->load_runs) ||
+                                mrc_exchange_out_held(exchange) <= MRC_EXCHANGE_OUT_LOW))
         pthread_cond_signal(&exchange->changed);
     pthread_mutex_unlock(&exchange->lock);
     return next;
