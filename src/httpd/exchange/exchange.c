@@ -350,34 +350,41 @@ static bool has_more(const struct mrc_exchange *exchange, size_t max)
     return held > max || (held > OUT_BYTES_CROWDED && mrc_exchange_is_crowded(exchange->origin));
 }
 
-/* Reads the part of a file for which OUT is blocked. Under the lock, but not while it reads. */
-static void load(struct mrc_exchange *exchange)
+/* Reads the part of a file for which OUT is blocked. False: there is none, or it is being read.
+ * Under the lock, but not while it reads. */
+static bool load(struct mrc_exchange *exchange)
 {
     struct mrc_exchange_chunk *chunk;
     off_t offset;
     size_t len;
     int fd;
 
+    if (!exchange->is_loading || exchange->load_runs)
+        return false;
+    exchange->load_runs = true;
     len = mrc_exchange_queue_peek_file(&exchange->out, PIECE_BYTES, &fd, &offset);
     pthread_mutex_unlock(&exchange->lock);
     chunk = mrc_exchange_chunk_create_read(fd, offset, len);
     pthread_mutex_lock(&exchange->lock);
     mrc_exchange_queue_unblock(&exchange->out, chunk);
-    exchange->is_loading = exchange->waiter_loads = false;
+    exchange->is_loading = exchange->load_runs = false;
     if (exchange->is_closed)
         mrc_exchange_queue_clear(&exchange->out);
     else
         note(exchange);
+    return true;
 }
 
 void mrc_exchange_load(struct mrc_exchange *exchange)
 {
     pthread_mutex_lock(&exchange->lock);
+    exchange->load_is_posted = false;
     load(exchange);
     pthread_mutex_unlock(&exchange->lock);
 }
 
-/* Waits for room in OUT, which the session sends meanwhile. Under the lock. */
+/* Waits for room in OUT, which the session sends meanwhile. Under the lock. The worker also reads
+ * the file that the session needs then: all threads may wait like it. */
 static apr_status_t wait_for_room(struct mrc_exchange *exchange, int64_t timeout_us)
 {
     int64_t until_us = mrc_clock_us() + timeout_us;
@@ -387,9 +394,10 @@ static apr_status_t wait_for_room(struct mrc_exchange *exchange, int64_t timeout
     note(exchange);
     exchange->out_waits = true;
     while (has_more(exchange, MRC_EXCHANGE_OUT_LOW) && !exchange->is_closed && goes_on) {
-        goes_on = wait_for_change(exchange, until_us, timeout_us);
-        if (exchange->waiter_loads)
+        if (!load(exchange)) { /* LOAD may have been posted before */
+            goes_on = wait_for_change(exchange, until_us, timeout_us);
             load(exchange);
+        }
         if (exchange->out.bytes < left) { /* the client takes something */
             left = exchange->out.bytes;
             until_us = mrc_clock_us() + timeout_us;

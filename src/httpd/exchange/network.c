@@ -123,15 +123,15 @@ static bool add_line(struct mrc_exchange_head *head, char *line)
     return true;
 }
 
-/* The head in TEXT, which is changed. NULL: it is none, or there is no memory. */
-static struct mrc_exchange_head *parse_head(char *text)
+/* The head with STATUS, and with the fields in the lines of TEXT, which is changed. NULL: HTTP/2
+ * cannot carry it, or there is no memory. */
+static struct mrc_exchange_head *parse_head(int status, char *text)
 {
-    char *rest = text, *line = apr_strtok(text, "\r\n", &rest);
-    int status = line ? mrc_exchange_head_text_status(line) : 0;
-    struct mrc_exchange_head *head;
+    struct mrc_exchange_head *head = status < HTTP_CONTINUE ? NULL : calloc(1, sizeof(*head));
+    char *line, *rest = text;
     bool ok = true;
 
-    if (status < HTTP_CONTINUE || !(head = calloc(1, sizeof(*head))))
+    if (!head)
         return NULL;
     head->kind = status < HTTP_OK ? MRC_EXCHANGE_HEAD_INTERIM : MRC_EXCHANGE_HEAD_FINAL;
     head->status = status;
@@ -151,21 +151,30 @@ static bool has_body(const struct mrc_network *network, int status)
     return !AP_STATUS_IS_HEADER_ONLY(status) && (!method || strcmp(method, "HEAD") != 0);
 }
 
+/* Whether an interim response with STATUS is not passed on. HTTP/2 does not have status 101. */
+static bool is_dropped(const struct mrc_network *network, int status)
+{
+    return status == HTTP_SWITCHING_PROTOCOLS || (status >= HTTP_CONTINUE && status < HTTP_OK &&
+                                                  network->interim_bytes > INTERIM_BYTES_MAX);
+}
+
 /* Sends the head in the text, which is whole. False: it is none. */
 static bool send_head(struct mrc_network *network)
 {
-    struct mrc_exchange_head *head = parse_head(network->text.bytes);
+    char *rest = network->text.bytes, *line = apr_strtok(rest, "\r\n", &rest);
+    int status = line ? mrc_exchange_head_text_status(line) : 0;
+    struct mrc_exchange_head *head;
 
     network->interim_bytes += network->text.len + INTERIM_COST_BYTES;
     mrc_exchange_head_text_restart(&network->text);
+    if (is_dropped(network, status))
+        return true;
+    head = parse_head(status, rest);
     if (!head)
         return false;
     if (head->kind == MRC_EXCHANGE_HEAD_FINAL) {
-        network->is_bodiless = !has_body(network, head->status);
+        network->is_bodiless = !has_body(network, status);
         mrc_network_put_head(network, head);
-    } else if (head->status == HTTP_SWITCHING_PROTOCOLS || /* HTTP/2 does not have that */
-               network->interim_bytes > INTERIM_BYTES_MAX) {
-        mrc_exchange_head_destroy(head);
     } else {
         mrc_exchange_put_head(network->exchange, head);
     }

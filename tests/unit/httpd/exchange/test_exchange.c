@@ -241,11 +241,14 @@ START_TEST(a_worker_that_waits_reads_its_file_itself)
     ck_assert(file && ftruncate(fileno(file), (off_t)len) == 0);
     ck_assert_int_eq(mrc_exchange_write_file(exchange, fileno(file), 0, len, 1), APR_SUCCESS);
     ck_assert_uint_eq(exchange->out.file_bytes, len);
-    /* What the session sets. */
-    exchange->out.is_blocked = exchange->is_loading = exchange->waiter_loads = true;
+    /* What the session sets, before the worker waits. */
+    exchange->out.is_blocked = exchange->is_loading = exchange->load_is_posted = true;
     ck_assert_int_eq(mrc_exchange_write(exchange, bytes, sizeof(bytes), 1), APR_TIMEUP);
-    ck_assert(!exchange->out.is_blocked && !exchange->is_loading && !exchange->waiter_loads);
+    ck_assert(!exchange->out.is_blocked && !exchange->is_loading && !exchange->load_runs);
     ck_assert_uint_eq(exchange->out.file_bytes, 0);
+    ck_assert(exchange->load_is_posted);
+    mrc_exchange_load(exchange); /* which comes too late */
+    ck_assert(!exchange->load_is_posted && !exchange->out.is_broken);
     fclose(file);
     destroy(exchange);
     origin.files = NULL;

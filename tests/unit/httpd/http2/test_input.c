@@ -124,10 +124,36 @@ START_TEST(a_worker_that_waits_is_told_to_read_its_file)
     exchange->out.is_blocked = exchange->out_waits = true;
     mrc_exchange_flush(exchange);
     ck_assert(turn());
-    ck_assert(exchange->is_loading && exchange->waiter_loads);
+    ck_assert(exchange->is_loading && !exchange->load_is_posted);
     ck_assert_uint_eq(world.jobs_count, 1);
-    exchange->out.is_blocked = exchange->out_waits = false;
-    exchange->is_loading = exchange->waiter_loads = false;
+    exchange->out.is_blocked = exchange->out_waits = exchange->is_loading = false;
+    end();
+}
+END_TEST
+
+/* The worker may read the file before a thread is free for the job, and the session may need more
+ * of it then. */
+START_TEST(a_job_for_a_file_is_posted_once)
+{
+    struct mrc_exchange *exchange;
+    struct mrc_exchange_job *job;
+
+    begin();
+    request(1, false);
+    exchange = (struct mrc_exchange *)((char *)world.jobs[0] - offsetof(struct mrc_exchange, job));
+    go_on(0, HEAD, 2);
+    exchange->out.is_blocked = true;
+    for (int i = 0; i < 2; i++) {
+        exchange->is_loading = false;
+        mrc_exchange_flush(exchange);
+        ck_assert(turn());
+        ck_assert(exchange->is_loading && exchange->load_is_posted);
+        ck_assert_uint_eq(world.jobs_count, 2);
+    }
+    exchange->out.is_blocked = exchange->is_loading = false;
+    job = world.jobs[--world.jobs_count];
+    job->run(job, NULL);
+    ck_assert(!exchange->load_is_posted);
     end();
 }
 END_TEST
@@ -142,6 +168,7 @@ int main(void)
     tcase_add_test(tcase, frames_that_bring_a_body_cost_nothing);
     tcase_add_test(tcase, nothing_is_taken_without_credit);
     tcase_add_test(tcase, a_worker_that_waits_is_told_to_read_its_file);
+    tcase_add_test(tcase, a_job_for_a_file_is_posted_once);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }
