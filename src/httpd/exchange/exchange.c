@@ -350,41 +350,7 @@ static bool has_more(const struct mrc_exchange *exchange, size_t max)
     return held > max || (held > OUT_BYTES_CROWDED && mrc_exchange_is_crowded(exchange->origin));
 }
 
-/* Reads the part of a file for which OUT is blocked. False: there is none, or it is being read.
- * Under the lock, but not while it reads. */
-static bool load(struct mrc_exchange *exchange)
-{
-    struct mrc_exchange_chunk *chunk;
-    off_t offset;
-    size_t len;
-    int fd;
-
-    if (!exchange->is_loading || exchange->load_runs)
-        return false;
-    exchange->load_runs = true;
-    len = mrc_exchange_queue_peek_file(&exchange->out, PIECE_BYTES, &fd, &offset);
-    pthread_mutex_unlock(&exchange->lock);
-    chunk = mrc_exchange_chunk_create_read(fd, offset, len);
-    pthread_mutex_lock(&exchange->lock);
-    mrc_exchange_queue_unblock(&exchange->out, chunk);
-    exchange->is_loading = exchange->load_runs = false;
-    if (exchange->is_closed)
-        mrc_exchange_queue_clear(&exchange->out);
-    else
-        note(exchange);
-    return true;
-}
-
-void mrc_exchange_load(struct mrc_exchange *exchange)
-{
-    pthread_mutex_lock(&exchange->lock);
-    exchange->load_is_posted = false;
-    load(exchange);
-    pthread_mutex_unlock(&exchange->lock);
-}
-
-/* Waits for room in OUT, which the session sends meanwhile. Under the lock. The worker also reads
- * the file that the session needs then: all threads may wait like it. */
+/* Waits for room in OUT, which the session sends meanwhile. Under the lock. */
 static apr_status_t wait_for_room(struct mrc_exchange *exchange, int64_t timeout_us)
 {
     int64_t until_us = mrc_clock_us() + timeout_us;
@@ -394,10 +360,7 @@ static apr_status_t wait_for_room(struct mrc_exchange *exchange, int64_t timeout
     note(exchange);
     exchange->out_waits = true;
     while (has_more(exchange, MRC_EXCHANGE_OUT_LOW) && !exchange->is_closed && goes_on) {
-        if (!load(exchange)) { /* LOAD may have been posted before */
-            goes_on = wait_for_change(exchange, until_us, timeout_us);
-            load(exchange);
-        }
+        goes_on = wait_for_change(exchange, until_us, timeout_us);
         if (exchange->out.bytes < left) { /* the client takes something */
             left = exchange->out.bytes;
             until_us = mrc_clock_us() + timeout_us;
@@ -462,6 +425,27 @@ apr_status_t mrc_exchange_write_file(struct mrc_exchange *exchange, int fd, off_
         status = chunk ? append(exchange, chunk, timeout_us) : APR_EGENERAL;
     }
     return status;
+}
+
+void mrc_exchange_load(struct mrc_exchange *exchange)
+{
+    struct mrc_exchange_chunk *chunk;
+    off_t offset;
+    size_t len;
+    int fd;
+
+    pthread_mutex_lock(&exchange->lock);
+    len = mrc_exchange_queue_peek_file(&exchange->out, PIECE_BYTES, &fd, &offset);
+    pthread_mutex_unlock(&exchange->lock);
+    chunk = mrc_exchange_chunk_create_read(fd, offset, len);
+    pthread_mutex_lock(&exchange->lock);
+    mrc_exchange_queue_unblock(&exchange->out, chunk);
+    exchange->is_loading = false;
+    if (exchange->is_closed)
+        mrc_exchange_queue_clear(&exchange->out);
+    else
+        note(exchange);
+    pthread_mutex_unlock(&exchange->lock);
 }
 
 void mrc_exchange_flush(struct mrc_exchange *exchange)

@@ -127,15 +127,12 @@ struct mrc_exchange {
     int64_t waited_us;  /* the time that the worker has waited for the client */
     bool gave_up;       /* the client is too slow while threads are short */
     bool lasts;         /* a subscription: OUT is empty most of the time */
-    bool is_loading;    /* the first chunk of OUT, which stays there, is to be read from its file */
-    bool load_runs;     /* it is being read */
-    bool load_is_posted; /* LOAD waits for a thread; a worker that waits for room does not leave the
-                            chunk to it, but reads it itself */
-    bool has_begun;      /* the job handles the request */
-    bool is_closed;      /* nothing is sent or received any more */
-    bool is_noted;       /* the note is posted */
-    uint32_t reset;      /* an error code of HTTP/2: the stream is reset with it; 0: no */
-    bool is_whole;       /* the session has taken the whole response */
+    bool is_loading;    /* LOAD is posted or runs, and OUT keeps its first chunk */
+    bool has_begun;     /* the job handles the request */
+    bool is_closed;     /* nothing is sent or received any more */
+    bool is_noted;      /* the note is posted */
+    uint32_t reset;     /* an error code of HTTP/2: the stream is reset with it; 0: no */
+    bool is_whole;      /* the session has taken the whole response */
     struct mrc_http2_attached *attaching; /* the session is to adopt it */
     struct mrc_kept *kept;                /* the request that ends with the stream; NULL: none */
 };
@@ -237,7 +234,7 @@ apr_status_t mrc_exchange_write(struct mrc_exchange *exchange, const char *bytes
 apr_status_t mrc_exchange_write_file(struct mrc_exchange *exchange, int fd, off_t offset,
                                      size_t len, int64_t timeout_us);
 
-/* For LOAD: reads the part of a file for which OUT is blocked, unless that was done meanwhile. */
+/* Reads the part of a file for which OUT is blocked. Only one at a time. */
 void mrc_exchange_load(struct mrc_exchange *exchange);
 
 /* Tells the session that there is something to send. */

@@ -77,8 +77,7 @@ static bool post_load(struct mrc_http2_session *session, struct mrc_exchange *ex
         return true;
     atomic_fetch_sub(&session->jobs_count, 1);
     pthread_mutex_lock(&exchange->lock);
-    exchange->load_is_posted = false;
-    exchange->is_loading = exchange->load_runs; /* the worker may read it already */
+    exchange->is_loading = false;
     pthread_mutex_unlock(&exchange->lock);
     mrc_exchange_unref(exchange);
     return false;
@@ -88,21 +87,9 @@ static bool post_load(struct mrc_http2_session *session, struct mrc_exchange *ex
 struct next {
     size_t len;
     bool has_ended, is_broken;
-    bool needs_load; /* the bytes after these are on a disk, and LOAD is to be posted */
+    bool needs_load; /* the bytes after these are on a disk */
     bool lasts;      /* and a long time may pass until there is more */
 };
-
-/* Finds who reads the file for which OUT is blocked. True: LOAD is to be posted. Under the lock. */
-static bool begin_load(struct mrc_exchange *exchange)
-{
-    if (!exchange->out.is_blocked || exchange->is_loading)
-        return false;
-    exchange->is_loading = true;
-    if (exchange->out_waits || exchange->load_is_posted)
-        return false;
-    exchange->load_is_posted = true;
-    return true;
-}
 
 /* Takes what a worker has written. */
 static struct next take_of_worker(struct mrc_exchange *exchange, char *bytes, size_t max)
@@ -113,10 +100,10 @@ static struct next take_of_worker(struct mrc_exchange *exchange, char *bytes, si
     next.len = mrc_exchange_queue_read(&exchange->out, bytes, max);
     next.is_broken = exchange->out_is_broken || exchange->out.is_broken;
     next.has_ended = exchange->out.is_broken || mrc_exchange_has_ended(exchange);
-    next.needs_load = begin_load(exchange);
+    next.needs_load = exchange->out.is_blocked && !exchange->is_loading;
     next.lasts = exchange->lasts && !exchange->out.bytes;
-    if (exchange->out_waits && ((exchange->is_loading && !exchange->load_runs) ||
-                                mrc_exchange_out_held(exchange) <= MRC_EXCHANGE_OUT_LOW))
+    exchange->is_loading = exchange->is_loading || next.needs_load;
+    if (exchange->out_waits && mrc_exchange_out_held(exchange) <= MRC_EXCHANGE_OUT_LOW)
         pthread_cond_signal(&exchange->changed);
     pthread_mutex_unlock(&exchange->lock);
     return next;

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "failing_alloc.h"
 #include "unit.h"
@@ -228,33 +227,6 @@ START_TEST(a_worker_waits_before_all_of_its_bytes_are_copied)
 }
 END_TEST
 
-/* All other threads may wait like it, so none of them would read the file. */
-START_TEST(a_worker_that_waits_reads_its_file_itself)
-{
-    static const char bytes[1024 * 1024];
-    const size_t len = 64 * 1024;
-    struct mrc_exchange_files files = {.max = 10};
-    struct mrc_exchange *exchange = create(true);
-    FILE *file = tmpfile();
-
-    origin.files = &files;
-    ck_assert(file && ftruncate(fileno(file), (off_t)len) == 0);
-    ck_assert_int_eq(mrc_exchange_write_file(exchange, fileno(file), 0, len, 1), APR_SUCCESS);
-    ck_assert_uint_eq(exchange->out.file_bytes, len);
-    /* What the session sets, before the worker waits. */
-    exchange->out.is_blocked = exchange->is_loading = exchange->load_is_posted = true;
-    ck_assert_int_eq(mrc_exchange_write(exchange, bytes, sizeof(bytes), 1), APR_TIMEUP);
-    ck_assert(!exchange->out.is_blocked && !exchange->is_loading && !exchange->load_runs);
-    ck_assert_uint_eq(exchange->out.file_bytes, 0);
-    ck_assert(exchange->load_is_posted);
-    mrc_exchange_load(exchange); /* which comes too late */
-    ck_assert(!exchange->load_is_posted && !exchange->out.is_broken);
-    fclose(file);
-    destroy(exchange);
-    origin.files = NULL;
-}
-END_TEST
-
 /* A byte comes whenever the worker has waited for one in vain. Returns the last status. */
 static apr_status_t trickle(struct mrc_exchange *exchange, int times)
 {
@@ -313,7 +285,6 @@ int main(void)
                         0, 2);
     tcase_add_test(tcase, a_worker_that_waits_in_a_crowd_sends_what_it_has_written);
     tcase_add_test(tcase, a_worker_waits_before_all_of_its_bytes_are_copied);
-    tcase_add_test(tcase, a_worker_that_waits_reads_its_file_itself);
     tcase_add_test(tcase, a_slow_body_is_given_up_only_when_others_wait_for_a_thread);
     tcase_add_test(tcase, a_fast_body_is_not_given_up);
     suite_add_tcase(suite, tcase);
