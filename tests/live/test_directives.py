@@ -79,7 +79,7 @@ ROWS = {
         ("", "local"), ("other", "local"), ("redis:cache.example", "local"), ("local local", "local"),
         (f"kafka://user:{KEY}@cache.example", "kafka:...: there is no such transport"),
         ("redis://", "host is empty"), ("redis://a,,b", "host is empty"), ("redis://a:0", "port 0"),
-        ("redis://a:65536", "65536"), ("redis://a:x", "port x"), ("redis://a/x", "/x"), ("redis://a?x", "a?x"),
+        ("redis://a:65536", "65536"), ("redis://a:x", "the port"), ("redis://a/x", "/x"), ("redis://a?x", "a?x"),
         ("redis://" + ",".join("abcdefghijklmnopq"), "16"), ("env:MISSING_VARIABLE", "MISSING_VARIABLE"),
         (f"redis://u:{KEY}@a password=env:HOME", "password is given in the URL"), ("redis://u@a", "has no password"),
         ("redis://u:p@a user=v", "user is given in the URL"), ("redis://a user=", "user= is empty"),
@@ -282,7 +282,7 @@ def test_unusable_keys_are_errors_that_do_not_show_the_secret(httpd):
         ("HS256 env:NOT_SET", "NOT_SET is not set"), ("HS256 env:EMPTY", "EMPTY is empty"),
         ("HS256 env:SHORT", "HS256 needs 32"), ("HS512 env:SECRET", "HS512 needs 64"),
         ("HS256,HS512 env:SECRET", "HS512 needs 64"),
-        ("HS256 env:", "environment"),
+        ("HS256 env:", "environment"), (f"HS256 env:{secret}", "no environment variable"),
         ("HS256 file:conf/missing", "conf/missing"), ("HS256 file:conf", "conf"), ("HS256 file:", "file"),
         ("HS256 file:conf/empty", "empty"), ("HS256 file:conf/newline", "empty"),
         ("HS256 file:conf/short", "HS256 needs 32"), ("HS256 file:conf/unset", "${"),
@@ -315,6 +315,11 @@ def test_unusable_keys_are_errors_that_do_not_show_the_secret(httpd):
                     wrong.append(f"{args}: the error shows the secret: {result}")
     result = httpd.configtest(hub(f"MercureLegacyKey {secret} HS256", keys=False))
     assert not result.ok and "not an algorithm" in result.output and secret not in result.output, result
+    for issuer in (secret, f"https://user:{secret}@a.example", f"https://a.example/?key={secret}"):
+        result = httpd.configtest(hub(f"MercureKey {issuer} HS256 https://a.example", keys=False))
+        assert "MercureKey ... HS256: HS256 needs a secret" in result.output and secret not in result.output, result
+    result = httpd.configtest(hub(f"MercureKey https://a.example RS256 'https://user:{secret}@a.example/{{x}}'", keys=False))
+    assert not result.ok and "not a valid URL" in result.output and secret not in result.output, result
     assert not wrong, "\n".join(wrong)
     for args in ("HS256 env:SECRET", "HS256 file:conf/secret", "RS256,PS512 file:conf/public.pem",
                  "RS256,ES256 file:conf/public.pem", "RS256,ES256 file:conf/ec.pem", "RS256,ES256 file:conf/ec.set", "Ed25519,ES256 file:conf/public.jwk",
@@ -323,6 +328,19 @@ def test_unusable_keys_are_errors_that_do_not_show_the_secret(httpd):
         assert result.ok, (args, result)
     is_refused(httpd.configtest(hub("MercureKey '' HS256 env:SECRET")), "MercureKey", "issuer")
     assert httpd.runtime_files() == []
+
+
+@pytest.mark.parametrize("args, word", [
+    ("S3cretS", "no such transport"), ("S3cretS:x", "no such transport"), ("env:WRONG", "no such transport"),
+    ("env:redis://:S3cretS@a", "no environment variable"), ("redis://S3cretS@a", "has no password"),
+    ("redis://u:S3cretS", "the port"), ("redis://:S3/cretS", "the port"), ("redis://a S3cretS", "machine="),
+    ("redis://a S3cretS=", "machine="), ("redis://a password=env:S3cretS", "no environment variable"),
+    ("redis://a password=S3cretS", "file:PATH")])
+def test_password_in_the_wrong_place_of_a_transport_is_not_shown(httpd, args, word):
+    httpd.env["WRONG"] = "S3cretS"
+    result = httpd.configtest(hub(f"MercureTransport {args}"))
+    is_refused(result, "MercureTransport", word)
+    assert "S3" not in result.output and "cretS" not in result.output, result
 
 
 # ---- impossible hubs -----------------------------------------------------------------------------

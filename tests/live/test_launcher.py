@@ -145,13 +145,13 @@ def test_transport_over_redis(env):
 
 
 @pytest.mark.parametrize("url, words", [
-    ("kafka://geheim", "kafka"), ("redis://geheim@:1", "host is empty"), ("redis://localhost:x", "port x"),
+    ("kafka://geheim", "kafka"), ("redis://geheim@:1", "host is empty"), ("redis://localhost:x", "the port"),
     ("redis://localhost timeout=99", "timeout=99"), ("redis://localhost geheim", "machine=")])
 def test_bad_transport_is_refused(env, url, words):
     env["MERCURE_TRANSPORT_URL"] = url
     status, output, stderr = launch(env)
     assert (status, output) == (2, "") and re.fullmatch(r"mercure-hub: MERCURE_TRANSPORT_URL: [^\n]+\n", stderr), stderr
-    assert words in stderr and "geheim" not in stderr.replace("option geheim", "")
+    assert words in stderr and "geheim" not in stderr
 
 
 def test_transport_and_history_on_disk_exclude_each_other(env):

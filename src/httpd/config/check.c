@@ -132,7 +132,8 @@ static int check_control(const struct mrc_hub_conf *hub)
                      "of a MercurePublisherKey, MercureSubscriberKey or MercureKey, so every token "
                      "of this issuer could revoke all others: give MercureControlKey another "
                      "issuer, or a key of its own",
-                     row->issuer, hub->label, location->section->where);
+                     mrc_key_sources_show_issuer(row->issuer), hub->label,
+                     location->section->where);
         status = !OK;
     }
     return status;

@@ -175,8 +175,8 @@ static const char *set_key(cmd_parms *cmd, const struct mrc_directive *row,
         return apr_psprintf(cmd->pool, "%s takes three arguments: ISSUER ALGS SOURCE", row->name);
     error = load_key(cmd, argv[0], argv[1], argv[2], 0, &key);
     if (error)
-        return apr_psprintf(cmd->pool, "%s %s %s: %s", row->name, argv[0], show_algs(argv[1]),
-                            error);
+        return apr_psprintf(cmd->pool, "%s %s %s: %s", row->name,
+                            mrc_key_sources_show_issuer(argv[0]), show_algs(argv[1]), error);
     add_key(cmd->pool, settings, row->field, key);
     if (row->field2)
         add_key(cmd->pool, settings, row->field2, key);

@@ -75,6 +75,27 @@ static size_t find_document(apr_pool_t *pconf, const char *spec_name, const char
     return (size_t)catalogue->specs->nelts - 1;
 }
 
+/* ---- what messages show -----------------------------------------------------------------------*/
+
+/* The longest name of an environment variable that a message shows. */
+#define SHOWN_VARIABLE_MAX_BYTES 40
+
+const char *mrc_key_sources_show_issuer(const char *issuer)
+{
+    bool is_url = !strncmp(issuer, "https://", 8) || !strncmp(issuer, "http://", 7);
+
+    return is_url && !strpbrk(issuer, "@?#") ? issuer : "...";
+}
+
+const char *mrc_key_sources_show_variable(const char *name)
+{
+    static const char first[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+    static const char rest[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+    size_t len = strspn(name, rest);
+
+    return strspn(name, first) > 0 && len <= SHOWN_VARIABLE_MAX_BYTES && !name[len] ? name : NULL;
+}
+
 /* ---- sources ----------------------------------------------------------------------------------*/
 
 /* The current content of a SOURCE. */
@@ -152,6 +173,8 @@ static const char *read_variable(apr_pool_t *pconf, const char *name, struct rea
 {
     const char *value = getenv(name);
 
+    if (!value && !mrc_key_sources_show_variable(name))
+        return MRC_KEY_SOURCES_NO_VARIABLE;
     if (!value || !*value)
         return apr_psprintf(pconf,
                             "the environment variable %s is %s: set it where httpd is started "
@@ -169,8 +192,7 @@ static const char *read_url(apr_pool_t *pconf, const char *url, mrc_alg_set algs
 
     if (apr_uri_parse(pconf, url, &uri) != APR_SUCCESS || !uri.hostname || !*uri.hostname ||
         strpbrk(url, " \t\r\n\"<>\\^`{|}"))
-        return apr_psprintf(
-            pconf, "%s is not a valid URL: give one such as https://example.com/jwks.json", url);
+        return "the source is not a valid URL: give one such as https://example.com/jwks.json";
     if (strcmp(uri.scheme, "https"))
         return apr_psprintf(pconf,
                             "the hub fetches keys over https:// only: anybody on the network path "

@@ -60,4 +60,22 @@ const char *mrc_key_sources_check_ca_file(apr_pool_t *pool, const char *path);
 /* Wipes the first versions of the files, after they have been copied to the shared memory. */
 void mrc_key_sources_forget_contents(struct mrc_key_sources_catalogue *catalogue);
 
+/*
+ * ISSUER as a message may show it: as it is if it is a URL without the parts that may hold a
+ * secret. Anything else may be a secret in the place of the issuer.
+ */
+const char *mrc_key_sources_show_issuer(const char *issuer);
+
+/*
+ * NAME, which no environment variable has, if a message may show it; otherwise NULL. It may be a
+ * secret: httpd replaces the variable in `env:${NAME}` by its value. Names are in upper case.
+ */
+const char *mrc_key_sources_show_variable(const char *name);
+
+/* The error for such a name. */
+#define MRC_KEY_SOURCES_NO_VARIABLE                                                                \
+    "no environment variable has the name that follows env:, which is not shown because it may "   \
+    "be a secret: write env:NAME, and not env:${NAME}, which httpd replaces by the value, and "    \
+    "set the variable where httpd is started"
+
 #endif

@@ -12,6 +12,7 @@
 #include "core/base/buf.h"
 #include "core/base/percent.h"
 #include "httpd/config/directive_table.h"
+#include "httpd/config/key_sources.h"
 #include "httpd/config/reload.h"
 #include "store/base/file.h"
 
@@ -72,6 +73,22 @@ static const char *read_user(struct reading *reading, const char *text)
     return NULL;
 }
 
+/* The error for the port TEXT. It may be the password of a URL that lacks its @. */
+static const char *port_error(struct reading *reading, const char *text)
+{
+    size_t len = strlen(text);
+    bool is_number = len <= 5 && strspn(text, "0123456789") == len;
+
+    if (!is_number)
+        reading->shown = reading->settings->spec.engine.is_tls ? "rediss://..." : "redis://...";
+    return refuse(reading, "the port ",
+                  len == 0    ? "after :"
+                  : is_number ? text
+                              : "...",
+                  "is not accepted: give a number from 1 to 65535, and put @ between a password "
+                  "and the host");
+}
+
 /* Reads HOST[:PORT]; an IPv6 address is in brackets. */
 static const char *read_host(struct reading *reading, char *text)
 {
@@ -84,8 +101,7 @@ static const char *read_host(struct reading *reading, char *text)
         *port++ = '\0';
         number = mrc_directive_parse_number(port, MRC_UNIT_COUNT);
         if (number < 1 || number > 65535)
-            return refuse(reading, "the port ", *port ? port : "after :",
-                          "is not accepted: give a number from 1 to 65535");
+            return port_error(reading, port);
     }
     if (end) {
         *end = '\0';
@@ -128,15 +144,19 @@ static const char *read_db(struct reading *reading, const char *text)
     return NULL;
 }
 
-/* Why no transport has the scheme of URL. The rest of URL may contain a password. */
+/* The longest scheme that a message shows. */
+#define SHOWN_SCHEME_MAX_BYTES 8
+
+/* Why no transport has the scheme of URL. What is not a scheme may be a password. */
 static const char *scheme_error(apr_pool_t *pool, const char *url)
 {
-    size_t len = strcspn(url, ":");
+    size_t len = strspn(url, "abcdefghijklmnopqrstuvwxyz");
+    bool is_scheme = len <= SHOWN_SCHEME_MAX_BYTES && url[len] == ':';
 
     return apr_psprintf(pool,
-                        DIRECTIVE " %.*s%s: there is no such transport. Write local, or "
+                        DIRECTIVE " %.*s...: there is no such transport. Write local, or "
                                   "redis://HOST:PORT, or rediss://HOST:PORT for TLS",
-                        (int)len, url, url[len] ? ":..." : "");
+                        is_scheme ? (int)len + 1 : 0, url);
 }
 
 static const char *read_url(struct reading *reading, const char *url)
@@ -167,8 +187,8 @@ static const char *read_url(struct reading *reading, const char *url)
     slash = strchr(rest, '/');
     if (slash)
         *slash++ = '\0';
-    error = slash ? read_db(reading, slash) : NULL;
-    return error ? error : read_hosts(reading, rest);
+    error = read_hosts(reading, rest);
+    return error || !slash ? error : read_db(reading, slash);
 }
 
 /* ---- options ----------------------------------------------------------------------------------*/
@@ -225,6 +245,8 @@ static const char *read_variable(struct reading *reading, const char *name, cons
 {
     const char *value = getenv(name);
 
+    if (!value && !mrc_key_sources_show_variable(name))
+        return refuse(reading, MRC_KEY_SOURCES_NO_VARIABLE, "", "");
     if (!value || !*value)
         return refuse(reading, "the environment variable ", name,
                       value ? "is empty: set it where httpd is started"
@@ -402,6 +424,19 @@ static const char *set_option(struct reading *reading, enum option option, const
     }
 }
 
+/* The longest name of an option that a message shows. */
+#define SHOWN_OPTION_MAX_BYTES 20
+
+/* ARG, which is no option, as a message may show it: the rest may be a password in the wrong place.
+ */
+static const char *show_option(apr_pool_t *pool, const char *arg)
+{
+    size_t len = strspn(arg, "abcdefghijklmnopqrstuvwxyz-");
+
+    return len <= SHOWN_OPTION_MAX_BYTES && arg[len] == '=' ? apr_pstrmemdup(pool, arg, len)
+                                                            : "...";
+}
+
 static const char *read_option(struct reading *reading, const char *arg)
 {
     for (int i = 0; i < OPTIONS; i++) {
@@ -414,8 +449,7 @@ static const char *read_option(struct reading *reading, const char *arg)
         reading->given |= 1U << i;
         return set_option(reading, (enum option)i, apr_pstrdup(reading->pool, arg + len));
     }
-    /* The value may be a password in the wrong place. */
-    return refuse(reading, "the option ", apr_pstrmemdup(reading->pool, arg, strcspn(arg, "=")),
+    return refuse(reading, "the option ", show_option(reading->pool, arg),
                   "is unknown: user=, password=, ca=, cert=, key=, prefix=, replicas=, timeout=, "
                   "lease=, machine=, ready=, cluster=, sentinel=, sentinel-user= and "
                   "sentinel-password= are possible");
@@ -446,8 +480,9 @@ static const char *check_together(struct reading *reading)
 {
     struct mrc_engine_spec *engine = &reading->settings->spec.engine;
 
+    /* It may be a password without the colon before it. */
     if (engine->user && !engine->password.value && !engine->password.file)
-        return refuse(reading, "the user ", engine->user,
+        return refuse(reading, "the user", "",
                       "has no password: add password=env:NAME or password=file:PATH");
     if (engine->is_cluster && engine->db)
         return refuse(reading, "the database is not 0", "",
@@ -479,8 +514,10 @@ const char *mrc_transport_read(apr_pool_t *pconf, int argc, char *const argv[],
                                const struct mrc_transport_settings **ret_transport)
 {
     struct mrc_transport_settings *settings = apr_pcalloc(pconf, sizeof(*settings));
-    struct reading reading = {.pool = pconf, .settings = settings, .shown = argv[0]};
     bool is_variable = !strncmp(argv[0], "env:", 4);
+    const char *variable = is_variable ? mrc_key_sources_show_variable(argv[0] + 4) : NULL;
+    struct reading reading = {
+        .pool = pconf, .settings = settings, .shown = variable ? argv[0] : "env:..."};
     const char *url = argv[0];
     const char *error = is_variable ? read_variable(&reading, argv[0] + 4, &url) : NULL;
 
