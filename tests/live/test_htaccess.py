@@ -127,17 +127,18 @@ def test_all_directives_of_a_site(httpd, sites):
     assert sites.publish("b", key=server_key) == 200
     legacy = "secret-of-protocol-0.x:0123456789abcdef"
     sites.key("a", "MercureAnonymous Off", f"MercureLegacyPublisherKey HS256 {legacy}",
-              f"MercureLegacySubscriberKey HS256 {legacy}", "MercureCorsOrigins https://page.example",
-              "MercurePublishOrigins https://page.example", "MercureCookieName own")
+              f"MercureLegacySubscriberKey HS256 {legacy}", "MercureCorsOrigins https://app.example",
+              "MercureCorsOrigins https://page.example", "MercurePublishOrigins https://page.example", "MercureCookieName own")
     sites.wait("a", 200)
     assert sites.publish("a", key=server_key) == 401 and sites.publish("b", key=server_key) == 200
     assert sites.get("a").status == 401
     old = token.mint_raw({"alg": "HS256", "typ": "JWT"}, {"mercure": {"publish": ["*"]}}, legacy)
     assert httpd.publish(TOPIC, "x", token=old, host="a.example", status=None).status == 200
     assert httpd.publish(TOPIC, "x", token=old, host="b.example", status=None).status == 401
-    for host, allowed in (("a.example", "https://page.example"), ("b.example", None)):
-        answer = httpd.request("HEAD", f"{PATH}?match=x", {"Origin": "https://page.example"}, host=host)
-        assert answer.header("Access-Control-Allow-Origin") == allowed, answer
+    for origin in ("https://page.example", "https://app.example"):
+        for host, allowed in (("a.example", origin), ("b.example", None)):
+            answer = httpd.request("HEAD", f"{PATH}?match=x", {"Origin": origin}, host=host)
+            assert answer.header("Access-Control-Allow-Origin") == allowed, answer
     cookie = {"Cookie": f"own={sites.token('a')}", "Origin": "https://page.example"}
     assert httpd.publish(TOPIC, "x", token=None, headers=cookie, host="a.example", status=None).status == 200
     sites.write("a", f"MercureSubscriberKey {token.ISSUER} HS256 {KEYS['a']}\n")

@@ -727,9 +727,11 @@ def test_discovery_names_paths_and_urls(httpd):
     httpd.write("htdocs/a.html", "hello")
     httpd.write("htdocs/off/a.html", "hello")
     httpd.start(config(httpd, "MercureDiscovery On /hub https://hub.example/x?y",
-                       '<Location "/off/">\nMercureDiscovery Off\n</Location>'))
+                       '<Location "/off/">\nMercureDiscovery Off\n</Location>',
+                       '<Location "/own/">\nMercureDiscovery On\nMercureDiscovery On /hub\n</Location>'))
     assert httpd.get("/a.html").header("Link") == '</hub>; rel="mercure", <https://hub.example/x?y>; rel="mercure"'
     assert httpd.get("/off/a.html").header("Link") is None
+    assert httpd.get("/own/a.html").header("Link") == f'{LINK}, </hub>; rel="mercure"'
 
 
 @pytest.mark.mpm("worker")

@@ -28,7 +28,8 @@ def test_metadata_document_is_at_the_derived_path(httpd):
     httpd.start(
         '<Directory />\nRequire all denied\n</Directory>\n'
         "RewriteEngine On\nRewriteRule ^ /front.php [L]\n"
-        + hub("MercureAuthorizationServer https://as.example https://as.example/tenant",
+        + hub("MercureAuthorizationServer https://as.example",
+              "MercureAuthorizationServer https://as.example/tenant https://as.example",
               "MercureSubscriptions On", "Require all denied", f"MercureCorsOrigins {APP}",
               "MercureResourceIdentifier https://hub.example/.well-known/mercure http://backend:8080/hub",
               identifier=None)

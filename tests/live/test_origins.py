@@ -67,6 +67,24 @@ def test_other_origins_get_no_cors_fields(httpd, origin):
     assert preflight(httpd, origin).header("Access-Control-Allow-Methods") is None
 
 
+def test_lines_of_one_section_add_up(httpd):
+    """Those of another section with the same path replace them."""
+    any_origin = "MercureCorsOrigins *"
+    lists = [f"MercureCorsOrigins {APP}", "MercureCorsOrigins https://*.sub.example",
+             "MercurePublishOrigins https://one.example", f"MercurePublishOrigins {APP}"]
+    httpd.start(hub(*lists) + hub(*lists, path="/inner") + hub(any_origin, any_origin, path="/any")
+                + '<Location "/inner">\nMercureCorsOrigins https://inner.example\n</Location>\n')
+
+    def allowed(path, *origins):
+        return [post(httpd, ("Origin", origin), path=path).header("Access-Control-Allow-Origin") for origin in origins]
+
+    assert allowed(PATH, APP, "https://a.sub.example", "https://inner.example") == [APP, "https://a.sub.example", None]
+    assert allowed("/inner", APP, "https://inner.example") == [None, "https://inner.example"]
+    assert allowed("/any", APP) == ["*"]
+    for origin, status in ((APP, 200), ("https://one.example", 200), ("https://two.example", 403)):
+        assert post(httpd, cookie(), ("Origin", origin)).status == status, origin
+
+
 def test_preflight_allows_the_hubs_methods_and_fields(httpd):
     httpd.start(hub(f"MercureCorsOrigins {APP}"))
     answer = preflight(httpd, APP)
@@ -114,6 +132,8 @@ def test_stream_has_cors_fields(httpd):
 @pytest.mark.parametrize("line, words", [
     ("MercureCorsOrigins * https://app.example", "alone"),
     ("MercureCorsOrigins https://app.example *", "alone"),
+    ("MercureCorsOrigins https://app.example\nMercureCorsOrigins *", "alone"),
+    ("MercureCorsOrigins *\nMercureCorsOrigins https://app.example", "alone"),
     ("MercureCorsOrigins https://app.example/", "without a path"),
     ("MercureCorsOrigins https://app.example/x", "without a path"),
     ("MercureCorsOrigins https://app.*.example", "subdomains"),

@@ -256,8 +256,12 @@ static int check_discovery(server_rec *server, const struct mrc_discovery *disco
 {
     struct need need = {.directive = "MercureDiscovery", .where = discovery->where};
 
-    /* Its targets may be anywhere. */
-    return discovery->targets->nelts ? OK : check_need(server, &need);
+    /* The other targets may be anywhere. */
+    for (int i = 0; i < discovery->targets->nelts; i++) {
+        if (!*APR_ARRAY_IDX(discovery->targets, i, const char *))
+            return check_need(server, &need);
+    }
+    return OK;
 }
 
 static int check_responses(server_rec *server)

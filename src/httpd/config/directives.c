@@ -272,11 +272,31 @@ static const char *set_number_row(cmd_parms *cmd, const struct mrc_directive *ro
     return NULL;
 }
 
+/* The list of FIELD in this section; an empty one if no directive of the section has set it. */
+static apr_array_header_t *list_of(apr_pool_t *pool, struct mrc_settings *settings,
+                                   enum mrc_field field)
+{
+    apr_array_header_t **list = mrc_settings_field(settings, field);
+
+    if (!mrc_settings_is_set(settings, field))
+        *list = apr_array_make(pool, 2, sizeof(const char *));
+    mrc_settings_mark(settings, field);
+    return *list;
+}
+
+/* Adds a copy of TEXT to LIST, unless it is there. */
+static void add_text(apr_pool_t *pool, apr_array_header_t *list, const char *text)
+{
+    for (int i = 0; i < list->nelts; i++) {
+        if (!strcmp(APR_ARRAY_IDX(list, i, const char *), text))
+            return;
+    }
+    APR_ARRAY_PUSH(list, const char *) = apr_pstrdup(pool, text);
+}
+
 static const char *set_urls(cmd_parms *cmd, const struct mrc_directive *row,
                             struct mrc_settings *settings, int argc, char *const argv[])
 {
-    apr_array_header_t *urls = apr_array_make(cmd->pool, argc, sizeof(const char *));
-
     if (argc < 1)
         return apr_psprintf(cmd->pool, "%s takes one or more URLs", row->name);
     for (int i = 0; i < argc; i++) {
@@ -292,10 +312,8 @@ static const char *set_urls(cmd_parms *cmd, const struct mrc_directive *row,
         if (uri.fragment)
             return apr_psprintf(cmd->pool, "%s %s has a fragment: remove # and everything after it",
                                 row->name, argv[i]);
-        *(const char **)apr_array_push(urls) = apr_pstrdup(cmd->pool, argv[i]);
+        add_text(cmd->pool, list_of(cmd->pool, settings, row->field), argv[i]);
     }
-    *(apr_array_header_t **)mrc_settings_field(settings, row->field) = urls;
-    mrc_settings_mark(settings, row->field);
     return NULL;
 }
 
@@ -318,11 +336,17 @@ static const char *set_playground(cmd_parms *cmd, const struct mrc_directive *ro
 static const char *set_origins(cmd_parms *cmd, const struct mrc_directive *row,
                                struct mrc_settings *settings, int argc, char *const argv[])
 {
-    struct mrc_origins *origins = apr_pcalloc(cmd->pool, sizeof(*origins));
+    struct mrc_origins **list = mrc_settings_field(settings, row->field);
+    struct mrc_origins *origins;
 
     if (argc < 1)
         return apr_psprintf(cmd->pool, "%s takes one or more origins, such as https://example.com",
                             row->name);
+    if (!mrc_settings_is_set(settings, row->field))
+        *list = apr_pcalloc(cmd->pool, sizeof(**list));
+    origins = *list;
+    if (origins->any && argc == 1 && !strcmp(argv[0], "*"))
+        return NULL;
     for (int i = 0; i < argc; i++) {
         const char *error = mrc_origin_add(cmd->pool, origins, argv[i]);
 
@@ -339,7 +363,6 @@ static const char *set_origins(cmd_parms *cmd, const struct mrc_directive *row,
                             "%s * has no effect, because every origin is public without the "
                             "directive. Leave it out, or name the origins",
                             row->name);
-    *(struct mrc_origins **)mrc_settings_field(settings, row->field) = origins;
     mrc_settings_mark(settings, row->field);
     return NULL;
 }
@@ -574,19 +597,24 @@ static bool is_link_target(const char *target)
 static const char *set_discovery(cmd_parms *cmd, const struct mrc_directive *row,
                                  struct mrc_settings *settings, int argc, char *const argv[])
 {
+    const struct mrc_discovery *before = settings->response.discovery;
     struct mrc_discovery *discovery = apr_pcalloc(cmd->pool, sizeof(*discovery));
 
     discovery->is_on = argc > 0 && !ap_cstr_casecmp(argv[0], "On");
     if (!discovery->is_on && (argc != 1 || ap_cstr_casecmp(argv[0], "Off")))
         return shape_error(cmd, row, argc, argv, "On, On with paths or URLs, or Off");
-    discovery->targets = apr_array_make(cmd->pool, 1, sizeof(const char *));
+    discovery->targets = before && before->is_on && discovery->is_on
+                             ? apr_array_copy(cmd->pool, before->targets)
+                             : apr_array_make(cmd->pool, 1, sizeof(const char *));
+    if (argc == 1)
+        add_text(cmd->pool, discovery->targets, MRC_DISCOVERY_ONLY_HUB);
     for (int i = 1; i < argc; i++) {
         if (!is_link_target(argv[i]))
             return apr_psprintf(cmd->pool,
                                 "%s On %s: write the path of a hub, which begins with /, or an "
                                 "absolute http or https URL, encoded",
                                 row->name, argv[i]);
-        APR_ARRAY_PUSH(discovery->targets, const char *) = apr_pstrdup(cmd->pool, argv[i]);
+        add_text(cmd->pool, discovery->targets, argv[i]);
     }
     discovery->where = where_of(cmd);
     settings->response.discovery = discovery;

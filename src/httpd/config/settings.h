@@ -85,11 +85,14 @@ struct mrc_publish_header {
     const struct mrc_publish_header *outer; /* what is in force if this one does not count */
 };
 
-/* MercureDiscovery. */
+/* The target of MercureDiscovery that is the site's only hub. */
+#define MRC_DISCOVERY_ONLY_HUB ""
+
+/* MercureDiscovery: all such directives of a section. */
 struct mrc_discovery {
     bool is_on;
-    apr_array_header_t *targets; /* of const char *, paths and URLs; empty: the site's only hub */
-    const char *where;
+    apr_array_header_t *targets; /* of const char *: paths, URLs, or MRC_DISCOVERY_ONLY_HUB */
+    const char *where;           /* of the last directive */
 };
 
 /* Settings of the responses of a part of a site. */

@@ -135,8 +135,12 @@ void mrc_link_add(request_rec *r)
     if (!discovery || !apr_table_do(stop_at_hub, NULL, r->headers_out, "Link", NULL) ||
         !apr_table_do(stop_at_hub, NULL, r->err_headers_out, "Link", NULL))
         return;
-    for (int i = 0; i < discovery->targets->nelts; i++)
-        add(r, APR_ARRAY_IDX(discovery->targets, i, const char *));
-    if (!discovery->targets->nelts)
-        add_only_hub(r, discovery);
+    for (int i = 0; i < discovery->targets->nelts; i++) {
+        const char *target = APR_ARRAY_IDX(discovery->targets, i, const char *);
+
+        if (*target)
+            add(r, target);
+        else
+            add_only_hub(r, discovery);
+    }
 }
