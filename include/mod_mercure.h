@@ -55,7 +55,7 @@ APR_DECLARE_OPTIONAL_FN(apr_status_t, mercure_publish,
 
 /*
  * The URL of that hub for clients, in R's pool or in the configuration's; NULL if there is no such
- * hub, or if there are several.
+ * hub, if the site has no key for it, or if there are several.
  */
 APR_DECLARE_OPTIONAL_FN(const char *, mercure_hub_url, (request_rec * r, const char *hub_path));
 

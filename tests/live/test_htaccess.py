@@ -104,6 +104,28 @@ def test_each_site_has_the_keys_of_its_file(httpd, sites):
     assert metadata["resource"] == f"http://a.example:{httpd.port}{PATH}"
 
 
+@pytest.mark.parametrize("target", ["", PATH])
+def test_only_a_site_with_a_key_names_its_hub(httpd, sites, target):
+    sites.key("a")
+    httpd.start(sites.config() + f'<Location "/">\nMercureDiscovery On {target}\n</Location>\n')
+
+    def link(name):
+        answer = httpd.get("/", host=f"{name}.example")
+        assert answer.text == f"page of {name}"
+        return answer.header("Link")
+
+    named = f'<{PATH}>; rel="mercure"'
+    assert link("a") == named and link("b") is None
+    sites.key("b")
+    sites.wait("b", 200)
+    wait_until(lambda: all(link("b") == named for _ in range(8)), what="the link")
+    # A hub that a mistake has stopped is still the site's.
+    httpd.expect_log("MRC0501: .*On or Off")
+    sites.write("b", "MercureAnonymous Perhaps\n")
+    sites.wait("b", 500)
+    assert link("b") == named
+
+
 def test_changes_count_soon_and_end_no_stream(httpd, sites):
     sites.key("a", "MercureAnonymous On")
     httpd.start(sites.config())

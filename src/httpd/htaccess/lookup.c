@@ -247,13 +247,14 @@ int mrc_htaccess_lookup(request_rec *r, const struct mrc_claim *claim,
 }
 
 int mrc_htaccess_look(request_rec *r, const struct mrc_location *location, const char *root,
-                      struct mrc_htaccess_cache *cache, const char **ret_detail)
+                      struct mrc_htaccess_cache *cache, bool is_patient, const char **ret_detail)
 {
-    struct looking looking = {.r = r, .hub = location->hub, .cache = cache, .is_patient = true};
+    struct looking looking = {
+        .r = r, .hub = location->hub, .cache = cache, .is_patient = is_patient};
     const struct mrc_htaccess_reading *reading;
     int status;
 
-    if (!location->settings->location.htaccess)
+    if (!location->settings->location.htaccess || mrc_hubs_shared(location))
         return DECLINED;
     status = find_reading(&looking, root, &reading, ret_detail);
     if (status != DECLINED)

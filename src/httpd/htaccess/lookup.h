@@ -4,6 +4,8 @@
 #ifndef MRC_HTTPD_HTACCESS_LOOKUP_H
 #define MRC_HTTPD_HTACCESS_LOOKUP_H
 
+#include <stdbool.h>
+
 #include "httpd.h"
 
 struct mrc_claim;
@@ -22,11 +24,12 @@ int mrc_htaccess_lookup(request_rec *r, const struct mrc_claim *claim,
                         struct mrc_htaccess_cache *cache, const char **ret_detail);
 
 /*
- * For a request R that is not for a hub: whether the site of VirtualDocumentRoot with the document
- * root ROOT has a key for the hub of LOCATION. Same results. A file that another thread reads for
- * the first time is read here, too, because such a request is not repeated.
+ * For a request R that is not for a hub: whether the site with the document root ROOT, which may be
+ * NULL, has a key for the hub of LOCATION. Same results. While another thread reads the file for
+ * the first time, the result is 503; with IS_PATIENT, for a request that is not repeated, the file
+ * is read here, too.
  */
 int mrc_htaccess_look(request_rec *r, const struct mrc_location *location, const char *root,
-                      struct mrc_htaccess_cache *cache, const char **ret_detail);
+                      struct mrc_htaccess_cache *cache, bool is_patient, const char **ret_detail);
 
 #endif

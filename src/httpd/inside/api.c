@@ -106,7 +106,7 @@ static const char *mercure_hub_url(request_rec *r, const char *hub_path)
     const struct mrc_location *location = mrc_hubs_choose(r->server, hub_path, &unused);
     const apr_array_header_t *audiences;
 
-    if (!location || mrc_sites_look(r, location, &unused) != DECLINED)
+    if (!location || mrc_sites_look(r, location, &unused) == HTTP_NOT_FOUND)
         return NULL;
     audiences = mrc_identity_audiences(r, location, &location->settings->location);
     return APR_ARRAY_IDX(audiences, 0, const char *);

@@ -7,6 +7,7 @@
 
 #include "httpd/base/module.h"
 #include "httpd/config/hubs.h"
+#include "httpd/sites/sites.h"
 
 APLOG_USE_MODULE(mercure);
 
@@ -113,19 +114,37 @@ static void add(request_rec *r, const char *target)
                      apr_pstrcat(r->pool, "<", target, ">; rel=\"" RELATION "\"", NULL));
 }
 
+/* Whether the site of R has no hub at LOCATION of its configuration, because it has no key. */
+static bool is_missing(request_rec *r, const struct mrc_location *location)
+{
+    const char *unused;
+
+    return mrc_sites_look(r, location, &unused) == HTTP_NOT_FOUND;
+}
+
 static void add_only_hub(request_rec *r, const struct mrc_discovery *discovery)
 {
     const char *error;
     const struct mrc_location *location = mrc_hubs_choose(r->server, NULL, &error);
 
-    if (location)
+    if (location && !is_missing(r, location))
         add(r, location->escaped_path);
-    else
+    else if (!location)
         ap_log_rerror(
             APLOG_MARK, APLOG_ERR, 0, r,
             "MRC0804: this response gets no link to a hub: MercureDiscovery On (%s) needs a "
             "path or URL, because the site %s",
             discovery->where, error);
+}
+
+/* TARGET is a URL, or the path of a hub, of this site or of another one. */
+static void add_target(request_rec *r, const char *target)
+{
+    const char *unused;
+    const struct mrc_location *location = mrc_hubs_choose(r->server, target, &unused);
+
+    if (!location || !is_missing(r, location))
+        add(r, target);
 }
 
 void mrc_link_add(request_rec *r)
@@ -139,7 +158,7 @@ void mrc_link_add(request_rec *r)
         const char *target = APR_ARRAY_IDX(discovery->targets, i, const char *);
 
         if (*target)
-            add(r, target);
+            add_target(r, target);
         else
             add_only_hub(r, discovery);
     }

@@ -142,21 +142,25 @@ static int find(request_rec *r, const struct mrc_location *location, const char 
 }
 
 /* The same for a site that has, or may get, a hub. */
-static int look(request_rec *r, const struct mrc_location *location, const char **ret_root,
-                const char **ret_detail)
+static int look(request_rec *r, const struct mrc_location *location, bool is_patient,
+                const char **ret_root, const char **ret_detail)
 {
     int status = find(r, location, ret_root, ret_detail);
 
     if (status != DECLINED || has_hub(r, location->hub, *ret_root))
         return status;
-    return mrc_htaccess_look(r, location, *ret_root, mrc_this_child_htaccess(), ret_detail);
+    return mrc_htaccess_look(r, location, *ret_root, mrc_this_child_htaccess(), is_patient,
+                             ret_detail);
 }
 
 int mrc_sites_look(request_rec *r, const struct mrc_location *location, const char **ret_detail)
 {
     const char *unused;
 
-    return location->virtual_root ? look(r, location, &unused, ret_detail) : DECLINED;
+    if (location->virtual_root)
+        return look(r, location, false, &unused, ret_detail);
+    return mrc_htaccess_look(r, location, location->document_root, mrc_this_child_htaccess(), false,
+                             ret_detail);
 }
 
 const struct mrc_location *mrc_sites_choose(request_rec *r, const struct mrc_location *location,
@@ -167,7 +171,7 @@ const struct mrc_location *mrc_sites_choose(request_rec *r, const struct mrc_loc
 
     if (!location->virtual_root)
         return location;
-    *ret_status = look(r, location, &root, ret_detail);
+    *ret_status = look(r, location, true, &root, ret_detail);
     if (*ret_status != DECLINED)
         return NULL;
     *ret_status = HTTP_SERVICE_UNAVAILABLE;

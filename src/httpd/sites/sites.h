@@ -18,7 +18,9 @@ struct mrc_location;
 
 /*
  * For a request R that is not for a hub: whether its site has a hub at LOCATION, or has keys and so
- * may get one. Takes no hub. DECLINED; or an HTTP status, with the reason in RET_DETAIL.
+ * may get one. Takes no hub. Also for a site without VirtualDocumentRoot, whose hub may have its
+ * keys from the .htaccess file. DECLINED; or an HTTP status, with the reason in RET_DETAIL: 404 if
+ * there is no site, or it has no key; another status does not say that.
  */
 int mrc_sites_look(request_rec *r, const struct mrc_location *location, const char **ret_detail);
 
