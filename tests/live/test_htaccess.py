@@ -249,7 +249,9 @@ def test_mistake_of_one_site_reaches_no_other(httpd, sites, name):
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
 def test_file_of_another_kind_is_not_read(httpd, sites, kind):
-    """httpd itself would follow a link, and wait for a pipe."""
+    """Not even a link of another owner, which httpd itself would follow; httpd would also wait for a pipe."""
+    if kind == "link" and os.getuid() != 0:
+        pytest.skip("only root can give a file to another user")
     sites.key("b")
     path = sites.path("a", "htdocs/.htaccess")
     if kind == "link":
@@ -267,6 +269,39 @@ def test_file_of_another_kind_is_not_read(httpd, sites, kind):
         os.remove(path)
     sites.key("a")
     sites.wait("a", 200)
+
+
+def test_link_to_a_file_of_the_same_owner(httpd, sites):
+    """As a deployment makes it: .htaccess leads to a file that all releases share, or that each release has."""
+    def link(to, file):
+        path = sites.path("a", file)
+        os.symlink(to, path + ".new")
+        if os.getuid() == 0:
+            os.lchown(path + ".new", SPARE, SPARE)
+        os.rename(path + ".new", path)
+
+    def text(name):
+        return f"MercureKey {token.ISSUER} HS256 {KEYS[name]}\n"
+
+    for name in ("a", "b"):
+        sites.write("a", text(name), f"releases/{name}/.htaccess")
+    link("releases/a", "current")
+    link("../current/.htaccess", "htdocs/.htaccess")
+    httpd.start(sites.config())
+    assert sites.publish("a") == 200
+    link("releases/b", "current")
+    sites.wait("a", 200, key=KEYS["b"])
+    sites.wait("a", 401)
+    sites.write("a", text("a"), "releases/b/.htaccess")
+    sites.wait("a", 200)
+    # A link that leads to no file is no file, as for httpd.
+    os.remove(sites.path("a", "releases/b/.htaccess"))
+    sites.wait("a", 404)
+    sites.write("a", text("b"), "releases/b/.htaccess")
+    sites.wait("a", 200, key=KEYS["b"])
+    httpd.expect_log("MRC0501: .*symbolic links cannot be followed")
+    link(".htaccess", "htdocs/.htaccess")
+    sites.wait("a", 500)
 
 
 @contextlib.contextmanager

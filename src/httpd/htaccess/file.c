@@ -38,6 +38,13 @@ struct mrc_file_stamp mrc_htaccess_file_look(const char *path)
     return lstat(path, &st) == 0 ? stamp_of(&st) : (struct mrc_file_stamp){0};
 }
 
+struct mrc_file_stamp mrc_htaccess_file_look_through(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 ? stamp_of(&st) : (struct mrc_file_stamp){0};
+}
+
 /* openat2() also fails with EAGAIN, while directories are renamed. */
 bool mrc_htaccess_file_is_passing(apr_status_t status)
 {
@@ -95,6 +102,81 @@ static apr_status_t read_open(int fd, struct mrc_buf *buf, struct mrc_error *err
     return status;
 }
 
+/* ---- an .htaccess file ------------------------------------------------------------------------*/
+
+/* Whether openat2() failed because the system does not have it. Sandboxes refuse system calls that
+ * they do not know with EPERM. */
+static bool lacks_openat2(void)
+{
+    return errno == ENOSYS || errno == EPERM;
+}
+
+/* Finds what PATH leads to, without opening it for reading. The links of /proc do not count. */
+static int find_target(const char *path)
+{
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
+    int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+
+    return fd < 0 && lacks_openat2() ? open(path, O_PATH | O_CLOEXEC) : fd;
+}
+
+/* Opens for reading what find_target() has found. It is a regular file, so that has no effect. */
+static int open_target(int target)
+{
+    char name[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+
+    apr_snprintf(name, sizeof(name), "/proc/self/fd/%d", target);
+    return open(name, OPEN_FLAGS & ~O_NOFOLLOW);
+}
+
+/* Checks TARGET, to which LINK leads. APR_SUCCESS, or ERROR says why it is not read. */
+static apr_status_t check_target(const struct stat *link, int target, struct mrc_error *error)
+{
+    struct stat st;
+
+    if (fstat(target, &st) != 0)
+        return fail(error, errno);
+    if (!S_ISREG(st.st_mode))
+        return mrc_status_set(error, APR_EINVAL, "it is not a regular file");
+    if (st.st_uid != link->st_uid)
+        return mrc_status_set(error, APR_EACCES, "it is a symbolic link to a file of another user");
+    return APR_SUCCESS;
+}
+
+/*
+ * The same for PATH that is a symbolic link. Its owner must own the file, too, as with
+ * SymLinksIfOwnerMatch: a customer could otherwise learn from the log what is in the files of
+ * others.
+ */
+static apr_status_t read_through_link(const char *path, struct mrc_buf *buf,
+                                      struct mrc_error *error, struct mrc_htaccess_found *ret_found)
+{
+    struct stat link;
+    int target = lstat(path, &link) == 0 ? find_target(path) : -1, fd;
+    apr_status_t status;
+
+    if (target < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return APR_ENOENT;
+    if (target < 0)
+        return errno == ELOOP
+                   ? mrc_status_set(error, ELOOP, "its symbolic links cannot be followed")
+                   : fail(error, errno);
+    status = check_target(&link, target, error);
+    if (status) {
+        close(target);
+        return status;
+    }
+    fd = open_target(target);
+    status = errno;
+    close(target);
+    if (fd >= 0)
+        return read_open(fd, buf, error, ret_found);
+    return status == ENOENT ? mrc_status_set(error, ENOTSUP,
+                                             "it is a symbolic link, which the hub can follow only "
+                                             "where /proc is mounted")
+                            : fail(error, status);
+}
+
 apr_status_t mrc_htaccess_file_read(const char *path, struct mrc_buf *buf, struct mrc_error *error,
                                     struct mrc_htaccess_found *ret_found)
 {
@@ -104,8 +186,7 @@ apr_status_t mrc_htaccess_file_read(const char *path, struct mrc_buf *buf, struc
         return read_open(fd, buf, error, ret_found);
     if (errno == ENOENT || errno == ENOTDIR)
         return APR_ENOENT;
-    return errno == ELOOP ? mrc_status_set(error, ELOOP, "it is a symbolic link")
-                          : fail(error, errno);
+    return errno == ELOOP ? read_through_link(path, buf, error, ret_found) : fail(error, errno);
 }
 
 /* ---- what httpd's parser gets -----------------------------------------------------------------*/
@@ -239,8 +320,7 @@ static int open_below(int at, const char *name)
     };
     int fd = (int)syscall(SYS_openat2, at, name, &how, sizeof(how));
 
-    /* Sandboxes refuse system calls that they do not know with EPERM. */
-    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+    if (fd < 0 && lacks_openat2())
         fd = open_by_segment(at, name);
     return fd;
 }

@@ -2,8 +2,8 @@
  * Files that belong to the customer of a site, who may try to do harm with them: links to files of
  * others, pipes and devices, endless files, mounts that hang.
  *
- * A file is opened without following a symbolic link, must be regular, and is read up to a limit.
- * Any thread.
+ * A file must be regular, and is read up to a limit. The only symbolic link that counts is an
+ * .htaccess file that leads to a file of its own owner. Any thread.
  */
 #ifndef MRC_HTTPD_HTACCESS_FILE_H
 #define MRC_HTTPD_HTACCESS_FILE_H
@@ -43,9 +43,13 @@ bool mrc_htaccess_file_is_passing(apr_status_t status);
  */
 struct mrc_file_stamp mrc_htaccess_file_look(const char *path);
 
+/* The same, but of the file to which PATH leads if it is a link. */
+struct mrc_file_stamp mrc_htaccess_file_look_through(const char *path);
+
 /*
- * Appends the content of the file PATH to BUF. APR_ENOENT: there is no such file. Another error: it
- * exists, and ERROR says why it is not read.
+ * Appends the content of the .htaccess file PATH to BUF. A symbolic link must lead to a file of its
+ * own owner. APR_ENOENT: there is no such file, or a link leads to none. Another error: it exists,
+ * and ERROR says why it is not read.
  */
 apr_status_t mrc_htaccess_file_read(const char *path, struct mrc_buf *buf, struct mrc_error *error,
                                     struct mrc_htaccess_found *ret_found);

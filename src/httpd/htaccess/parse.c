@@ -39,13 +39,26 @@ static void fail_now(struct parsing *parsing, const char *path, const char *reas
  * STAMP is from before the file was read. A file that was changed just before may change again
  * without another stamp, because the clock of file systems has steps: it is read once more.
  */
-static void watch(struct mrc_htaccess_reading *reading, const char *path,
+static void watch(struct mrc_htaccess_reading *reading, const char *path, bool is_through,
                   const struct mrc_file_stamp *stamp)
 {
     struct mrc_htaccess_watch *watch = apr_array_push(reading->watches);
     int64_t age_ns = apr_time_now() * 1000 - stamp->changed_ns;
 
-    *watch = (struct mrc_htaccess_watch){path, *stamp, age_ns > -YOUNG_NS && age_ns < YOUNG_NS};
+    *watch = (struct mrc_htaccess_watch){path, is_through, *stamp,
+                                         age_ns > -YOUNG_NS && age_ns < YOUNG_NS};
+}
+
+/* The same for the .htaccess file PATH before it is read, which may be a link to another file, or
+ * to none. */
+static void watch_htaccess(struct mrc_htaccess_reading *reading, const char *path)
+{
+    struct mrc_file_stamp stamp = mrc_htaccess_file_look(path);
+    struct mrc_file_stamp through = mrc_htaccess_file_look_through(path);
+
+    watch(reading, path, false, &stamp);
+    if (!mrc_file_stamp_eq(&stamp, &through))
+        watch(reading, path, true, &through);
 }
 
 /* ---- the content, line by line ----------------------------------------------------------------*/
@@ -99,7 +112,7 @@ static const char *read_key(void *ctx, const char *name, struct mrc_bytes *ret_c
     status = mrc_htaccess_file_read_below(pool, parent, name, parsing->owner, &buf, &error, &path,
                                           &stamp);
     if (path)
-        watch(parsing->reading, path, &stamp);
+        watch(parsing->reading, path, false, &stamp);
     if (mrc_htaccess_file_is_passing(status))
         fail_now(parsing, name, error.text);
     if (status)
@@ -195,7 +208,6 @@ static const char *execute(struct parsing *parsing, const char *name)
 static apr_status_t read_file(struct parsing *parsing, const char *path)
 {
     struct mrc_htaccess_reading *reading = parsing->reading;
-    struct mrc_file_stamp stamp = mrc_htaccess_file_look(path);
     struct mrc_htaccess_found found;
     struct mrc_error error = {""};
     struct mrc_buf buf;
@@ -203,7 +215,7 @@ static apr_status_t read_file(struct parsing *parsing, const char *path)
     unsigned line;
 
     mrc_buf_init(&buf, MRC_HTACCESS_FILE_MAX_BYTES);
-    watch(reading, path, &stamp);
+    watch_htaccess(reading, path);
     status = mrc_htaccess_file_read(path, &buf, &error, &found);
     if (!status) {
         parsing->owner = found.owner;
@@ -268,7 +280,8 @@ bool mrc_htaccess_is_valid(const struct mrc_htaccess_reading *reading)
     for (int i = 0; i < reading->watches->nelts; i++) {
         const struct mrc_htaccess_watch *watch =
             &APR_ARRAY_IDX(reading->watches, i, struct mrc_htaccess_watch);
-        struct mrc_file_stamp now = mrc_htaccess_file_look(watch->path);
+        struct mrc_file_stamp now = watch->is_through ? mrc_htaccess_file_look_through(watch->path)
+                                                      : mrc_htaccess_file_look(watch->path);
 
         if (watch->is_young || !mrc_file_stamp_eq(&watch->stamp, &now))
             return false;

@@ -33,6 +33,7 @@ struct mrc_htaccess_place {
 /* A file that was read, or looked for, as it was then. */
 struct mrc_htaccess_watch {
     const char *path;
+    bool is_through; /* the stamp is that of the file to which the link PATH leads */
     struct mrc_file_stamp stamp;
     bool is_young; /* it may have changed again without another stamp */
 };

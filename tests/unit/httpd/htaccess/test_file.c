@@ -40,6 +40,10 @@ static void set_up(void)
     ck_assert_int_eq(symlink("keys", in("dirlink")), 0);
     ck_assert_int_eq(symlink("/dev/zero", in("zero")), 0);
     ck_assert_int_eq(mkfifo(in("fifo"), 0644), 0);
+    ck_assert_int_eq(symlink("fifo", in("fifolink")), 0);
+    ck_assert_int_eq(symlink("none", in("dangling")), 0);
+    ck_assert_int_eq(symlink("circle", in("circle")), 0);
+    ck_assert_int_eq(symlink("link", in("longway")), 0);
 }
 
 /* The content of NAME, or the error, in POOL. */
@@ -83,14 +87,48 @@ START_TEST(only_regular_files_are_read)
     ck_assert_int_eq(status, APR_ENOENT);
     read_plain("file/none", &status);
     ck_assert_int_eq(status, APR_ENOENT);
-    ck_assert_str_eq(read_plain("link", &status), "it is a symbolic link");
-    ck_assert_str_eq(read_plain("zero", &status), "it is a symbolic link");
+    ck_assert_str_eq(read_plain("zero", &status), "it is not a regular file");
+    ck_assert_str_eq(read_plain("fifolink", &status), "it is not a regular file");
+    ck_assert_str_eq(read_plain("dirlink", &status), "it is not a regular file");
     ck_assert_str_eq(read_plain("fifo", &status), "it is not a regular file");
     ck_assert_str_eq(read_plain("keys", &status), "it is not a regular file");
     write_file("long", apr_psprintf(pool, "%101s", ""));
     ck_assert_str_eq(read_plain("long", &status), "it is too long");
     write_file("long", apr_psprintf(pool, "%100s", ""));
     ck_assert_uint_eq(strlen(read_plain("long", &status)), 100);
+}
+END_TEST
+
+START_TEST(a_link_leads_to_a_file_of_its_owner)
+{
+    apr_status_t status;
+
+    ck_assert_str_eq(read_plain("link", &status), "content");
+    ck_assert_str_eq(read_plain("longway", &status), "content");
+    ck_assert_str_eq(read_plain("dirlink/good", &status), "content");
+    read_plain("dangling", &status);
+    ck_assert_int_eq(status, APR_ENOENT);
+    ck_assert_str_eq(read_plain("circle", &status), "its symbolic links cannot be followed");
+    write_file("keys/good", apr_psprintf(pool, "%101s", ""));
+    ck_assert_str_eq(read_plain("link", &status), "it is too long");
+}
+END_TEST
+
+START_TEST(a_link_leads_to_no_file_of_others)
+{
+    const char *own =
+        apr_pstrcat(pool, "/proc/self/fd/", apr_itoa(pool, open(in("keys/good"), O_RDONLY)), NULL);
+    apr_status_t status;
+
+    ck_assert_int_eq(symlink(own, in("magic")), 0);
+    ck_assert_str_eq(read_plain("magic", &status), "its symbolic links cannot be followed");
+    if (getuid() != 0) /* only root can give a file away, and has no file of others */
+        ck_assert_int_eq(symlink("/etc/passwd", in("foreign")), 0);
+    else
+        ck_assert_int_eq(symlink("keys/good", in("foreign")) || lchown(in("foreign"), 12345, 12345),
+                         0);
+    ck_assert_str_eq(read_plain("foreign", &status),
+                     "it is a symbolic link to a file of another user");
 }
 END_TEST
 
@@ -128,6 +166,15 @@ static bool read_a_file(void)
     return status == APR_SUCCESS;
 }
 
+static bool read_a_link(void)
+{
+    apr_status_t status;
+
+    read_plain("link", &status);
+    ck_assert(!status || mrc_htaccess_file_is_passing(status));
+    return status == APR_SUCCESS;
+}
+
 static bool read_a_key_file(void)
 {
     apr_status_t status;
@@ -145,7 +192,8 @@ START_TEST(a_lack_of_memory_or_descriptors_passes)
     few_descriptors_in_turn("file", read_a_file, 1);
     fail_in_turn("key file", read_a_key_file, 1);
     few_descriptors_in_turn("key file", read_a_key_file, 2);
-    read_plain("link", &status);
+    few_descriptors_in_turn("link", read_a_link, 2);
+    read_plain("circle", &status);
     ck_assert(!mrc_htaccess_file_is_passing(status));
     read_below("dirlink/good", getuid(), &status);
     ck_assert(!mrc_htaccess_file_is_passing(status));
@@ -170,6 +218,11 @@ START_TEST(stamps_tell_changes)
     write_file("keys/good", "content again");
     after = mrc_htaccess_file_look(in("link"));
     ck_assert(mrc_file_stamp_eq(&before, &after));
+    before = mrc_htaccess_file_look_through(in("link"));
+    after = mrc_htaccess_file_look(in("keys/good"));
+    ck_assert(mrc_file_stamp_eq(&before, &after));
+    after = mrc_htaccess_file_look_through(in("dangling"));
+    ck_assert(mrc_file_stamp_eq(&none, &after));
 }
 END_TEST
 
@@ -241,6 +294,8 @@ int main(void)
     suite_add_tcase(suite, tcase);
     tcase_add_checked_fixture(tcase, set_up, NULL);
     tcase_add_test(tcase, only_regular_files_are_read);
+    tcase_add_test(tcase, a_link_leads_to_a_file_of_its_owner);
+    tcase_add_test(tcase, a_link_leads_to_no_file_of_others);
     tcase_add_test(tcase, key_files_are_reached_without_links);
     tcase_add_test(tcase, a_lack_of_memory_or_descriptors_passes);
     tcase_add_test(tcase, stamps_tell_changes);
