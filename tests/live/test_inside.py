@@ -449,12 +449,15 @@ def test_bad_fields_do_not_change_the_response_and_are_logged(httpd):
 
 @event_only
 def test_longest_field_of_a_script_is_published(httpd):
-    """httpd reads lines of 8,189 bytes from a script."""
+    """httpd reads lines of 8,189 bytes from a script; a longer one is an error of the script."""
     room = 8189 - len(f"{FIELD}: topic={urllib.parse.quote(TOPIC, '')}&data=")
-    cgi(httpd, "one.cgi", "Content-Type: text/plain",
-        f"{FIELD}: topic={urllib.parse.quote(TOPIC, '')}&data=" + "x" * room)
+    for name, count in (("one", room), ("long", room + 1)):
+        cgi(httpd, f"{name}.cgi", "Content-Type: text/plain",
+            f"{FIELD}: topic={urllib.parse.quote(TOPIC, '')}&data=" + "x" * count)
     httpd.start(config(httpd, on()))
+    httpd.expect_log("Premature end of script headers: long.cgi")
     with Inbox(httpd) as inbox:
+        assert httpd.get("/long.cgi").status == 500
         assert check_hidden(httpd.get("/one.cgi")).text == "ok\n"
         assert inbox.take() == ["x" * room]
 
