@@ -299,7 +299,7 @@ def test_pages_of_a_site_without_keys_take_no_hub(httpd):
 
     for name, url in (("none", "none"), ("asked", f"http://asked.example:{httpd.port}{PATH}")):
         assert httpd.get("/where", host=sites.host(name)).text == url
-    httpd.expect_log("MRC0802: 1 update.*: this site has no key for a hub")
+    httpd.expect_log(f"MRC0802: 1 update.* to the hub {httpd.path('sites/none.example/htdocs')}{PATH}: this site has no key for a hub")
     page("none")
     page("keys")
     with sites.subscribe("keys") as stream:

@@ -40,6 +40,16 @@ bool mrc_header_applies(const request_rec *r)
     return setting_of(r) != NULL;
 }
 
+/* The hub of TAKING for a line of the log. A site of VirtualDocumentRoot has a hub of its own,
+ * which has this name in the metrics, too. */
+static const char *name_hub(const struct taking *taking)
+{
+    const struct mrc_location *location = taking->location;
+    const char *root = location->virtual_root ? mrc_sites_document_root(taking->r, location) : NULL;
+
+    return root ? apr_pstrcat(taking->r->pool, root, location->path, NULL) : location->hub->label;
+}
+
 /* ---- one value --------------------------------------------------------------------------------*/
 
 static enum mrc_err parse(struct taking *taking, struct mrc_bytes value, struct mrc_error *error)
@@ -73,7 +83,7 @@ static void take_update(struct taking *taking, struct mrc_bytes value)
         mrc_publisher_count_malformed(taking->location);
     ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, taking->r,
                   "MRC0801: a field " FIELD " of this response is not published to the hub %s: %s",
-                  taking->location->hub->label, error.text[0] ? error.text : mrc_strerror(err));
+                  name_hub(taking), error.text[0] ? error.text : mrc_strerror(err));
 }
 
 /* A value may hold several updates: CGI joins equal fields with a comma and a space. A form has no
@@ -111,7 +121,7 @@ static void publish(struct taking *taking)
                       "MRC0802: %d update(s) in fields " FIELD
                       " of this response are not published "
                       "to the hub %s: %s",
-                      taking->updates->nelts, taking->location->hub->label, why);
+                      taking->updates->nelts, name_hub(taking), why);
     else
         apr_table_setn(r->notes, "mercure-id",
                        apr_pstrmemdup(r->pool, updates[0].id.ptr, updates[0].id.len));
