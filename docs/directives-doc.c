@@ -15,7 +15,7 @@ static const char *context_of(const struct mrc_directive *row)
     case MRC_SCOPE_HUB:
         return "server config, virtual host, `<Location>` with a literal path";
     case MRC_SCOPE_SECTION:
-        return "`<Location>` with a literal path";
+        return "`<Location>` with a literal path; `Off` also in a virtual host";
     case MRC_SCOPE_SERVER:
         return "server config";
     case MRC_SCOPE_RESPONSE:

@@ -246,6 +246,15 @@ def test_directive_is_allowed_only_in_its_contexts(httpd, name):
     assert httpd.runtime_files() == []
 
 
+@pytest.mark.parametrize("place", PLACES)
+def test_hub_is_switched_off_in_a_location_or_a_virtual_host(httpd, place):
+    httpd.load("proxy")
+    httpd.add_port()
+    result = httpd.configtest(PLACES[place].format("MercureHub Off") + "\n")
+    assert result.ok == (place in LITERAL | {"virtual host"}), result
+    assert result.ok or "MercureHub" in result.output
+
+
 @pytest.mark.parametrize("name", [name for name in ROWS if name not in RESPONSES])
 def test_directive_is_refused_in_htaccess(httpd, name):
     httpd.expect_log(f"{name}.*not allowed")

@@ -129,6 +129,16 @@ def test_site_can_switch_the_hub_off(httpd):
     assert labels(httpd) == [f"localhost{PATH}", f"{SECOND}{PATH}"]
 
 
+def test_site_can_switch_all_inherited_hubs_off(httpd):
+    """`MercureHub Off` directly in a virtual host leaves the hubs of its own Locations."""
+    httpd.start(hub() + hub(path="/b") + METRICS + httpd.vhost("MercureHub Off", hub(path="/b"), name=FIRST) +
+                httpd.vhost("MercureHub off", name=SECOND) + httpd.vhost(name=THIRD))
+    for host, path, status in ((FIRST, PATH, 404), (FIRST, "/b", 200), (SECOND, PATH, 404), (SECOND, "/b", 404),
+                               (THIRD, PATH, 200), (THIRD, "/b", 200)):
+        assert httpd.request("HEAD", f"{path}?match=x", host=host).status == status, (host, path)
+    assert labels(httpd) == [f"{FIRST}/b", f"localhost{PATH}", "localhost/b", f"{THIRD}{PATH}", f"{THIRD}/b"]
+
+
 def test_floods_of_one_site_stop_no_other(httpd):
     """Publications, streams and announced subscriptions of one site, as fast as possible. Another site works as
     usual."""

@@ -712,6 +712,15 @@ static const char *check_htaccess(cmd_parms *cmd, const struct mrc_directive *ro
                         row->name);
 }
 
+/* Whether this is `MercureHub Off` for a whole virtual host, which inherits no hub then. */
+static bool is_host_without_hub(cmd_parms *cmd, const struct mrc_directive *row, int argc,
+                                char *const argv[])
+{
+    return row->type == MRC_TYPE_HUB && argc == 1 && !ap_cstr_casecmp(argv[0], "Off") &&
+           !cmd->path && cmd->server->is_virtual && !is_htaccess(cmd) &&
+           !ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT);
+}
+
 static const char *check_place(cmd_parms *cmd, const struct mrc_directive *row)
 {
     const ap_directive_t *section = cmd->directive->parent;
@@ -795,18 +804,23 @@ static const struct mrc_directive *find_row(const char *name)
 static const char *set_directive(cmd_parms *cmd, void *dir_settings, int argc, char *const argv[])
 {
     const struct mrc_directive *row = find_row(cmd->cmd->name);
+    struct mrc_server_conf *conf =
+        ap_get_module_config(cmd->server->module_config, &mercure_module);
     struct mrc_settings *settings = dir_settings;
-    const char *error = check_place(cmd, row);
+    const char *error;
 
+    if (is_host_without_hub(cmd, row, argc, argv)) {
+        conf->inherits_no_hub = true;
+        return NULL;
+    }
+    error = check_place(cmd, row);
     if (error)
         return error;
     /* httpd reads the file for the responses, and the hub for itself. */
     if (is_htaccess(cmd) && (row->scope == MRC_SCOPE_RESPONSE) == (site_of(cmd) != NULL))
         return NULL;
     if (is_of_server(row->scope))
-        settings = &((struct mrc_server_conf *)ap_get_module_config(cmd->server->module_config,
-                                                                    &mercure_module))
-                        ->settings;
+        settings = &conf->settings;
     return setters[row->type](cmd, row, settings, argc, argv);
 }
 

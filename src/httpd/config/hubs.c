@@ -40,6 +40,7 @@ void *mrc_hubs_merge_server(apr_pool_t *pool, void *outer, void *inner)
     conf->settings = *mrc_settings_merge(pool, &((struct mrc_server_conf *)outer)->settings,
                                          &((struct mrc_server_conf *)inner)->settings);
     conf->has_name = ((struct mrc_server_conf *)inner)->has_name;
+    conf->inherits_no_hub = ((struct mrc_server_conf *)inner)->inherits_no_hub;
     conf->publish_headers = ((struct mrc_server_conf *)inner)->publish_headers;
     conf->discoveries = ((struct mrc_server_conf *)inner)->discoveries;
     return conf;
@@ -243,6 +244,15 @@ static int take_section(apr_hash_t *by_path, server_rec *server, const char *pat
     return OK;
 }
 
+/* Whether SETTINGS, of a section that SERVER has or inherits, say whether there is a hub. */
+static bool is_about_hub(server_rec *server, const struct mrc_settings *settings)
+{
+    if (!settings || !mrc_settings_is_set(settings, MRC_FIELD_HUB))
+        return false;
+    return !settings->section || settings->section->server == server ||
+           !server_conf(server)->inherits_no_hub;
+}
+
 static int find_locations(struct finder *finder, server_rec *server)
 {
     apr_pool_t *pool = finder->pool, *temp = finder->temp;
@@ -256,7 +266,7 @@ static int find_locations(struct finder *finder, server_rec *server)
         const struct mrc_settings *settings = ap_get_module_config(sections[i], &mercure_module);
         const core_dir_config *section = ap_get_core_module_config(sections[i]);
 
-        if (settings && mrc_settings_is_set(settings, MRC_FIELD_HUB) && !section->r &&
+        if (is_about_hub(server, settings) && !section->r &&
             take_section(by_path, server, section->d, settings->section) != OK)
             status = !OK;
     }

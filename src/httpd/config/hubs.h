@@ -64,6 +64,7 @@ struct mrc_server_conf {
     struct mrc_settings settings;        /* for the directives of scope server */
     apr_array_header_t *locations;       /* of struct mrc_location *, longest path first */
     bool has_name;                       /* ServerName is written, not inherited */
+    bool inherits_no_hub;                /* `MercureHub Off` for a whole virtual host */
     apr_array_header_t *hubs;            /* of struct mrc_hub_conf *; only in the main server */
     bool has_given_up;                   /* the same: no child serves any hub */
     enum mrc_http2_speaker http2;        /* httpd/http2/choice.h sets it */
