@@ -19,6 +19,7 @@ from env.hub import PATH, hub
 from env.operator import ISSUER, KEY, call
 from env.redis import Sentinel, free_port
 from env.wait import wait_until
+from env.watch import STATUS, auto
 from test_cursor import BROWSER, next_position
 
 pytestmark = [pytest.mark.mpm("event")]
@@ -494,6 +495,36 @@ def test_metrics_of_a_hub_on_several_machines(cluster):
     assert a.get("/health/live").json == {"status": "ok"}
     for name in ("lost_total", "restored_total", "skipped_total", "missed_total", "staged"):
         assert transport(b, name) == 0, name
+
+
+def test_server_status_shows_the_transport(new_httpd, redis):
+    """For the hub that has one; a hub without it has no such numbers."""
+    server = new_httpd()
+    server.load("status")
+    server.start(PAGES + STATUS + hub(f"MercureTransport {redis.url}", name="shared") + hub(path="/local"))
+    wait_up(server)
+    names = ["Up", "Lag", "Machines", "Staged", "Reconnects"]
+
+    def numbers():
+        lines = auto(server)
+        return [lines[f"MercureTransport{name}"] for name in names]
+
+    wait_until(lambda: numbers()[:4] == ["1", "0", "1", "0"], what="the transport in /server-status")
+    redis.kill()
+    server.expect_log("MRC0306")
+    wait_until(lambda: numbers()[0] == "0" and int(numbers()[4]) > 0, what="the end of the connection in /server-status")
+    lines = auto(server)
+    reasons = [int(text) for name, text in lines.items() if re.match("MercureTransportReconnects[A-Z]", name)]
+    assert len(reasons) > 5 and sum(reasons) == int(lines["MercureTransportReconnects"])
+    before = int(lines["MercureTransportStateSeconds"])
+    wait_until(lambda: int(auto(server)["MercureTransportStateSeconds"]) > before, what="a second more")
+    assert int(auto(server)["MercureTransportStateSeconds"]) < 600
+    page = server.get("/server-status").text
+    head, shared, local = [re.findall("<t[hd]>(.*?)</t[hd]>", row) for row in
+                           re.findall("<tr>(.*?)</tr>", page.split("<h2>Mercure</h2>")[1].replace("\n", ""))[:3]]
+    for title in ("Behind", "Since (s)", "Machines", "Waiting", "Reconnects"):
+        at = head.index(title)
+        assert re.match("[0-9]+( |$)", shared[at]) and local[at] == "-", (title, shared, local)
 
 
 def test_an_entry_of_another_program_is_passed_over(cluster, redis):

@@ -138,6 +138,7 @@ def test_metrics_count_and_survive_reloads_and_dead_children(httpd):
         return {key: lines.get(key) for key in expected} == expected
 
     wait_until(shown, what=f"{expected} in /server-status")
+    assert [key for key in lines if key.startswith("MercureTransport")] == ["MercureTransportUp"]
     assert 0 < float(lines["MercureDispatchSeconds"]) < 60
     page = httpd.get("/server-status").text
     assert f"<td>{LABEL}</td>" in page and "<td>5 (" in page and "too_large 1" in page

@@ -177,18 +177,35 @@ const struct mrc_metric mrc_metrics[] = {
         .name = "mercure_transport_lag_updates",
         .type = "gauge",
         .help = "Updates that other machines have published and this one has not read yet.",
+        .title = "Behind",
+        .key = "MercureTransportLag",
         .source = MRC_METRIC_LINK_LAG,
+        .fold = MRC_METRIC_MAX,
+    },
+    {
+        .name = "mercure_transport_state_seconds",
+        .type = "gauge",
+        .help = "Seconds since mercure_transport_up has changed.",
+        .title = "Since (s)",
+        .key = "MercureTransportStateSeconds",
+        .source = MRC_METRIC_LINK_STATE,
+        .fold = MRC_METRIC_MIN,
     },
     {
         .name = "mercure_transport_machines",
         .type = "gauge",
         .help = "Machines that form the hub, this one included.",
+        .title = "Machines",
+        .key = "MercureTransportMachines",
         .source = MRC_METRIC_LINK_MACHINES,
+        .fold = MRC_METRIC_MIN,
     },
     {
         .name = "mercure_transport_staged",
         .type = "gauge",
         .help = "Publications that wait for the Redis server.",
+        .title = "Waiting",
+        .key = "MercureTransportStaged",
         .source = MRC_METRIC_LINK_STAGED,
     },
     {
@@ -211,6 +228,8 @@ const struct mrc_metric mrc_metrics[] = {
         .type = "counter",
         .label = "reason",
         .help = "Lost or failed connections with the Redis server.",
+        .title = "Reconnects",
+        .key = "MercureTransportReconnects",
         .source = MRC_METRIC_LINK_RECONNECTS,
         .index = MRC_LINK_RECONNECTS,
     },
@@ -319,6 +338,16 @@ const char *mrc_metric_part(const struct mrc_metric *metric, const struct mrc_ch
     }
 }
 
+/* How long the link has had its state. */
+static uint64_t state_seconds(const struct mrc_link_status *status)
+{
+    int64_t now_us = apr_time_now();
+
+    return status->since_us > 0 && status->since_us < now_us
+               ? (uint64_t)(now_us - status->since_us) / 1000000
+               : 0;
+}
+
 /* A value of the link of HUB, which has one. */
 static uint64_t link_value(const struct mrc_metric *metric, const struct mrc_hub *hub,
                            unsigned part)
@@ -330,6 +359,9 @@ static uint64_t link_value(const struct mrc_metric *metric, const struct mrc_hub
     case MRC_METRIC_LINK_LAG:
         mrc_link_get_status(link, &status);
         return status.lag;
+    case MRC_METRIC_LINK_STATE:
+        mrc_link_get_status(link, &status);
+        return state_seconds(&status);
     case MRC_METRIC_LINK_MACHINES:
         mrc_link_get_status(link, &status);
         return status.machines;
@@ -363,6 +395,7 @@ uint64_t mrc_metric_value(const struct mrc_metric *metric, const struct mrc_hub 
     case MRC_METRIC_MEMORY:
         return mrc_hub_memory_bytes(hub);
     case MRC_METRIC_LINK_LAG:
+    case MRC_METRIC_LINK_STATE:
     case MRC_METRIC_LINK_MACHINES:
     case MRC_METRIC_LINK_STAGED:
     case MRC_METRIC_LINK_COUNTER:

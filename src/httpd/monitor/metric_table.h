@@ -30,6 +30,7 @@ enum mrc_metric_source {
     MRC_METRIC_TRANSPORT,
     /* From here on, only hubs with a transport have the metric. */
     MRC_METRIC_LINK_LAG,
+    MRC_METRIC_LINK_STATE, /* how long the link has had its state */
     MRC_METRIC_LINK_MACHINES,
     MRC_METRIC_LINK_STAGED,
     MRC_METRIC_LINK_COUNTER,    /* counter `index` of the link */

@@ -49,13 +49,23 @@ static struct views view_hubs(request_rec *r, struct mrc_child *child,
     return views;
 }
 
+/* Whether METRIC is shown: it is one of all hubs, or of one that there is. */
+static bool is_shown(const struct mrc_metric *metric, const struct views *views)
+{
+    for (size_t i = 0; i < views->count; i++) {
+        if (views->hubs[i] && mrc_metric_is_of(metric, views->hubs[i]))
+            return true;
+    }
+    return metric->source < MRC_METRIC_LINK_LAG;
+}
+
 /* Combines the values of PART of all hubs. */
 static uint64_t fold_hubs(const struct mrc_metric *metric, const struct views *views, unsigned part)
 {
     uint64_t value = nothing(metric);
 
     for (size_t i = 0; i < views->count; i++) {
-        if (views->hubs[i])
+        if (views->hubs[i] && mrc_metric_is_of(metric, views->hubs[i]))
             value = fold(metric, value, mrc_metric_value(metric, views->hubs[i], part));
     }
     return value;
@@ -134,18 +144,18 @@ static void print_auto(request_rec *r, const struct mrc_child *child, const stru
     for (size_t i = 0; i < mrc_metrics_count; i++) {
         if (mrc_metrics[i].source == MRC_METRIC_DISPATCH)
             print_dispatch(r, &mrc_metrics[i], child, views);
-        else if (mrc_metrics[i].key)
+        else if (mrc_metrics[i].key && is_shown(&mrc_metrics[i], views))
             print_lines(r, &mrc_metrics[i], child, views);
     }
 }
 
 /* ---- the page ---------------------------------------------------------------------------------*/
 
-static void print_head(request_rec *r)
+static void print_head(request_rec *r, const struct views *views)
 {
     ap_rputs("<hr />\n<h2>Mercure</h2>\n<table border=\"0\">\n<tr><th>Hub</th>", r);
     for (size_t i = 0; i < mrc_metrics_count; i++) {
-        if (mrc_metrics[i].title)
+        if (mrc_metrics[i].title && is_shown(&mrc_metrics[i], views))
             ap_rprintf(r, "<th>%s</th>", mrc_metrics[i].title);
     }
     ap_rputs("<th>Dispatch (mean ms)</th></tr>\n", r);
@@ -170,8 +180,8 @@ static const char *list_parts(request_rec *r, const struct mrc_metric *metric,
     return *list ? apr_psprintf(r->pool, " (%s)", list) : "";
 }
 
-static void print_row(request_rec *r, const struct mrc_child *child, const struct mrc_hub *hub,
-                      const char *label)
+static void print_row(request_rec *r, const struct mrc_child *child, const struct views *views,
+                      const struct mrc_hub *hub, const char *label)
 {
     uint64_t count = 0;
     uint64_t us = mrc_numbers_counter(mrc_hub_numbers(hub), MRC_COUNTER_DISPATCH_US);
@@ -180,7 +190,11 @@ static void print_row(request_rec *r, const struct mrc_child *child, const struc
     for (size_t i = 0; i < mrc_metrics_count; i++) {
         const struct mrc_metric *metric = &mrc_metrics[i];
 
-        if (metric->title)
+        if (!metric->title || !is_shown(metric, views))
+            continue;
+        if (!mrc_metric_is_of(metric, hub))
+            ap_rputs("<td>-</td>", r);
+        else
             ap_rprintf(r, "<td>%" APR_UINT64_T_FMT "%s</td>", fold_parts(metric, child, hub),
                        list_parts(r, metric, child, hub));
     }
@@ -203,10 +217,10 @@ int mrc_server_status_hook(request_rec *r, int flags)
         print_auto(r, child, &views);
         return OK;
     }
-    print_head(r);
+    print_head(r, &views);
     for (int i = 0; i < hubs->nelts; i++) {
         if (views.hubs[i])
-            print_row(r, child, views.hubs[i],
+            print_row(r, child, &views, views.hubs[i],
                       APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *)->label);
     }
     ap_rputs("</table>\n", r);
