@@ -300,7 +300,7 @@ apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
     if (status == APR_INCOMPLETE)
         return status; /* as in mrc_child_stop() */
     if (status != APR_SUCCESS) {
-        mrc_control_release(control, child->slot);
+        mrc_control_release(control, child->slot, pid);
         mrc_child_close(child);
         return status;
     }
@@ -339,7 +339,7 @@ bool mrc_child_stop(struct mrc_child *child)
         return false; /* a thread may still change counts: the slot is folded after the process has
                          ended */
     fold_own(child);
-    mrc_control_release(mrc_memory_control(child->memory), child->slot);
+    mrc_control_release(mrc_memory_control(child->memory), child->slot, child->pid);
     return true;
 }
 
