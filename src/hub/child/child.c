@@ -130,17 +130,18 @@ static struct mrc_hub_segment *make_segment(const struct mrc_child *child, size_
     return segment;
 }
 
-/* Opens hub I. Without its revocations, it would accept tokens that are revoked. NULL: it has no
- * segment, or PROBLEM says why it cannot be opened. */
+/* Opens hub I, until UNTIL_US (store/base/clock.h). Without its revocations, it would accept tokens
+ * that are revoked. NULL: it has no segment, or PROBLEM says why it cannot be opened. */
 static struct mrc_hub *open_hub(apr_pool_t *pool, const struct mrc_child *child, size_t i,
-                                struct mrc_error *problem)
+                                int64_t until_us, struct mrc_error *problem)
 {
     struct mrc_hub_segment *segment = make_segment(child, i, problem);
     struct mrc_hub *hub = NULL;
+    int64_t wait_us = until_us - mrc_clock_us();
 
     if (segment)
         hub = mrc_hub_open(pool, segment, mrc_memory_notify(child->memory), child->slot, i,
-                           child->specs[i], problem);
+                           child->specs[i], wait_us > 0 ? wait_us : 0, problem);
     if (hub && mrc_revocation_load(hub, apr_time_now()) != APR_SUCCESS) {
         mrc_error_set(problem, MRC_EINVAL, "the revoked tokens of the hub cannot be read");
         mrc_hub_close(hub);
@@ -157,12 +158,14 @@ static bool is_early(const struct mrc_hub_spec *spec)
 }
 
 /* A server with many hubs serves few of them in one child: most hubs are opened with their first
- * request. */
+ * request, and so is a hub for whose history the time at the start was too short. */
 static void open_hubs(apr_pool_t *pool, struct mrc_child *child)
 {
+    int64_t until_us = mrc_clock_us() + MRC_HISTORY_OPEN_WAIT_US;
+
     for (size_t i = 0; i < child->hubs_count; i++) {
         struct mrc_hub *hub =
-            is_early(child->specs[i]) ? open_hub(pool, child, i, &child->problem) : NULL;
+            is_early(child->specs[i]) ? open_hub(pool, child, i, until_us, &child->problem) : NULL;
 
         atomic_store(&child->early[i], hub);
         atomic_store(&child->hubs[i], hub);
@@ -413,7 +416,7 @@ static struct mrc_hub *open_in_pool(struct mrc_child *child, size_t i, struct mr
         return NULL;
     }
     mrc_opened_share(pool, child->hubs_pool);
-    hub = open_hub(pool, child, i, problem);
+    hub = open_hub(pool, child, i, mrc_clock_us() + MRC_HISTORY_OPEN_WAIT_US, problem);
     if (!hub)
         apr_pool_destroy(pool);
     return hub;

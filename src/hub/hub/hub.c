@@ -60,7 +60,8 @@ static bool open_revoked(apr_pool_t *pool, struct mrc_hub *hub)
 }
 
 static apr_status_t open_history(apr_pool_t *pool, struct mrc_hub *hub,
-                                 const struct mrc_notify *notify, struct mrc_error *error)
+                                 const struct mrc_notify *notify, int64_t wait_us,
+                                 struct mrc_error *error)
 {
     const struct mrc_hub_spec *spec = hub->spec;
 
@@ -70,14 +71,15 @@ static apr_status_t open_history(apr_pool_t *pool, struct mrc_hub *hub,
     /* If a reload finds no room for the new store of a hub, the hub stays in memory. */
     if (spec->history_dir && mrc_hub_segment_staging(hub->segment))
         return mrc_history_open_lmdb(pool, hub->segment, notify, hub->slot, spec->history_dir,
-                                     spec->history_sync, error, &hub->history);
+                                     spec->history_sync, wait_us, error, &hub->history);
     hub->history = mrc_history_open_memory(pool, hub->segment, notify);
     return APR_SUCCESS;
 }
 
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
                              const struct mrc_notify *notify, unsigned slot, size_t index,
-                             const struct mrc_hub_spec *spec, struct mrc_error *error)
+                             const struct mrc_hub_spec *spec, int64_t wait_us,
+                             struct mrc_error *error)
 {
     struct mrc_hub *hub = apr_pcalloc(pool, sizeof(*hub));
 
@@ -86,7 +88,7 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     hub->index = index;
     hub->spec = spec;
     mrc_counters_begin(mrc_hub_segment_counters(segment), slot);
-    if (open_history(pool, hub, notify, error) != APR_SUCCESS)
+    if (open_history(pool, hub, notify, wait_us, error) != APR_SUCCESS)
         return NULL;
     hub->entropy = mrc_entropy_create(pool);
     hub->numbers = mrc_numbers_create(pool, segment, slot);

@@ -40,13 +40,14 @@ struct mrc_update;
 
 /*
  * Opens the hub whose shared memory is SEGMENT, for the child that owns SLOT. INDEX is its place
- * among the hubs of the child. The struct lives in POOL; the other arguments must outlive it. Any
- * thread may use it afterwards. NULL: out of memory, or the history cannot be opened; ERROR says
- * why.
+ * among the hubs of the child. Waits at most WAIT_US for a child that commits to its history. The
+ * struct lives in POOL; the other arguments must outlive it. Any thread may use it afterwards.
+ * NULL: out of memory, or the history cannot be opened; ERROR says why.
  */
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
                              const struct mrc_notify *notify, unsigned slot, size_t index,
-                             const struct mrc_hub_spec *spec, struct mrc_error *error);
+                             const struct mrc_hub_spec *spec, int64_t wait_us,
+                             struct mrc_error *error);
 
 /* A hub that can only be asked for its numbers, for a child that has not opened it. */
 struct mrc_hub *mrc_hub_view(apr_pool_t *pool, struct mrc_hub_segment *segment,
