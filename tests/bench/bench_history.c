@@ -122,8 +122,9 @@ static void run_process(struct shared *shared, struct mrc_hub_segment *segment,
     struct mrc_history *history = NULL;
     struct mrc_error error = {""};
 
-    if (mode != PLAIN && mrc_history_open_lmdb(pool, segment, notify, process, dir, syncs[mode],
-                                               &error, &history) != APR_SUCCESS)
+    if (mode != PLAIN &&
+        mrc_history_open_lmdb(pool, segment, notify, process, dir, syncs[mode],
+                              MRC_HISTORY_OPEN_WAIT_US, &error, &history) != APR_SUCCESS)
         fail(error.text);
     for (unsigned i = process; i < threads; i += PROCESSES) {
         /* One descriptor for each thread: flock() does not exclude threads that share one. */

@@ -219,6 +219,10 @@ elif query == "fields":
     out.write(version + b" 200 OK\\n")
     while True:
         out.write(b"X-Field: value\\n")
+elif query == "small_fields":
+    out.write(version + b" 200 OK\\n" + b"a:b\\n" * 60000 + b"\\nhello")
+elif query == "small_interim":
+    out.write(b"HTTP/1.1 103 Early Hints\\n" + b"a:b\\n" * 60000 + b"\\n" + version + b" 200 OK\\n\\nhello")
 elif query == "line":
     out.write(version + b" 200 ")
     while True:
@@ -254,10 +258,12 @@ def test_script_that_writes_the_whole_response(httpd):
             page = conn.request(f"/cgi/nph-page{query}", method="HEAD")
             assert page.status == 201 and not page.reset and page.body == b""
         assert conn.request("/cgi/nph-page?nothing").status == 500
+        page = conn.request("/cgi/nph-page?small_interim")  # too long as HTTP/2 sends it
+        assert page.status == 200 and page.body == b"hello" and not page.interim and not page.reset
         assert conn.request("/page.html").body == b"page"
 
 
-@pytest.mark.parametrize("kind", ["empty_lines", "fields", "line", "no_head", "chunked"])
+@pytest.mark.parametrize("kind", ["empty_lines", "fields", "small_fields", "line", "no_head", "chunked"])
 def test_script_whose_text_is_no_response(httpd, kind):
     """It would write for ever, but its request ends at once."""
     httpd.expect_log("MRC1354: the response to /cgi/nph-page is replaced")

@@ -226,6 +226,34 @@ def test_graceful_restarts_lose_no_publication(httpd):
     publishers.check(read_all(httpd))
 
 
+@pytest.mark.mpm("worker")
+def test_child_keeps_its_slot_when_a_new_one_takes_its_place_in_the_scoreboard(httpd):
+    """Under worker, httpd gives the place of a child that still has a request to a new one, and tells the modules."""
+    httpd.sizing = ("StartServers 1\nServerLimit 1\nThreadsPerChild 16\nThreadLimit 16\n"
+                    "MaxRequestWorkers 16\nMinSpareThreads 1\nMaxSpareThreads 16\n")
+    httpd.log_level += " mpm_worker:debug"
+    httpd.start(hub())
+    [old] = httpd.children()
+    data = f"topic={TOPIC}&data=slow".encode()
+    with httpd.connect() as conn:
+        conn.send_request("POST", PATH, {
+            "Authorization": f"Bearer {publisher(PATH)}", "Content-Type": "application/x-www-form-urlencoded",
+            "Expect": "100-continue", "Content-Length": str(len(data))})
+        assert conn.read_head().status == 100  # it reads the body, in a thread of the old child
+        httpd.graceful()
+        wait_until(lambda: re.search(f"taking over scoreboard slot from {old}\\b", httpd.log()), what="the new child")
+        with httpd.subscribe([("match", TOPIC)]) as stream:
+            stream.wait_comment()
+            assert (1, old) in slots(httpd), "the slot of a child that runs was given away"
+            conn.send(data)
+            update = conn.read_response("POST")
+            assert update.status == 200
+            wait_until(lambda: old not in httpd.children(), what="the end of the old child")
+            wait_until(lambda: old not in live_pids(httpd), what="its free slot")
+            last = httpd.publish(TOPIC, "last").text
+            assert [event.id for event in stream.take(2)] == [update.text, last]
+
+
 def test_restart_ends_streams_and_keeps_the_history(httpd):
     """SIGHUP ends the streams too; the shared memory stays."""
     httpd.start(hub())

@@ -11,6 +11,7 @@
 #include "hub/hub/numbers.h"
 #include "hub/hub/patterns.h"
 #include "hub/subscriber/subscriber.h"
+#include "store/history/history.h"
 #include "store/hub/segment.h"
 #include "store/regions/staging.h"
 #include "store/shm/notify.h"
@@ -76,7 +77,8 @@ static inline struct hub_place hub_place_open(uint64_t ring_bytes, const struct 
     ck_assert_msg(mrc_hub_segment_create(place.pool, place.dir, "hub", &copy->shape, HUB_SLOTS,
                                          store_budget(), &error, &place.segment) == APR_SUCCESS,
                   "%s", error.text);
-    place.hub = mrc_hub_open(place.pool, place.segment, place.notify, HUB_SLOT, 0, copy, &error);
+    place.hub = mrc_hub_open(place.pool, place.segment, place.notify, HUB_SLOT, 0, copy,
+                             MRC_HISTORY_OPEN_WAIT_US, &error);
     ck_assert_msg(place.hub != NULL, "%s", error.text);
     return place;
 }

@@ -121,6 +121,8 @@ const struct mrc_failure *mrc_failure_of_subscription(apr_status_t status)
         return &address_full;
     case MRC_STATUS_TOKEN_FULL:
         return &token_full;
+    case MRC_STATUS_SUPERSEDED:
+        return &superseded;
     default:
         return &other;
     }

@@ -94,6 +94,8 @@ static apr_status_t stop_child(void *data)
         return APR_SUCCESS;
     mrc_waiter_close(state->forked_waiter);
     have_ended = mrc_keeper_stop(state->keeper);
+    if (state->has_requests)
+        mrc_child_expect_requests(state->child);
     have_ended &= mrc_child_stop(state->child);
     have_ended &= mrc_transport_stop(state->transport); /* after the last updates of the child */
     have_ended &= mrc_jobs_stop(state->jobs);           /* after the last jobs of the streams */

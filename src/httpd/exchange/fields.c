@@ -6,6 +6,11 @@
 /* RFC 9113, 4.1. */
 #define FRAME_HEAD_BYTES 9
 
+/* nghttp2 reckons with this much for the two lengths of a field, and for the rest of a block. */
+#define FIELD_EXTRA_BYTES 12
+#define BLOCK_EXTRA_BYTES 17
+#define STATUS_BYTES      (sizeof(":status200") - 1)
+
 /* The first block; most requests of browsers fit. */
 #define CAP_MIN 512
 
@@ -121,6 +126,15 @@ size_t mrc_exchange_fields_frame_bytes(const struct mrc_exchange_fields *fields)
     while (mrc_exchange_fields_next(fields, &at, &name, &value))
         total += 2 + strlen(value) * 3 / 4;
     return total;
+}
+
+bool mrc_exchange_fields_fit(const struct mrc_exchange_fields *fields)
+{
+    size_t bytes = fields->len - (size_t)2 * fields->count; /* without the NULs */
+
+    return bytes + STATUS_BYTES + BLOCK_EXTRA_BYTES +
+               ((size_t)fields->count + 1) * FIELD_EXTRA_BYTES <=
+           MRC_EXCHANGE_BLOCK_BYTES_MAX;
 }
 
 void mrc_exchange_fields_free(struct mrc_exchange_fields *fields)

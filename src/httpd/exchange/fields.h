@@ -9,6 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* The most bytes of the fields of a response, as HTTP/2 sends them; browsers accept no more. */
+#define MRC_EXCHANGE_BLOCK_BYTES_MAX ((size_t)256 * 1024)
+
 /* Zeroed: empty. */
 struct mrc_exchange_fields {
     char *bytes; /* name, NUL, value, NUL; and so on */
@@ -42,6 +45,10 @@ const char *mrc_exchange_fields_get(const struct mrc_exchange_fields *fields, co
 /* The approximate bytes of a frame with the fields, for the counts in logs: HPACK has most names in
  * its tables, and encodes values in three quarters of their bytes. */
 size_t mrc_exchange_fields_frame_bytes(const struct mrc_exchange_fields *fields);
+
+/* Whether the fields of a response, with its status, surely fit into
+ * MRC_EXCHANGE_BLOCK_BYTES_MAX: HPACK may need some bytes more for each. */
+bool mrc_exchange_fields_fit(const struct mrc_exchange_fields *fields);
 
 /* Makes FIELDS empty. */
 void mrc_exchange_fields_free(struct mrc_exchange_fields *fields);

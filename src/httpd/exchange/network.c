@@ -172,6 +172,12 @@ static bool send_head(struct mrc_network *network)
     head = parse_head(status, rest);
     if (!head)
         return false;
+    if (!mrc_exchange_fields_fit(&head->fields)) {
+        bool is_final = head->kind == MRC_EXCHANGE_HEAD_FINAL;
+
+        mrc_exchange_head_destroy(head);
+        return !is_final; /* an interim one may be left out */
+    }
     if (head->kind == MRC_EXCHANGE_HEAD_FINAL) {
         network->is_bodiless = !has_body(network, status);
         mrc_network_put_head(network, head);

@@ -101,8 +101,7 @@ static apr_status_t make_objects(apr_pool_t *pool, struct mrc_http2_child *http2
     /* Windows open when workers have read. */
     nghttp2_option_set_no_auto_window_update(http2->options, 1);
     nghttp2_option_set_no_closed_streams(http2->options, 1);
-    nghttp2_option_set_max_send_header_block_length(http2->options,
-                                                    MRC_HTTP2_SENT_FIELDS_BYTES_MAX);
+    nghttp2_option_set_max_send_header_block_length(http2->options, MRC_EXCHANGE_BLOCK_BYTES_MAX);
     nghttp2_option_set_builtin_recv_extension_type(http2->options, NGHTTP2_PRIORITY_UPDATE);
     for (unsigned type = EXTENSION_TYPES; type <= UINT8_MAX; type++) {
         if (type != NGHTTP2_PRIORITY_UPDATE) /* nghttp2 reports only frames of registered types */

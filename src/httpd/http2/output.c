@@ -187,7 +187,7 @@ static int on_frame_not_sent(nghttp2_session *ng, const nghttp2_frame *frame, in
     ap_log_cerror(APLOG_MARK, APLOG_WARNING, 0, session->c,
                   "MRC1352: a response over HTTP/2 is cut off, because its fields or its trailers "
                   "cannot be sent, such as more than %d bytes of them: %s",
-                  MRC_HTTP2_SENT_FIELDS_BYTES_MAX, nghttp2_strerror(err));
+                  (int)MRC_EXCHANGE_BLOCK_BYTES_MAX, nghttp2_strerror(err));
     return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, id, NGHTTP2_INTERNAL_ERROR) == 0
                ? 0
                : NGHTTP2_ERR_CALLBACK_FAILURE;

@@ -49,9 +49,6 @@ struct nghttp2_session;
  * LimitRequestFieldSize. */
 #define MRC_HTTP2_FIELDS_BYTES_MAX 65536
 
-/* The same for a response; browsers accept no more. */
-#define MRC_HTTP2_SENT_FIELDS_BYTES_MAX (256 * 1024)
-
 /* How long a client may take to send the rest of a request that is answered already. */
 #define MRC_HTTP2_REST_US ((int64_t)5 * 1000 * 1000)
 

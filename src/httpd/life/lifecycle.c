@@ -186,7 +186,8 @@ void mrc_lifecycle_child_status(server_rec *server, pid_t pid, ap_generation_t g
 
     if (status == MPM_CHILD_EXITED && memory)
         mrc_http2_forget_child(slot);
-    if (status != MPM_CHILD_STARTED && memory &&
+    /* A child that has lost its slot of the scoreboard (MPM_CHILD_LOST_SLOT) still runs. */
+    if (status == MPM_CHILD_EXITED && memory &&
         mrc_control_mark_dead(mrc_memory_control(memory), pid) > 0)
         wake_the_living(memory);
 }

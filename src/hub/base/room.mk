@@ -9,6 +9,7 @@ libmrchub_la_SOURCES += \
 	%D%/prefetch.h \
 	%D%/status.c %D%/status.h \
 	%D%/thread.c %D%/thread.h \
+	%D%/users.h \
 	%D%/wake.c %D%/wake.h \
 	%D%/wheel.c %D%/wheel.h
 

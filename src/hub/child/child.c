@@ -8,6 +8,7 @@
 #include "apr_time.h"
 
 #include "hub/base/thread.h"
+#include "hub/base/users.h"
 #include "hub/hub/hub.h"
 #include "hub/hub/numbers.h"
 #include "hub/hub/revocation.h"
@@ -47,7 +48,7 @@ struct mrc_child {
     _Atomic(struct mrc_hub *) *early; /* those that are opened at the start, for the announcer */
     _Atomic int64_t *tried_us; /* of these, when one was last opened in vain (store/base/clock.h),
                                 * or NOW_TRYING */
-    atomic_uint trying;        /* the threads that are at it */
+    struct mrc_users trying;   /* the threads that are at it */
     size_t hubs_count;
     struct mrc_error problem;    /* why a hub could not be opened at the start; empty: all were */
     apr_thread_mutex_t *opening; /* of hubs that are opened with their first request, and PLACES */
@@ -63,8 +64,10 @@ struct mrc_child {
     struct mrc_dispatcher *dispatcher;
     struct mrc_announcer *announcer; /* NULL: no hub is to have a roster */
     atomic_bool draining;
-    atomic_uint threads_held;
-    atomic_uint suspended_held;
+    bool has_requests;        /* that may use the hubs after the stop */
+    struct mrc_users openers; /* threads that open a hub */
+    struct mrc_users threads; /* those that streams hold */
+    struct mrc_users suspended;
 };
 
 /* Folds the state that the child of SLOT left in each hub. */
@@ -127,17 +130,18 @@ static struct mrc_hub_segment *make_segment(const struct mrc_child *child, size_
     return segment;
 }
 
-/* Opens hub I. Without its revocations, it would accept tokens that are revoked. NULL: it has no
- * segment, or PROBLEM says why it cannot be opened. */
+/* Opens hub I, until UNTIL_US (store/base/clock.h). Without its revocations, it would accept tokens
+ * that are revoked. NULL: it has no segment, or PROBLEM says why it cannot be opened. */
 static struct mrc_hub *open_hub(apr_pool_t *pool, const struct mrc_child *child, size_t i,
-                                struct mrc_error *problem)
+                                int64_t until_us, struct mrc_error *problem)
 {
     struct mrc_hub_segment *segment = make_segment(child, i, problem);
     struct mrc_hub *hub = NULL;
+    int64_t wait_us = until_us - mrc_clock_us();
 
     if (segment)
         hub = mrc_hub_open(pool, segment, mrc_memory_notify(child->memory), child->slot, i,
-                           child->specs[i], problem);
+                           child->specs[i], wait_us > 0 ? wait_us : 0, problem);
     if (hub && mrc_revocation_load(hub, apr_time_now()) != APR_SUCCESS) {
         mrc_error_set(problem, MRC_EINVAL, "the revoked tokens of the hub cannot be read");
         mrc_hub_close(hub);
@@ -154,12 +158,14 @@ static bool is_early(const struct mrc_hub_spec *spec)
 }
 
 /* A server with many hubs serves few of them in one child: most hubs are opened with their first
- * request. */
+ * request, and so is a hub for whose history the time at the start was too short. */
 static void open_hubs(apr_pool_t *pool, struct mrc_child *child)
 {
+    int64_t until_us = mrc_clock_us() + MRC_HISTORY_OPEN_WAIT_US;
+
     for (size_t i = 0; i < child->hubs_count; i++) {
         struct mrc_hub *hub =
-            is_early(child->specs[i]) ? open_hub(pool, child, i, &child->problem) : NULL;
+            is_early(child->specs[i]) ? open_hub(pool, child, i, until_us, &child->problem) : NULL;
 
         atomic_store(&child->early[i], hub);
         atomic_store(&child->hubs[i], hub);
@@ -300,7 +306,7 @@ apr_status_t mrc_child_start(apr_pool_t *pool, struct mrc_memory *memory,
     if (status == APR_INCOMPLETE)
         return status; /* as in mrc_child_stop() */
     if (status != APR_SUCCESS) {
-        mrc_control_release(control, child->slot);
+        mrc_control_release(control, child->slot, pid);
         mrc_child_close(child);
         return status;
     }
@@ -327,6 +333,26 @@ static void fold_own(struct mrc_child *child)
     }
 }
 
+/* Whether no thread counts in the slot any more. It stays so: no hub is opened later, and none
+ * takes a subscriber or an update. */
+static bool retire(struct mrc_child *child)
+{
+    bool is_unused = !child->has_requests && mrc_users_close(&child->openers) &&
+                     mrc_users_close(&child->threads);
+
+    for (size_t i = 0; i < child->hubs_count && is_unused; i++) {
+        struct mrc_hub *hub = atomic_load(&child->hubs[i]);
+
+        is_unused = !hub || mrc_hub_retire(hub);
+    }
+    return is_unused;
+}
+
+void mrc_child_expect_requests(struct mrc_child *child)
+{
+    child->has_requests = true;
+}
+
 bool mrc_child_stop(struct mrc_child *child)
 {
     bool ended;
@@ -338,8 +364,10 @@ bool mrc_child_stop(struct mrc_child *child)
     if (!mrc_announcer_stop(child->announcer) || !ended)
         return false; /* a thread may still change counts: the slot is folded after the process has
                          ended */
+    if (!retire(child))
+        return true; /* the same */
     fold_own(child);
-    mrc_control_release(mrc_memory_control(child->memory), child->slot);
+    mrc_control_release(mrc_memory_control(child->memory), child->slot, child->pid);
     return true;
 }
 
@@ -368,18 +396,6 @@ void mrc_child_watch(struct mrc_child *child, const struct mrc_child_watch *watc
     }
 }
 
-/* Adds one to HELD, unless it is MAX. */
-static bool hold(atomic_uint *held, unsigned max)
-{
-    unsigned now = atomic_load(held);
-
-    do {
-        if (now >= max)
-            return false;
-    } while (!atomic_compare_exchange_weak(held, &now, now + 1));
-    return true;
-}
-
 static void report_problem(struct mrc_child *child, size_t i, const char *why)
 {
     int64_t before_us = atomic_load(&child->problem_us), now_us = mrc_clock_us();
@@ -400,7 +416,7 @@ static struct mrc_hub *open_in_pool(struct mrc_child *child, size_t i, struct mr
         return NULL;
     }
     mrc_opened_share(pool, child->hubs_pool);
-    hub = open_hub(pool, child, i, problem);
+    hub = open_hub(pool, child, i, mrc_clock_us() + MRC_HISTORY_OPEN_WAIT_US, problem);
     if (!hub)
         apr_pool_destroy(pool);
     return hub;
@@ -455,18 +471,19 @@ static bool begin_again(struct mrc_child *child, size_t i)
     int64_t before_us = atomic_load(&child->tried_us[i]), now_us = mrc_clock_us();
 
     if (before_us == NOW_TRYING || child->specs[i]->transport || now_us - before_us < RETRY_US ||
-        child->pid != getpid() || mrc_child_is_draining(child) || !hold(&child->trying, TRYING_MAX))
+        child->pid != getpid() || mrc_child_is_draining(child) ||
+        !mrc_users_enter(&child->trying, TRYING_MAX))
         return false;
     if (atomic_compare_exchange_strong(&child->tried_us[i], &before_us, NOW_TRYING))
         return true;
-    atomic_fetch_sub(&child->trying, 1);
+    mrc_users_leave(&child->trying);
     return false;
 }
 
 static void end_again(struct mrc_child *child, size_t i)
 {
     atomic_store(&child->tried_us[i], mrc_clock_us());
-    atomic_fetch_sub(&child->trying, 1);
+    mrc_users_leave(&child->trying);
 }
 
 /* Opens hub I, which could not be opened at the start. It may wait long for its disk, and other
@@ -496,7 +513,10 @@ struct mrc_hub *mrc_child_hub(struct mrc_child *child, size_t i)
      * The end of the child must not find a half-open hub, or the lock of the pools held (thread.h).
      */
     mrc_thread_hold_signals(&mask);
-    hub = is_early(child->specs[i]) ? open_again(child, i) : open_on_demand(child, i);
+    if (mrc_users_enter(&child->openers, UINT_MAX)) {
+        hub = is_early(child->specs[i]) ? open_again(child, i) : open_on_demand(child, i);
+        mrc_users_leave(&child->openers);
+    }
     mrc_thread_let_signals(&mask);
     return hub;
 }
@@ -611,28 +631,28 @@ struct mrc_waiters *mrc_child_waiters(const struct mrc_child *child)
 
 bool mrc_child_hold_thread(struct mrc_child *child, unsigned per_child, unsigned total)
 {
-    if (!hold(&child->threads_held, per_child))
+    if (!mrc_users_enter(&child->threads, per_child))
         return false;
     if (child->numbers && mrc_numbers_gauge_take(child->numbers, MRC_GAUGE_THREADS, total))
         return true;
-    atomic_fetch_sub(&child->threads_held, 1);
+    mrc_users_leave(&child->threads);
     return false;
 }
 
 void mrc_child_release_thread(struct mrc_child *child)
 {
-    atomic_fetch_sub(&child->threads_held, 1);
     mrc_numbers_gauge_add(child->numbers, MRC_GAUGE_THREADS, -1);
+    mrc_users_leave(&child->threads); /* last: the child may give up its slot now */
 }
 
 bool mrc_child_hold_suspended(struct mrc_child *child, unsigned per_child)
 {
-    return hold(&child->suspended_held, per_child);
+    return mrc_users_enter(&child->suspended, per_child);
 }
 
 void mrc_child_release_suspended(struct mrc_child *child)
 {
-    atomic_fetch_sub(&child->suspended_held, 1);
+    mrc_users_leave(&child->suspended);
 }
 
 static bool should_report(struct mrc_child *child, enum mrc_gauge gauge, int64_t now_us)

@@ -45,9 +45,15 @@ struct mrc_child_watch {
 /* Sets WATCH, and calls on_open for hubs that are open. Before the first request. */
 void mrc_child_watch(struct mrc_child *child, const struct mrc_child_watch *watch);
 
-/* Leaves the server: ends the dispatcher with its streams, then the announcer, and releases the
- * slot. False: a thread has not ended within some seconds, and the process must end without waiting
- * for it. */
+/* Requests go on after mrc_child_stop(), which then leaves the slot and the hubs to them. */
+void mrc_child_expect_requests(struct mrc_child *child);
+
+/*
+ * Leaves the server: ends the dispatcher with its streams, then the announcer, and releases the
+ * slot. While another thread publishes, subscribes or opens a hub, the child keeps its slot, which
+ * is folded after the process has ended (mrc_control_mark_dead()). False: a thread of the child has
+ * not ended within some seconds, and the process must end without waiting for it.
+ */
 bool mrc_child_stop(struct mrc_child *child);
 
 /* Closes the hubs of a child that has stopped, when no other thread uses them: POOL may be

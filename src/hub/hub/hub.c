@@ -8,6 +8,7 @@
 #include "hub/base/entropy.h"
 #include "hub/base/status.h"
 #include "hub/base/thread.h"
+#include "hub/base/users.h"
 #include "hub/control/revoked.h"
 #include "hub/hub/activity.h"
 #include "hub/hub/interests.h"
@@ -28,6 +29,7 @@ struct mrc_hub {
     struct mrc_hub_segment *segment;
     struct mrc_history *history;
     unsigned slot;
+    struct mrc_users users; /* subscribers, and publications in progress */
     size_t index;
     const struct mrc_hub_spec *spec;
     struct mrc_numbers *numbers;
@@ -58,7 +60,8 @@ static bool open_revoked(apr_pool_t *pool, struct mrc_hub *hub)
 }
 
 static apr_status_t open_history(apr_pool_t *pool, struct mrc_hub *hub,
-                                 const struct mrc_notify *notify, struct mrc_error *error)
+                                 const struct mrc_notify *notify, int64_t wait_us,
+                                 struct mrc_error *error)
 {
     const struct mrc_hub_spec *spec = hub->spec;
 
@@ -68,14 +71,15 @@ static apr_status_t open_history(apr_pool_t *pool, struct mrc_hub *hub,
     /* If a reload finds no room for the new store of a hub, the hub stays in memory. */
     if (spec->history_dir && mrc_hub_segment_staging(hub->segment))
         return mrc_history_open_lmdb(pool, hub->segment, notify, hub->slot, spec->history_dir,
-                                     spec->history_sync, error, &hub->history);
+                                     spec->history_sync, wait_us, error, &hub->history);
     hub->history = mrc_history_open_memory(pool, hub->segment, notify);
     return APR_SUCCESS;
 }
 
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
                              const struct mrc_notify *notify, unsigned slot, size_t index,
-                             const struct mrc_hub_spec *spec, struct mrc_error *error)
+                             const struct mrc_hub_spec *spec, int64_t wait_us,
+                             struct mrc_error *error)
 {
     struct mrc_hub *hub = apr_pcalloc(pool, sizeof(*hub));
 
@@ -84,7 +88,7 @@ struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
     hub->index = index;
     hub->spec = spec;
     mrc_counters_begin(mrc_hub_segment_counters(segment), slot);
-    if (open_history(pool, hub, notify, error) != APR_SUCCESS)
+    if (open_history(pool, hub, notify, wait_us, error) != APR_SUCCESS)
         return NULL;
     hub->entropy = mrc_entropy_create(pool);
     hub->numbers = mrc_numbers_create(pool, segment, slot);
@@ -122,6 +126,21 @@ void mrc_hub_close(struct mrc_hub *hub)
 {
     if (hub)
         mrc_history_close(hub->history);
+}
+
+bool mrc_hub_enter(struct mrc_hub *hub)
+{
+    return mrc_users_enter(&hub->users, UINT_MAX);
+}
+
+void mrc_hub_leave(struct mrc_hub *hub)
+{
+    mrc_users_leave(&hub->users);
+}
+
+bool mrc_hub_retire(struct mrc_hub *hub)
+{
+    return mrc_users_close(&hub->users);
 }
 
 const struct mrc_hub_spec *mrc_hub_get_spec(const struct mrc_hub *hub)
@@ -234,22 +253,46 @@ static apr_status_t encode(const struct mrc_update *updates, size_t count, struc
     return APR_SUCCESS;
 }
 
+/* Stores records or an order through the history, while the child keeps its slot. */
+struct storing {
+    struct mrc_hub *hub;
+    sigset_t mask;
+};
+
+/* The announcer may wait for the same locks (thread.h). False: the hub has retired. */
+static bool begin_storing(struct mrc_hub *hub, struct storing *ret_storing)
+{
+    *ret_storing = (struct storing){.hub = hub};
+    mrc_thread_hold_signals(&ret_storing->mask);
+    if (mrc_hub_enter(hub))
+        return true;
+    mrc_thread_let_signals(&ret_storing->mask);
+    return false;
+}
+
+static void end_storing(const struct storing *storing)
+{
+    mrc_hub_leave(storing->hub);
+    mrc_thread_let_signals(&storing->mask);
+}
+
 /* Stores UPDATES; RECORDS has room for their records. */
 static apr_status_t publish(struct mrc_hub *hub, const struct mrc_update *updates, size_t count,
                             struct mrc_record *records, int64_t now_us)
 {
+    struct storing storing;
     struct mrc_buf text;
     apr_status_t status;
-    sigset_t mask;
 
     /* A single record has its limit in the ring, several also together (history.h). */
     mrc_buf_init(&text,
                  count == 1 ? mrc_ring_largest(mrc_hub_segment_ring(hub->segment)) : SIZE_MAX);
     status = encode(updates, count, &text, records);
+    if (!status && !begin_storing(hub, &storing))
+        status = MRC_STATUS_SUPERSEDED;
     if (!status) {
-        mrc_thread_hold_signals(&mask); /* the announcer may wait for the same locks (thread.h) */
         status = mrc_history_append_batch(hub->history, records, count, now_us);
-        mrc_thread_let_signals(&mask);
+        end_storing(&storing);
     }
     mrc_buf_free(&text);
     if (status == APR_SUCCESS) {
@@ -277,12 +320,14 @@ apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updat
 apr_status_t mrc_hub_publish_group(struct mrc_hub *hub, const struct mrc_record *items,
                                    size_t count, int64_t now_us, size_t *ret_done)
 {
+    struct storing storing;
     apr_status_t status;
-    sigset_t mask;
 
-    mrc_thread_hold_signals(&mask);
+    *ret_done = 0;
+    if (!begin_storing(hub, &storing))
+        return MRC_STATUS_SUPERSEDED;
     status = mrc_history_append_group(hub->history, items, count, now_us, ret_done);
-    mrc_thread_let_signals(&mask);
+    end_storing(&storing);
     mrc_activity_sample(hub->activity);
     mrc_numbers_count(hub->numbers, MRC_COUNTER_UPDATES, *ret_done);
     return status;
@@ -296,12 +341,13 @@ apr_status_t mrc_hub_order(struct mrc_hub *hub, struct mrc_bytes payload, int64_
 apr_status_t mrc_hub_order_with(struct mrc_hub *hub, struct mrc_bytes payload,
                                 struct mrc_bytes operation, int64_t now_us)
 {
+    struct storing storing;
     apr_status_t status;
-    sigset_t mask;
 
-    mrc_thread_hold_signals(&mask);
+    if (!begin_storing(hub, &storing))
+        return MRC_STATUS_SUPERSEDED;
     status = mrc_history_append_control(hub->history, payload, operation, now_us);
-    mrc_thread_let_signals(&mask);
+    end_storing(&storing);
     return status;
 }
 

@@ -40,13 +40,14 @@ struct mrc_update;
 
 /*
  * Opens the hub whose shared memory is SEGMENT, for the child that owns SLOT. INDEX is its place
- * among the hubs of the child. The struct lives in POOL; the other arguments must outlive it. Any
- * thread may use it afterwards. NULL: out of memory, or the history cannot be opened; ERROR says
- * why.
+ * among the hubs of the child. Waits at most WAIT_US for a child that commits to its history. The
+ * struct lives in POOL; the other arguments must outlive it. Any thread may use it afterwards.
+ * NULL: out of memory, or the history cannot be opened; ERROR says why.
  */
 struct mrc_hub *mrc_hub_open(apr_pool_t *pool, struct mrc_hub_segment *segment,
                              const struct mrc_notify *notify, unsigned slot, size_t index,
-                             const struct mrc_hub_spec *spec, struct mrc_error *error);
+                             const struct mrc_hub_spec *spec, int64_t wait_us,
+                             struct mrc_error *error);
 
 /* A hub that can only be asked for its numbers, for a child that has not opened it. */
 struct mrc_hub *mrc_hub_view(apr_pool_t *pool, struct mrc_hub_segment *segment,
@@ -56,6 +57,17 @@ struct mrc_hub *mrc_hub_view(apr_pool_t *pool, struct mrc_hub_segment *segment,
 /* Closes the hub when the child ends normally, and none of its threads uses the hub any more.
  * Accepts NULL. */
 void mrc_hub_close(struct mrc_hub *hub);
+
+/*
+ * A subscriber enters the hub, and a publication does while it is stored: the child must keep its
+ * slot meanwhile. False: the hub has retired.
+ */
+bool mrc_hub_enter(struct mrc_hub *hub);
+void mrc_hub_leave(struct mrc_hub *hub);
+
+/* From now on, the hub stores nothing and has no subscribers, so the child may give up its slot.
+ * False: somebody is in it, and nothing changes. */
+bool mrc_hub_retire(struct mrc_hub *hub);
 
 /* What mrc_hub_open() was given, and the limits in the spec. */
 const struct mrc_hub_spec *mrc_hub_get_spec(const struct mrc_hub *hub);
@@ -95,11 +107,11 @@ struct mrc_roster *mrc_hub_roster(const struct mrc_hub *hub);
  * that all subscribers of the hub see. Wakes the children that may have subscribers for them. It
  * may wait for the disk, so a dispatcher thread must not call it.
  *
- * APR_SUCCESS: they are stored. MRC_STATUS_SUPERSEDED: the hub has moved to another segment; the
- * client should try again. MRC_STATUS_TOO_LARGE (one of them, or all together), APR_ENOMEM: none is
- * stored. MRC_STATUS_UNREACHABLE: none is stored, because the engine cannot be reached.
- * MRC_STATUS_UNCONFIRMED: they may be stored or not. APR_TIMEUP: most likely none is stored.
- * Others, such as APR_ENOSPC: the disk refuses them.
+ * APR_SUCCESS: they are stored. MRC_STATUS_SUPERSEDED: the hub has moved to another segment, or
+ * the child has ended; the client should try again. MRC_STATUS_TOO_LARGE (one of them, or all
+ * together), APR_ENOMEM: none is stored. MRC_STATUS_UNREACHABLE: none is stored, because the engine
+ * cannot be reached. MRC_STATUS_UNCONFIRMED: they may be stored or not. APR_TIMEUP: most likely
+ * none is stored. Others, such as APR_ENOSPC: the disk refuses them.
  */
 apr_status_t mrc_hub_publish(struct mrc_hub *hub, const struct mrc_update *updates, size_t count,
                              int64_t now_us);

@@ -154,8 +154,9 @@ static void leave(struct mrc_subscriber *subscriber, enum mrc_end end)
     mrc_seats_give_back(mrc_hub_seats(subscriber->hub), &subscriber->seat, end);
 }
 
-apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *subscription,
-                                 int64_t now_us, struct mrc_subscriber **ret_subscriber)
+/* The same as mrc_subscriber_open(), in a hub that has been entered for the subscriber. */
+static apr_status_t open_inside(struct mrc_hub *hub, struct mrc_subscription *subscription,
+                                int64_t now_us, struct mrc_subscriber **ret_subscriber)
 {
     struct mrc_subscriber *subscriber = mrc_hub_has_history(hub) ? create(hub, subscription) : NULL;
     apr_status_t status;
@@ -181,6 +182,21 @@ apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *s
     return APR_SUCCESS;
 }
 
+apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *subscription,
+                                 int64_t now_us, struct mrc_subscriber **ret_subscriber)
+{
+    apr_status_t status;
+
+    if (!mrc_hub_enter(hub)) {
+        mrc_subscription_clear(hub, subscription);
+        return MRC_STATUS_SUPERSEDED;
+    }
+    status = open_inside(hub, subscription, now_us, ret_subscriber);
+    if (status != APR_SUCCESS)
+        mrc_hub_leave(hub);
+    return status;
+}
+
 apr_status_t mrc_subscriber_announce(struct mrc_subscriber *subscriber)
 {
     return mrc_presence_begin(subscriber->hub, subscriber->random, subscriber->matchers,
@@ -189,11 +205,15 @@ apr_status_t mrc_subscriber_announce(struct mrc_subscriber *subscriber)
 
 void mrc_subscriber_close(struct mrc_subscriber *subscriber, enum mrc_end end)
 {
+    struct mrc_hub *hub;
+
     if (!subscriber)
         return;
+    hub = subscriber->hub;
     mrc_presence_end(subscriber->presence);
     leave(subscriber, end);
     free_subscriber(subscriber);
+    mrc_hub_leave(hub);
 }
 
 /* ---- what it is -------------------------------------------------------------------------------*/

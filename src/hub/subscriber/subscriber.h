@@ -65,7 +65,8 @@ void mrc_subscription_clear(struct mrc_hub *hub, struct mrc_subscription *subscr
 /*
  * Opens a subscriber, which takes over the matchers and the token of SUBSCRIPTION, even on failure.
  * The subscriber misses no update from now on, because the hub knows its matchers before it takes
- * its position. APR_ENOMEM, and the statuses of mrc_seats_take().
+ * its position. APR_ENOMEM, MRC_STATUS_SUPERSEDED: the child has ended, and the statuses of
+ * mrc_seats_take().
  */
 apr_status_t mrc_subscriber_open(struct mrc_hub *hub, struct mrc_subscription *subscription,
                                  int64_t now_us, struct mrc_subscriber **ret_subscriber);

@@ -323,6 +323,54 @@ static void settle_the_lead(struct mrc_link_thread *link, int64_t now_us)
         close_connections(link);
 }
 
+/* ---- one hub that cannot go on ---------------------------------------------------------------*/
+
+/* More of an answer has come. Entries that are due are in it, or after it. */
+static void put_off_deadlines(struct mrc_link_thread *link, int64_t now_us)
+{
+    int64_t until_us = now_us + link->spec->timeout_us;
+
+    if (until_us > link->read_until_us)
+        link->read_until_us = until_us;
+    for (size_t i = 0; i < link->count; i++) {
+        if (link->members[i].due_us)
+            link->members[i].due_us = until_us;
+    }
+}
+
+/* The thread has waited for something on this machine, and the answers of the engine meanwhile wait
+ * for the thread. */
+static void excuse_engine(struct mrc_link_thread *link, int64_t now_us)
+{
+    put_off_deadlines(link, now_us);
+    for (unsigned i = 0; i < link->expected_count; i++) {
+        struct expected *expected = &link->expected[(link->first + i) % EXPECTED_MAX];
+
+        if (expected->until_us < link->read_until_us)
+            expected->until_us = link->read_until_us;
+    }
+}
+
+/*
+ * This machine has no room for an entry or an order of MEMBER, or has waited in vain for a lock of
+ * its hub: it joins again later, and the other hubs continue.
+ */
+static void set_aside(struct mrc_link_thread *link, struct mrc_member *member,
+                      const struct mrc_engine_error *error)
+{
+    int64_t now_us = mrc_clock_us();
+
+    forget_expected(link, member);
+    mrc_member_lose(member);
+    member->join_at_us = now_us + RETRY_STUCK_US;
+    mrc_link_set_refusal(member->link, MRC_LINK_REFUSED_DOWN);
+    mrc_link_set_state(member->link, MRC_LINK_DOWN, apr_time_now());
+    if (!member->has_reported_stuck && !mrc_ring_is_superseded(member->ring))
+        mrc_member_report(member, MRC_LINK_EVENT_STUCK, error->text.text, 0, 0);
+    member->has_reported_stuck = true;
+    excuse_engine(link, now_us);
+}
+
 /* ---- joining ----------------------------------------------------------------------------------*/
 
 static bool wants_to_join(const struct mrc_member *member, int64_t now_us)
@@ -364,29 +412,41 @@ static bool begin_asks(const struct mrc_link_thread *link, struct mrc_member *me
                           error);
 }
 
+/* Does what MEMBER needs the connection for alone. False: the connection has failed. */
+static bool join_one(struct mrc_link_thread *link, struct mrc_member *member, int64_t now_us,
+                     struct mrc_engine_error *error)
+{
+    if (mrc_member_must_read(member) && !mrc_member_read_revocations(member, link->redis, error)) {
+        if (member->is_blocked)
+            set_aside(link, member, error);
+        return member->is_blocked;
+    }
+    if (mrc_restore_is_due(member, now_us) && !mrc_restore(member, link->redis, now_us, error))
+        return false;
+    if (!wants_to_join(member, now_us))
+        return true;
+    if (!begin_asks(link, member, error))
+        return false;
+    if (mrc_member_join(member, link->redis, now_us, error)) {
+        mrc_beat_begin(member, now_us);
+        mrc_restore_begin(member, now_us);
+        return true;
+    }
+    if (member->is_blocked)
+        set_aside(link, member, error);
+    else if (error->reason == MRC_ENGINE_IDENTITY)
+        put_off(member, error, now_us);
+    else
+        return false;
+    return true;
+}
+
 /* False: the connection has failed. */
-static bool join(struct mrc_link_thread *link, int64_t now_us, struct mrc_engine_error *error)
+static bool join(struct mrc_link_thread *link, struct mrc_engine_error *error)
 {
     for (size_t i = 0; i < link->count; i++) {
-        struct mrc_member *member = &link->members[i];
-
-        if (mrc_member_must_read(member) &&
-            !mrc_member_read_revocations(member, link->redis, error))
+        if (!join_one(link, &link->members[i], mrc_clock_us(), error))
             return false;
-        if (mrc_restore_is_due(member, now_us) && !mrc_restore(member, link->redis, now_us, error))
-            return false;
-        if (!wants_to_join(member, now_us))
-            continue;
-        if (!begin_asks(link, member, error))
-            return false;
-        if (mrc_member_join(member, link->redis, now_us, error)) {
-            mrc_beat_begin(member, now_us);
-            mrc_restore_begin(member, now_us);
-            continue;
-        }
-        if (error->reason != MRC_ENGINE_IDENTITY)
-            return false;
-        put_off(member, error, now_us);
     }
     report_up(link);
     link->pause_us = 0;
@@ -607,21 +667,6 @@ struct reading {
     int64_t now_us;
 };
 
-/* MEMBER has no room for its next entry: it joins again later, and the other hubs continue. */
-static void set_aside(struct mrc_link_thread *link, struct mrc_member *member,
-                      const struct mrc_engine_error *error, int64_t now_us)
-{
-    mrc_member_announce(member, now_us);
-    forget_expected(link, member);
-    mrc_member_lose(member);
-    member->join_at_us = now_us + RETRY_STUCK_US;
-    mrc_link_set_refusal(member->link, MRC_LINK_REFUSED_DOWN);
-    mrc_link_set_state(member->link, MRC_LINK_DOWN, apr_time_now());
-    if (!member->has_reported_stuck && !mrc_ring_is_superseded(member->ring))
-        mrc_member_report(member, MRC_LINK_EVENT_STUCK, error->text.text, 0, 0);
-    member->has_reported_stuck = true;
-}
-
 static bool take_entry(void *ctx, struct mrc_bytes log, const struct mrc_entry *entry,
                        struct mrc_engine_error *error)
 {
@@ -637,8 +682,10 @@ static bool take_entry(void *ctx, struct mrc_bytes log, const struct mrc_entry *
         if (member->state != MRC_MEMBER_IN ||
             mrc_member_take(member, entry, reading->now_us, error))
             return true;
-        if (member->is_stuck)
-            set_aside(link, member, error, reading->now_us);
+        if (member->is_stuck) {
+            mrc_member_announce(member, reading->now_us);
+            set_aside(link, member, error);
+        }
         return member->is_stuck;
     }
     return true;
@@ -664,19 +711,6 @@ static void take_ask(void *ctx, struct mrc_bytes asks, struct mrc_bytes id,
         snprintf(member->asks_after, sizeof(member->asks_after), "%.*s", (int)id.len, id.ptr);
         if (ask && member->state == MRC_MEMBER_IN && is_asked(member, ask))
             mrc_respond_post(link->respond, member->hub, ask);
-    }
-}
-
-/* More of an answer has come. Entries that are due are in it, or after it. */
-static void put_off_deadlines(struct mrc_link_thread *link, int64_t now_us)
-{
-    int64_t until_us = now_us + link->spec->timeout_us;
-
-    if (until_us > link->read_until_us)
-        link->read_until_us = until_us;
-    for (size_t i = 0; i < link->count; i++) {
-        if (link->members[i].due_us)
-            link->members[i].due_us = until_us;
     }
 }
 
@@ -803,8 +837,11 @@ static bool flush(struct mrc_link_thread *link, enum mrc_redis_side side,
 /* Does what can be done with the connection. False: it has failed. */
 static bool work(struct mrc_link_thread *link, int64_t now_us, struct mrc_engine_error *error)
 {
-    if (link->expected_count == 0 && has_to_join(link, now_us) && !join(link, now_us, error))
-        return false;
+    if (link->expected_count == 0 && has_to_join(link, now_us)) {
+        if (!join(link, error))
+            return false;
+        now_us = mrc_clock_us(); /* it may have waited long */
+    }
     send_all(link, now_us);
     send_read(link, now_us);
     ask_sentinel(link, now_us);

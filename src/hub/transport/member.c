@@ -656,6 +656,7 @@ static bool take_revocations(struct mrc_member *member, struct mrc_redis *redis,
     if (is_good || found.is_full) /* otherwise it is not known */
         member->has_reported_list = found.is_full;
     member->must_enter = found.is_refused;
+    member->is_blocked = found.is_stuck;
     return is_good;
 }
 
@@ -674,12 +675,20 @@ static bool settle_with(struct mrc_member *member, struct mrc_redis *redis,
     return true;
 }
 
+/* The machine has room for the next entry, as far as is known. */
+static void get_going(struct mrc_member *member)
+{
+    member->is_stuck = member->has_reported_stuck = false;
+    mrc_link_set_state(member->link, MRC_LINK_UP, apr_time_now());
+}
+
 bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t now_us,
                      struct mrc_engine_error *error)
 {
     struct mrc_link_status before;
     struct mrc_redis_join join;
 
+    member->is_blocked = false;
     mrc_link_get_status(member->link, &before);
     if (!ask_to_join(member, redis, &join, error) || !settle_with(member, redis, &join, error))
         return false;
@@ -693,7 +702,7 @@ bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t
     if (join.newest <= member->position.number)
         member->is_stuck = false; /* the entry is not there any more */
     if (!member->is_stuck)
-        mrc_link_set_state(member->link, MRC_LINK_UP, apr_time_now());
+        get_going(member);
     member->first_newest = join.newest;
     member->state = MRC_MEMBER_IN;
     member->has_reported_refusal = false;
@@ -848,13 +857,6 @@ static bool take_update(struct mrc_member *member, const struct mrc_entry *entry
     }
     mrc_buf_free(&buf);
     return is_good;
-}
-
-/* There is room again. */
-static void get_going(struct mrc_member *member)
-{
-    member->is_stuck = member->has_reported_stuck = false;
-    mrc_link_set_state(member->link, MRC_LINK_UP, apr_time_now());
 }
 
 /* ENTRY may stand at another place in the rings of other machines. */

@@ -59,7 +59,9 @@ struct mrc_member {
     bool has_tags;
     bool has_reported_skip, has_reported_refusal, has_reported_bounds, has_reported_stuck, is_full;
     bool has_reported_list; /* of revocations, which is full */
-    bool is_stuck; /* the ring has not taken the next entry; publishers are refused meanwhile */
+    bool is_stuck;   /* the ring has not taken the next entry; publishers are refused meanwhile */
+    bool is_blocked; /* the last attempt to join, or to read revocations, has failed here: the ring
+                      * or the list has not taken one */
     int64_t send_at_us; /* not before: the engine has refused an update */
 
     uint32_t asked;        /* the request that is being answered; 0: none */
@@ -94,12 +96,12 @@ bool mrc_member_lead(struct mrc_member *member);
 void mrc_member_resign(struct mrc_member *member);
 
 /* Joins the log; the hub is then IN. False: it has not joined. ERROR says why; the connection is
- * still good if the reason is MRC_ENGINE_IDENTITY. */
+ * still good if the reason is MRC_ENGINE_IDENTITY, or if the member is blocked. */
 bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t now_us,
                      struct mrc_engine_error *error);
 
-/* Whether a hub that has joined must read the revocations again, and reading them. False: the
- * connection has failed; ERROR says why. */
+/* Whether a hub that has joined must read the revocations again, and reading them. False: ERROR
+ * says why; the connection is still good if the member is blocked. */
 bool mrc_member_must_read(const struct mrc_member *member);
 bool mrc_member_read_revocations(struct mrc_member *member, struct mrc_redis *redis,
                                  struct mrc_engine_error *error);

@@ -85,7 +85,7 @@ struct taking {
     struct mrc_buf ids;   /* of all revocations in the engine; sorted once they are complete */
     apr_status_t status;  /* of the list */
     apr_status_t ordered; /* of the orders */
-    bool is_refused, has_orders;
+    bool is_refused, has_orders, is_stuck;
 };
 
 static int compare_ids(const void *a, const void *b)
@@ -113,10 +113,13 @@ static bool out_of_memory(struct mrc_engine_error *error)
     return false;
 }
 
-static bool set_order_error(struct mrc_engine_error *error, apr_status_t status)
+/* The ring or the list has not taken an order, with STATUS. */
+static bool get_stuck(struct taking *taking, apr_status_t status, struct mrc_engine_error *error)
 {
+    taking->is_stuck = true;
     error->reason = MRC_ENGINE_PROTOCOL;
-    mrc_status_set(&error->text, status, "an order cannot be given to the children");
+    mrc_status_set(&error->text, status, "an order cannot be given to the children: %s",
+                   mrc_status_text(status) ? mrc_status_text(status) : "the lock is held");
     return false;
 }
 
@@ -173,16 +176,16 @@ static bool take_all(struct taking *taking, struct mrc_redis *redis, struct mrc_
     if (mrc_buf_error(&taking->ids))
         return out_of_memory(error);
     if (taking->status != APR_SUCCESS && taking->status != APR_ENOSPC)
-        return set_order_error(error, taking->status);
+        return get_stuck(taking, taking->status, error);
     if (taking->ordered != APR_SUCCESS)
-        return set_order_error(error, taking->ordered);
+        return get_stuck(taking, taking->ordered, error);
     sort_ids(&taking->ids);
     return true;
 }
 
 /* Enters ENTRIES in the engine. Those that were lifted there are removed from the list, because the
  * log may not have the orders any more. */
-static bool enter_some(const struct taking *taking, struct mrc_redis *redis,
+static bool enter_some(struct taking *taking, struct mrc_redis *redis,
                        const struct mrc_revocation *entries, size_t count,
                        struct mrc_engine_error *error)
 {
@@ -201,14 +204,14 @@ static bool enter_some(const struct taking *taking, struct mrc_redis *redis,
         if (are_lifted[i])
             status = mrc_revocations_remove(taking->list, entries[i].id, apr_time_now());
         if (status != APR_SUCCESS && status != APR_NOTFOUND && status != APR_ENOSPC)
-            return set_order_error(error, status);
+            return get_stuck(taking, status, error);
     }
     return true;
 }
 
 /* The engine may have lost some: enters those of the list that it does not have. The verdict on the
  * log does not tell, because the log lacks what machines enter again. */
-static bool enter_others(const struct taking *taking, struct mrc_redis *redis,
+static bool enter_others(struct taking *taking, struct mrc_redis *redis,
                          struct mrc_engine_error *error)
 {
     struct mrc_revocation entries[MRC_REGISTRY_PIECE];
@@ -259,6 +262,7 @@ static bool run(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_r
         take_all(&taking, redis, error) && (!is_joining || try_to_enter(&taking, redis, error));
     ret_found->is_full = taking.status == APR_ENOSPC;
     ret_found->is_refused = taking.is_refused;
+    ret_found->is_stuck = taking.is_stuck;
     ret_found->has_orders = taking.has_orders;
     mrc_buf_free(&taking.copy);
     mrc_buf_free(&taking.known);

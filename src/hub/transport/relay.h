@@ -33,6 +33,7 @@ apr_status_t mrc_relay_take_again(struct mrc_hub *hub);
 /* Set even after a failure. */
 struct mrc_relay_found {
     bool is_full;    /* the list of revocations is full, and lacks some */
+    bool is_stuck;   /* the ring or the list has not taken one; the connection is still good */
     bool is_refused; /* the engine accepts no writes, and may lack some */
     bool has_orders; /* the children have been given orders */
 };

@@ -40,6 +40,10 @@ enum mrc_history_sync {
     MRC_HISTORY_SYNC_NONE   /* everything that the system has not written yet, perhaps the file */
 };
 
+/* How long a child may wait when it opens durable histories: all of those that it opens at its
+ * start, or one later. */
+#define MRC_HISTORY_OPEN_WAIT_US ((int64_t)30 * 1000 * 1000)
+
 /* Whether this build has the durable back end. */
 bool mrc_history_has_lmdb(void);
 
@@ -51,13 +55,14 @@ struct mrc_history *mrc_history_open_memory(apr_pool_t *pool, struct mrc_hub_seg
 
 /*
  * The history in the directory DIR (dir.h) of the hub whose memory is SEGMENT; the caller is the
- * child that owns SLOT. Afterwards the ring has the newest records in DIR. The struct lives in
- * POOL; the other arguments outlive it. On failure ERROR has the reason.
+ * child that owns SLOT. Afterwards the ring has the newest records in DIR. Waits at most WAIT_US
+ * for another child that commits. The struct lives in POOL; the other arguments outlive it. On
+ * failure ERROR has the reason.
  */
 apr_status_t mrc_history_open_lmdb(apr_pool_t *pool, struct mrc_hub_segment *segment,
                                    const struct mrc_notify *notify, unsigned slot, const char *dir,
-                                   enum mrc_history_sync sync, struct mrc_error *error,
-                                   struct mrc_history **ret_history);
+                                   enum mrc_history_sync sync, int64_t wait_us,
+                                   struct mrc_error *error, struct mrc_history **ret_history);
 
 /*
  * The history of a hub with a transport, whose memory is SEGMENT; the caller is the child that owns

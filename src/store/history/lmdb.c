@@ -28,8 +28,6 @@
 /* After this time it leaves its update to the leader that has taken it. */
 #define ABANDON_US ((int64_t)30 * 1000 * 1000)
 
-#define OPEN_WAIT_US ((int64_t)30 * 1000 * 1000)
-
 /* A reader that finds more old records than this removes some, instead of the next publisher. */
 #define BEHIND_MAX 1000
 
@@ -396,8 +394,8 @@ bool mrc_history_has_lmdb(void)
 
 apr_status_t mrc_history_open_lmdb(apr_pool_t *pool, struct mrc_hub_segment *segment,
                                    const struct mrc_notify *notify, unsigned slot, const char *dir,
-                                   enum mrc_history_sync sync, struct mrc_error *error,
-                                   struct mrc_history **ret_history)
+                                   enum mrc_history_sync sync, int64_t wait_us,
+                                   struct mrc_error *error, struct mrc_history **ret_history)
 {
     struct mrc_history_lmdb *history = apr_pcalloc(pool, sizeof(*history));
     const struct mrc_history_env_options options = {
@@ -422,7 +420,7 @@ apr_status_t mrc_history_open_lmdb(apr_pool_t *pool, struct mrc_hub_segment *seg
     if (status)
         return status;
     mrc_history_set_position_key(&history->base, mrc_history_env_position_key(history->env));
-    status = mrc_staging_lock(history->staging, OPEN_WAIT_US);
+    status = mrc_staging_lock(history->staging, wait_us);
     if (!status) {
         status = mrc_history_commit_bind(history);
         mrc_staging_unlock(history->staging);

@@ -12,8 +12,8 @@ bool mrc_history_has_lmdb(void)
 
 apr_status_t mrc_history_open_lmdb(apr_pool_t *pool, struct mrc_hub_segment *segment,
                                    const struct mrc_notify *notify, unsigned slot, const char *dir,
-                                   enum mrc_history_sync sync, struct mrc_error *error,
-                                   struct mrc_history **ret_history)
+                                   enum mrc_history_sync sync, int64_t wait_us,
+                                   struct mrc_error *error, struct mrc_history **ret_history)
 {
     return mrc_status_set(error, APR_ENOTIMPL, "this build has no LMDB");
 }

@@ -198,14 +198,11 @@ bool mrc_control_is_fresh(const struct mrc_control *control, unsigned slot)
     return atomic_load(&control->slots[slot].claims) == 1;
 }
 
-void mrc_control_release(struct mrc_control *control, unsigned slot)
+void mrc_control_release(struct mrc_control *control, unsigned slot, pid_t pid)
 {
-    uint64_t word;
+    uint64_t word = word_of(MRC_CONTROL_LIVE, pid, 0);
 
-    if (slot >= control->geometry.nslots)
-        return;
-    word = atomic_load(&control->slots[slot].word);
-    if (word_state(word) != MRC_CONTROL_LIVE)
+    if (slot >= control->geometry.nslots || atomic_load(&control->slots[slot].word) != word)
         return;
     atomic_store(&control->slots[slot].generation, 0);
     atomic_compare_exchange_strong(&control->slots[slot].word, &word,

@@ -64,10 +64,11 @@ int mrc_control_claim(struct mrc_control *control, pid_t pid, uint64_t generatio
 bool mrc_control_is_fresh(const struct mrc_control *control, unsigned slot);
 
 /*
- * Releases the slot of a child that ends normally. The child has folded its own state before: its
- * interests, gauges and presence in every hub.
+ * Releases the slot of the child PID, which ends normally. The child has folded its own state
+ * before: its interests, gauges and presence in every hub. Nothing happens if PID is not the child
+ * that lives in SLOT.
  */
-void mrc_control_release(struct mrc_control *control, unsigned slot);
+void mrc_control_release(struct mrc_control *control, unsigned slot, pid_t pid);
 
 /*
  * Marks the slot of the child PID as DEAD, after the parent has seen it end; a slot that it was

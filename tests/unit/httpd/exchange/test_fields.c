@@ -82,6 +82,32 @@ START_TEST(response_fields_are_lower_case_and_of_http2)
 }
 END_TEST
 
+/* Each field counts with 12 bytes more, the status with as many, and the block with 17. */
+START_TEST(fields_fit_with_what_hpack_adds)
+{
+    const size_t most = MRC_EXCHANGE_BLOCK_BYTES_MAX - (10 + 12) - 17;
+    struct mrc_exchange_fields fields = {.bytes = NULL};
+    size_t bytes = 0;
+    char value[20];
+
+    ck_assert(mrc_exchange_fields_fit(&fields));
+    while (bytes + 12 + 2 <= most) {
+        ck_assert(mrc_exchange_fields_fit(&fields));
+        ck_assert(mrc_exchange_fields_add(&fields, "a", 1, "b", 1));
+        bytes += 12 + 2;
+    }
+    ck_assert(mrc_exchange_fields_fit(&fields));
+    mrc_exchange_fields_free(&fields);
+    memset(value, 'x', sizeof(value));
+    for (bytes = 0; bytes + 12 + 1 + sizeof(value) <= most; bytes += 12 + 1 + sizeof(value))
+        ck_assert(mrc_exchange_fields_add(&fields, "a", 1, value, sizeof(value)));
+    ck_assert(mrc_exchange_fields_fit(&fields));
+    ck_assert(mrc_exchange_fields_add(&fields, "a", 1, value, sizeof(value)));
+    ck_assert(!mrc_exchange_fields_fit(&fields));
+    mrc_exchange_fields_free(&fields);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("fields");
@@ -91,6 +117,7 @@ int main(void)
     tcase_add_test(tcase, empty_values_and_white_space);
     tcase_add_test(tcase, many_fields_grow_the_block);
     tcase_add_test(tcase, response_fields_are_lower_case_and_of_http2);
+    tcase_add_test(tcase, fields_fit_with_what_hpack_adds);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -264,6 +264,7 @@ START_TEST(without_room_a_child_counts_for_itself)
         mrc_numbers_count(mrc_hub_numbers(mrc_child_hub(process, A)), MRC_COUNTER_UPDATES, 1);
         ck_assert_uint_eq(counter_of(A, MRC_COUNTER_UPDATES), 1);
         ck_assert(mrc_child_hold_thread(process, 1, 1));
+        mrc_child_release_thread(process);
         ck_assert(mrc_child_stop(process));
         mrc_child_close(process);
         ck_assert_uint_eq(counter_of(A, MRC_COUNTER_UPDATES), 0);
@@ -587,6 +588,78 @@ START_TEST(a_slot_is_kept_while_a_thread_still_counts)
 }
 END_TEST
 
+static apr_status_t publish(struct mrc_child *process, size_t i)
+{
+    const char *topic = "topic";
+
+    return hub_publish_to(mrc_child_hub(process, i), "id", &topic, 1, mrc_bytes_of("data"), false);
+}
+
+/* What a request may be in when the child stops. */
+enum { PUBLICATION, SUBSCRIBER, HELD_THREAD, KNOWN_REQUEST, REQUESTS };
+
+/*
+ * A request that goes on after the stop of its child uses the slot, which no other child may have
+ * before the process has ended.
+ */
+START_TEST(a_slot_is_kept_while_a_request_goes_on)
+{
+    struct mrc_child *process = start(101), *next;
+    struct mrc_hub *hub = mrc_child_hub(process, B);
+    struct mrc_subscriber *subscriber = NULL;
+
+    if (_i == PUBLICATION)
+        ck_assert(mrc_hub_enter(hub));
+    else if (_i == SUBSCRIBER)
+        subscriber = hub_subscribe(hub, hub_matcher(MRC_MATCHER_EXACT, "topic", NULL), NULL);
+    else if (_i == HELD_THREAD)
+        ck_assert(mrc_child_hold_thread(process, 1, 1));
+    else
+        mrc_child_expect_requests(process);
+    ck_assert(mrc_child_stop(process));
+    ck_assert_int_eq(state_of(0), MRC_CONTROL_LIVE);
+    next = start(102);
+    ck_assert_uint_eq(mrc_hub_get_slot(mrc_child_hub(next, A)), 1);
+    ck_assert_int_eq(publish(process, B), APR_SUCCESS);
+    ck_assert_uint_eq(gauge_of(B, MRC_GAUGE_SUBSCRIBERS), _i == SUBSCRIBER);
+    if (_i == PUBLICATION)
+        mrc_hub_leave(hub);
+    mrc_subscriber_close(subscriber, MRC_END_CLIENT);
+    ck_assert_uint_eq(gauge_of(B, MRC_GAUGE_SUBSCRIBERS), 0);
+    if (_i == HELD_THREAD)
+        mrc_child_release_thread(process);
+    ck_assert(mrc_child_stop(next));
+    ck_assert_int_eq(state_of(1), MRC_CONTROL_FREE);
+    ck_assert_uint_eq(mrc_control_mark_dead(mrc_memory_control(memory), 101), 1);
+}
+END_TEST
+
+/* A request that comes later finds that the hub is closed. */
+START_TEST(a_child_without_a_slot_stores_nothing)
+{
+    struct mrc_child *process = start(101);
+    struct mrc_hub *hub = mrc_child_hub(process, B);
+    struct mrc_subscription subscription = {0};
+    struct mrc_subscriber *subscriber = NULL;
+    const struct mrc_record record = {.id = mrc_bytes_of("id"), .payload = mrc_bytes_of("data")};
+    size_t done = 1;
+
+    ck_assert_int_eq(publish(process, B), APR_SUCCESS);
+    ck_assert(mrc_child_stop(process));
+    ck_assert_int_eq(state_of(0), MRC_CONTROL_FREE);
+    ck_assert_int_eq(publish(process, B), MRC_STATUS_SUPERSEDED);
+    ck_assert_int_eq(mrc_hub_order(hub, mrc_bytes_of("order"), apr_time_now()),
+                     MRC_STATUS_SUPERSEDED);
+    ck_assert_int_eq(mrc_hub_publish_group(hub, &record, 1, apr_time_now(), &done),
+                     MRC_STATUS_SUPERSEDED);
+    ck_assert_uint_eq(done, 0);
+    ck_assert_int_eq(mrc_subscriber_open(hub, &subscription, apr_time_now(), &subscriber),
+                     MRC_STATUS_SUPERSEDED);
+    ck_assert(!mrc_child_hold_thread(process, 1, 1));
+    ck_assert_uint_eq(counter_of(B, MRC_COUNTER_UPDATES), 1);
+}
+END_TEST
+
 /* ---- draining ---------------------------------------------------------------------------------*/
 
 START_TEST(drains)
@@ -655,6 +728,8 @@ int main(void)
     tcase_add_test(tcase, the_next_child_folds_the_dead);
     tcase_add_test(tcase, a_living_child_folds_the_dead);
     tcase_add_test(tcase, a_slot_is_kept_while_a_thread_still_counts);
+    tcase_add_loop_test(tcase, a_slot_is_kept_while_a_request_goes_on, 0, REQUESTS);
+    tcase_add_test(tcase, a_child_without_a_slot_stores_nothing);
     tcase_add_test(tcase, drains);
     tcase_add_test(tcase, a_publication_wakes_the_waiters);
     suite_add_tcase(suite, tcase);

@@ -51,6 +51,14 @@ static const struct mrc_staging *slow[ON_DISK];
 static atomic_uint waiting;
 static atomic_bool may_go_on, has_given_up, were_too_many;
 
+/* At the start of a child, whose histories are all locked: the waits, each of which takes PAUSE_MS
+ * at least. */
+#define PAUSE_MS 20
+
+static bool are_locked;
+static int64_t waits_us[ON_DISK];
+static size_t waits;
+
 static bool is_slow(const struct mrc_staging *staging)
 {
     for (size_t i = 0; i < ON_DISK; i++) {
@@ -70,6 +78,12 @@ apr_status_t __wrap_mrc_staging_lock(struct mrc_staging *staging, int64_t wait_u
 {
     int64_t until_us = mrc_clock_us() + DEADLINE_US / 2;
 
+    if (are_locked) {
+        ck_assert_uint_lt(waits, ON_DISK);
+        waits_us[waits++] = wait_us;
+        poll(NULL, 0, PAUSE_MS);
+        return APR_TIMEUP;
+    }
     if (is_slow(staging) && !atomic_load(&may_go_on)) {
         if (atomic_fetch_add(&waiting, 1) >= WAITING_MAX)
             atomic_store(&were_too_many, true);
@@ -191,6 +205,24 @@ START_TEST(few_threads_wait_for_disks)
 }
 END_TEST
 
+/* Otherwise a child with many hubs would not serve for minutes. */
+START_TEST(all_hubs_of_a_start_share_one_wait)
+{
+    ck_assert(mrc_child_stop(child));
+    mrc_child_close(child);
+    are_locked = true;
+    ck_assert_int_eq(mrc_child_start(store_pool(), memory, hubs, HUBS, 2, getpid(), 7, &child),
+                     APR_SUCCESS);
+    are_locked = false;
+    ck_assert_ptr_nonnull(mrc_child_problem(child));
+    ck_assert_uint_eq(waits, ON_DISK);
+    ck_assert_int_le(waits_us[0], MRC_HISTORY_OPEN_WAIT_US);
+    for (size_t i = 1; i < waits; i++)
+        ck_assert_int_le(waits_us[i], waits_us[i - 1] - (int64_t)PAUSE_MS * 1000);
+    wait_until(mrc_child_hub(child, 0));
+}
+END_TEST
+
 /* ---- signals ----------------------------------------------------------------------------------*/
 
 static bool are_held(void)
@@ -234,6 +266,7 @@ int main(void)
     if (mrc_history_has_lmdb()) {
         tcase_add_test(tcase, a_hub_that_waits_for_its_disk_delays_no_other);
         tcase_add_test(tcase, few_threads_wait_for_disks);
+        tcase_add_test(tcase, all_hubs_of_a_start_share_one_wait);
         tcase_add_test(tcase, no_signal_interrupts_the_opening_of_a_hub);
     }
     suite_add_tcase(suite, tcase);

@@ -131,7 +131,7 @@ START_TEST(a_start_that_fails_tells_of_a_late_thread)
                          status == APR_SUCCESS || status == APR_INCOMPLETE);
         if (status == APR_INCOMPLETE) {
             incomplete++;
-            mrc_control_release(control, 0);
+            mrc_control_release(control, 0, getpid());
         } else if (status == APR_SUCCESS) {
             ck_assert(mrc_child_stop(child));
             mrc_child_close(child);

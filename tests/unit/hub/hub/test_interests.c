@@ -22,7 +22,8 @@ static void open_elsewhere(const struct mrc_hub_spec *its_spec)
 {
     struct mrc_error error = {""};
 
-    elsewhere = mrc_hub_open(place.pool, place.segment, place.notify, 0, 0, its_spec, &error);
+    elsewhere = mrc_hub_open(place.pool, place.segment, place.notify, 0, 0, its_spec,
+                             MRC_HISTORY_OPEN_WAIT_US, &error);
     ck_assert_msg(elsewhere != NULL, "%s", error.text);
 }
 

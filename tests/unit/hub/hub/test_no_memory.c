@@ -102,7 +102,8 @@ static bool open_once(void)
 
     ck_assert_int_eq(apr_pool_create(&own, place.pool), APR_SUCCESS);
     fail_again(left);
-    hub = mrc_hub_open(own, place.segment, place.notify, HUB_SLOT, 0, &spec, &error);
+    hub = mrc_hub_open(own, place.segment, place.notify, HUB_SLOT, 0, &spec,
+                       MRC_HISTORY_OPEN_WAIT_US, &error);
     left = fail_later();
     ck_assert(hub || error.text[0]);
     if (hub)
@@ -431,7 +432,8 @@ START_TEST(a_durable_hub)
     fail_in_turn("open", open_once, 6);
     ck_assert_int_eq(lowest_free_descriptor(), descriptor);
     few_descriptors_in_turn("descriptors", open_once, 2);
-    place.hub = mrc_hub_open(place.pool, place.segment, place.notify, HUB_SLOT, 0, &spec, &error);
+    place.hub = mrc_hub_open(place.pool, place.segment, place.notify, HUB_SLOT, 0, &spec,
+                             MRC_HISTORY_OPEN_WAIT_US, &error);
     ck_assert_msg(place.hub != NULL, "%s", error.text);
     run_common();
     ck_assert_int_eq(revoke_one(), APR_SUCCESS);

@@ -22,7 +22,8 @@ static void setup(void)
 static void start(void)
 {
     place = hub_place_open(65536, &spec);
-    other = mrc_hub_open(place.pool, place.segment, place.notify, 0, 0, &spec, NULL);
+    other = mrc_hub_open(place.pool, place.segment, place.notify, 0, 0, &spec,
+                         MRC_HISTORY_OPEN_WAIT_US, NULL);
 }
 
 static void finish(void)

@@ -895,7 +895,8 @@ START_TEST(a_hub_that_moves_takes_along_what_was_left)
     /* A child that has no announcer yet. */
     ck_assert_int_eq(mrc_history_open_lmdb(store_pool(), mrc_memory_hub(memory, "durable"),
                                            mrc_memory_notify(memory), 0, history_dir,
-                                           MRC_HISTORY_SYNC_NONE, NULL, &history),
+                                           MRC_HISTORY_SYNC_NONE, MRC_HISTORY_OPEN_WAIT_US, NULL,
+                                           &history),
                      APR_SUCCESS);
     ck_assert_uint_gt(mrc_staging_horizon(staging()), 0);
     mrc_history_close(history);

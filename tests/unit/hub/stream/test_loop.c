@@ -89,7 +89,7 @@ static struct mrc_hub *open_other(struct mrc_hub_segment **ret_segment)
                                             store_budget(), &error, ret_segment),
                      APR_SUCCESS);
     hub = mrc_hub_open(place.pool, *ret_segment, place.notify, HUB_SLOT, 1,
-                       mrc_hub_get_spec(place.hub), &error);
+                       mrc_hub_get_spec(place.hub), MRC_HISTORY_OPEN_WAIT_US, &error);
     ck_assert_msg(hub != NULL, "%s", error.text);
     return hub;
 }

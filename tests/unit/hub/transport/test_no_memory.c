@@ -84,7 +84,7 @@ static void set_up(void)
     ck_assert_msg(mrc_hub_segment_create(pool, dir, "hub", &spec.shape, HUB_SLOTS, store_budget(),
                                          &why, &segment) == APR_SUCCESS,
                   "%s", why.text);
-    hub = mrc_hub_open(pool, segment, notify, HUB_SLOT, 0, &spec, &why);
+    hub = mrc_hub_open(pool, segment, notify, HUB_SLOT, 0, &spec, MRC_HISTORY_OPEN_WAIT_US, &why);
     ck_assert_msg(hub != NULL, "%s", why.text);
     mrc_member_init(pool, &member, hub, note_report, NULL);
 }

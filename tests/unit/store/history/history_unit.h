@@ -84,8 +84,8 @@ static inline struct mrc_history *open_as(unsigned slot, enum mrc_history_sync s
     struct mrc_error error = {""};
     struct mrc_history *history = NULL;
 
-    ck_assert_msg(mrc_history_open_lmdb(pool, segment, notify, slot, history_dir, sync, &error,
-                                        &history) == APR_SUCCESS,
+    ck_assert_msg(mrc_history_open_lmdb(pool, segment, notify, slot, history_dir, sync,
+                                        MRC_HISTORY_OPEN_WAIT_US, &error, &history) == APR_SUCCESS,
                   "%s", error.text);
     return history;
 }

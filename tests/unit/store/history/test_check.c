@@ -87,8 +87,8 @@ static void use_after_a_restart(void)
     struct mrc_place place;
 
     make_segment();
-    if (mrc_history_open_lmdb(pool, segment, notify, 0, history_dir, MRC_HISTORY_SYNC_NONE, NULL,
-                              &history))
+    if (mrc_history_open_lmdb(pool, segment, notify, 0, history_dir, MRC_HISTORY_SYNC_NONE,
+                              MRC_HISTORY_OPEN_WAIT_US, NULL, &history))
         _exit(0);
     for (int i = 0; i < 60; i++)
         append(history, apr_psprintf(pool, "id-%d", i), 100);

@@ -43,7 +43,7 @@ static apr_status_t try_open(struct mrc_history **ret_history)
     ck_assert_int_eq(apr_pool_create(&own, pool), APR_SUCCESS);
     fail_again(left);
     status = mrc_history_open_lmdb(own, segment, notify, 0, history_dir, MRC_HISTORY_SYNC_GROUP,
-                                   &error, &history);
+                                   MRC_HISTORY_OPEN_WAIT_US, &error, &history);
     ck_assert_msg(status != MRC_STATUS_CORRUPT, "%s", error.text);
     ck_assert_msg(!status || error.text[0], "%d", status);
     *ret_history = history;

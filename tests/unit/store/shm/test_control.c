@@ -63,7 +63,7 @@ START_TEST(slots_are_claimed_and_released)
     ck_assert_int_eq(mrc_control_claim(control, 0, 1), -1);
     ck_assert_int_eq(mrc_control_claim(control, 1 << MRC_CONTROL_PID_BITS, 1), -1);
     ck_assert_int_eq(mrc_control_claim(control, (1 << MRC_CONTROL_PID_BITS) - 1, 1), 0);
-    mrc_control_release(control, 0);
+    mrc_control_release(control, 0, (1 << MRC_CONTROL_PID_BITS) - 1);
     ck_assert_int_eq(mrc_control_claim(control, 101, 1), 0);
     ck_assert(!mrc_control_is_fresh(control, 0));
     ck_assert_int_eq(mrc_control_claim(control, 102, 1), 1);
@@ -74,9 +74,11 @@ START_TEST(slots_are_claimed_and_released)
     ck_assert_int_eq(child.state, MRC_CONTROL_LIVE);
     ck_assert_int_eq(child.pid, 103);
     ck_assert_uint_eq(child.generation, 2);
-    mrc_control_release(control, 1);
-    mrc_control_release(control, 1);
-    mrc_control_release(control, 99);
+    mrc_control_release(control, 1, 103); /* another child has it */
+    ck_assert_int_eq(state_of(control, 1), MRC_CONTROL_LIVE);
+    mrc_control_release(control, 1, 102);
+    mrc_control_release(control, 1, 102);
+    mrc_control_release(control, 99, 102);
     ck_assert(mrc_control_get(control, 1, &child));
     ck_assert_int_eq(child.state, MRC_CONTROL_FREE);
     ck_assert_uint_eq(child.generation, 0);
@@ -102,7 +104,7 @@ START_TEST(children_that_lived_may_still_live)
     mrc_control_note_children(control, children);
     mrc_control_claim(control, 103, 1);
     ck_assert(mrc_control_any_lives(control, children));
-    mrc_control_release(control, 0);
+    mrc_control_release(control, 0, 101);
     ck_assert(mrc_control_any_lives(control, children));
     mrc_control_mark_dead(control, 102);
     ck_assert(!mrc_control_any_lives(control, children));
@@ -130,7 +132,7 @@ START_TEST(dead_children_are_folded_once)
     ck_assert_uint_eq(mrc_control_mark_dead(control, 102), 0);
     ck_assert_uint_eq(mrc_control_mark_dead(control, 999), 0);
     ck_assert_int_eq(state_of(control, 1), MRC_CONTROL_DEAD);
-    mrc_control_release(control, 1); /* too late: it is dead */
+    mrc_control_release(control, 1, 102); /* too late: it is dead */
     ck_assert_int_eq(state_of(control, 1), MRC_CONTROL_DEAD);
     ck_assert_int_eq(mrc_control_claim(control, 103, 1), 2); /* not before it is folded */
     ck_assert_uint_eq(mrc_control_reap(control, 101, 1, fold, &folded), 1);
@@ -228,7 +230,7 @@ START_TEST(children_come_and_go)
                 _exit(1);
             if (i % 3)
                 raise(SIGKILL);
-            mrc_control_release(control, (unsigned)slot);
+            mrc_control_release(control, (unsigned)slot, getpid());
             _exit(0);
         }
         ck_assert_int_eq(waitpid(pid, &status, 0), pid);
