@@ -2,6 +2,7 @@
 fuzz_replays = \
 	%D%/replay_batch \
 	%D%/replay_form \
+	%D%/replay_head_text \
 	%D%/replay_jwks \
 	%D%/replay_order \
 	%D%/replay_question \
@@ -18,6 +19,10 @@ fuzz_replays = \
 %C%_replay_jwks_SOURCES = %D%/fuzz_jwks.c %D%/replay.c
 %C%_replay_token_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_SEEDS=\"$(abs_top_srcdir)/%D%/token.seeds\"
 %C%_replay_token_SOURCES = %D%/fuzz_token.c %D%/replay.c
+
+%C%_replay_head_text_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_SEEDS=\"$(abs_top_srcdir)/%D%/head_text.seeds\"
+%C%_replay_head_text_SOURCES = %D%/fuzz_head_text.c %D%/fuzz.h %D%/replay.c \
+	src/httpd/exchange/head_text.c src/httpd/exchange/fields.c
 
 %C%_replay_order_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_SEEDS=\"$(abs_top_srcdir)/%D%/order.seeds\"
 %C%_replay_order_SOURCES = %D%/fuzz_order.c %D%/fuzz.h %D%/replay.c

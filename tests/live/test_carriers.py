@@ -18,6 +18,15 @@ from test_streams import REASON_LOG, TOPIC, wait_reason
 
 event_only = pytest.mark.mpm("event")
 
+ONE_CHILD = """
+    StartServers 1
+    ServerLimit 1
+    ThreadsPerChild 16
+    ThreadLimit 16
+    MaxRequestWorkers 16
+    AsyncRequestWorkerFactor 64
+"""
+
 
 def check_stream(httpd, headers=(), **more):
     """Every update arrives when it is published, and the stream is not compressed."""
@@ -383,6 +392,8 @@ def test_memory_of_a_stream_in_httpd_is_bounded(httpd, more, directive, most_kb)
 @no_sanitizer
 def test_large_requests_do_not_stay_in_memory_with_a_stream(httpd):
     """Neither the stream's own request nor an earlier one on its connection; httpd would keep a megabyte."""
+    httpd.env["MALLOC_ARENA_MAX"] = "1"  # the C library would keep a megabyte in the arena of each thread
+    httpd.sizing = ONE_CHILD
     httpd.start(hub("MercureDetach Off", "MercureHeartbeat 0"))
     large = [(f"X-{i}", "y" * 8000) for i in range(90)]
     with contextlib.ExitStack() as stack:
@@ -394,6 +405,8 @@ def test_large_requests_do_not_stay_in_memory_with_a_stream(httpd):
                     conn.request("GET", "/none", first)
                 conn.send_request("GET", f"{PATH}?match={TOPIC}", second)
                 assert conn.read_head().status == 200
+                httpd.publish(TOPIC, "x")
+                conn.read_until(b"data: x")  # the request is freed between the head and the first update
 
         check_cost(httpd, listen, 40, 2 * 20)
 

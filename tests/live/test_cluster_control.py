@@ -144,6 +144,9 @@ def test_a_server_that_was_emptied_gets_the_revocations_again(cluster, new_httpd
     for server in (a, b):
         server.expect_log("MRC0310")
     entry = revoke(a, jti="j1")
+    with subscribe(b) as stream:  # both have read as far then; otherwise, one may miss the entry of the order
+        a.publish(TOPIC, "after")
+        assert stream.next().data == "after"
     redis.ask("FLUSHALL")
     wait_until(lambda: redis.ask("ZCARD", "{mercure:shared}:r") == 1, what="the revocation in Redis")
     c = new_httpd()

@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #define SECOND_US ((int64_t)1000000)
+#define IDLE_US   (((int64_t)INT32_MAX + 1) * SECOND_US / MRC_HTTP2_CREDIT_PER_SECOND)
 
 START_TEST(credit_runs_out_and_comes_back)
 {
@@ -43,6 +44,9 @@ START_TEST(credit_has_a_maximum)
     mrc_http2_limits_init(&limits, 0);
     mrc_http2_limits_give(&limits, 1000000000);
     ck_assert_int_eq(limits.credit, MRC_HTTP2_CREDIT_MAX);
+    /* A connection that was idle for months; an int cannot hold the gain. */
+    ck_assert(mrc_http2_limits_take(&limits, MRC_HTTP2_CREDIT_MAX, IDLE_US));
+    ck_assert(!mrc_http2_limits_take(&limits, 1, IDLE_US));
     ck_assert(mrc_http2_limits_take(&limits, MRC_HTTP2_CREDIT_MAX, INT64_MAX / 2));
     ck_assert(!mrc_http2_limits_take(&limits, 1, INT64_MAX / 2));
 }
@@ -58,27 +62,31 @@ END_TEST
 
 START_TEST(frames_are_counted_in_any_pieces)
 {
-    /* A preface of four bytes, and frames of 0, 2 and 258 bytes; of a fourth, 8 bytes. */
-    static char bytes[4 + 9 + 9 + 2 + 9 + 258 + 8];
-    const size_t heads[] = {4 + 9, 4 + 9 + 9, 4 + 9 + 9 + 2 + 9}, len = sizeof(bytes);
+    /* A preface of four bytes, and frames of 0, 2, 258 and 0 bytes; of a fifth, 8 bytes. */
+    static char bytes[4 + 9 + 9 + 2 + 9 + 258 + 9 + 8];
+    const size_t heads[] = {4 + 9, 4 + 9 + 9, 4 + 9 + 9 + 2 + 9, 4 + 9 + 9 + 2 + 9 + 258 + 9};
+    const size_t len = sizeof(bytes);
 
     memset(bytes, 1, sizeof(bytes));
     memset(bytes + 4, 0, 9 + 9);
     memset(bytes + heads[1] + 2, 0, 9);
+    memset(bytes + heads[3] - 9, 0, 9);
     bytes[heads[0] + 2] = 2;
     bytes[heads[1] + 2 + 1] = 1;
     bytes[heads[1] + 2 + 2] = 2;
     for (size_t piece = 1; piece <= len; piece++) {
         struct mrc_http2_frame_counter counter = {.skip = 4};
-        unsigned count = 0;
+        unsigned count = 0, want;
 
         for (size_t at = 0, part; at < len; at += part) {
             part = len - at < piece ? len - at : piece;
             count += mrc_http2_limits_count_frames(&counter, bytes + at, part);
-            ck_assert_uint_eq(count, (at + part >= heads[0]) + (at + part >= heads[1]) +
-                                         (at + part >= heads[2]));
+            want = 0;
+            for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++)
+                want += at + part >= heads[i];
+            ck_assert_uint_eq(count, want);
         }
-        ck_assert_uint_eq(count, 3); /* the fourth has no whole head */
+        ck_assert_uint_eq(count, 4); /* the fifth has no whole head */
     }
 }
 END_TEST

@@ -13,9 +13,14 @@
 
 static const struct mrc_hub_spec spec = {
     .limits = {.dispatch_timeout_us = 1000000, .patterns_max = PATTERNS_MAX}};
-static const struct mrc_hub_settings settings = {
+static const struct mrc_hub_settings narrow = {
     .limits = {.patterns_max = PATTERNS_MAX}, .limit_matchers = 4, .limit_pattern_bytes = 100};
+static const struct mrc_hub_spec wide_spec = {
+    .limits = {.dispatch_timeout_us = 1000000, .patterns_max = 1000}};
+static const struct mrc_hub_settings wide = {
+    .limits = {.patterns_max = 1000}, .limit_matchers = 100, .limit_pattern_bytes = 8000};
 
+static const struct mrc_hub_settings *settings = &narrow;
 static struct hub_place place;
 static struct mrc_form *query;
 static struct mrc_subscription subscription;
@@ -46,7 +51,7 @@ static enum mrc_err compile(bool is_legacy)
         .is_legacy = is_legacy,
         .base = BASE,
         .hub = place.hub,
-        .settings = &settings,
+        .settings = settings,
     };
 
     subscription = (struct mrc_subscription){.matchers = NULL};
@@ -129,13 +134,39 @@ START_TEST(a_hub_may_be_full)
     first = subscription;
     refuse("match_urlpattern=/d/:x", MRC_EFULL, "");
     refuse("match_urlpattern=/a/:x&match_urlpattern=/d/:x", MRC_EFULL, "");
-    set_query("match_urlpattern=/a/:x&match_urlpattern=/b/:x"); /* it has them */
+    refuse("match=a&match=b&match=c&match_urlpattern=/d/:x", MRC_EFULL, ""); /* one pattern */
+    set_query("match_urlpattern=/a/:x&match_urlpattern=/b/:x");              /* it has them */
     ck_assert_int_eq(compile(false), MRC_OK);
     clear();
     mrc_subscription_clear(place.hub, &first);
     refuse("match_urlpattern=/a/:x&match_urlpattern=/b/:x&match_urlpattern=/c/:x"
            "&match_urlpattern=/d/:x",
            MRC_ELIMIT, "at most 3 URL Patterns");
+}
+END_TEST
+
+/* A pattern of 4,000 bytes takes about 37 KB. */
+START_TEST(the_patterns_of_a_subscription_have_a_limit_together)
+{
+    enum { COUNT = 40, STARS = 1980 };
+    static char text[COUNT * (2 * STARS + 40)];
+    size_t len = 0;
+
+    hub_place_close(&place);
+    place = hub_place_open(RING, &wide_spec);
+    settings = &wide;
+    for (unsigned i = 0; i < COUNT; i++) {
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%smatch_urlpattern=/%u/",
+                                i ? "&" : "", i);
+        for (unsigned star = 0; star < STARS; star++)
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "*a");
+        if (i == COUNT / 2) {
+            set_query(text);
+            ck_assert_int_eq(compile(false), MRC_OK);
+            clear();
+        }
+    }
+    refuse(text, MRC_ELIMIT, "at most 1048576 bytes");
 }
 END_TEST
 
@@ -167,6 +198,7 @@ int main(void)
     tcase_add_test(tcase, each_parameter_is_a_matcher);
     tcase_add_test(tcase, matchers_have_limits);
     tcase_add_test(tcase, a_hub_may_be_full);
+    tcase_add_test(tcase, the_patterns_of_a_subscription_have_a_limit_together);
     tcase_add_test(tcase, each_allocation_may_fail);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

@@ -1,5 +1,9 @@
 /* Hubs that are opened when they are asked for: those of sites, views of others, and what is
  * reported. */
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "hub/child/child.h"
 #include "hub_unit.h"
 #include "store/base/status.h"
@@ -94,6 +98,7 @@ START_TEST(each_site_has_a_hub)
     size_t places[SITES_COUNT], place;
     char name[16];
 
+    mrc_child_watch(other, &watch);
     for (size_t i = 0; i < SITES_COUNT; i++) {
         snprintf(name, sizeof(name), "/srv/%zu", i);
         ck_assert(!mrc_child_has_site(child, SITES, SITES_COUNT, name));
@@ -112,6 +117,7 @@ START_TEST(each_site_has_a_hub)
     }
     ck_assert_int_eq(mrc_child_obtain_site(other, SITES, SITES_COUNT, "/srv/more", &place),
                      APR_ENOSPC);
+    ck_assert_str_eq(reports, "");
     ck_assert(!mrc_child_has_site(other, SITES, SITES_COUNT, "/srv/more"));
     ck_assert_ptr_null(mrc_child_site_name(child, READY));
     ck_assert_ptr_null(mrc_child_site_name(child, UNKNOWN));
@@ -153,6 +159,7 @@ START_TEST(a_lack_of_memory_is_reported)
     ck_assert_str_eq(reports, "1+ ");
     ck_assert_int_eq(mrc_child_obtain_site(child, SITES, SITES_COUNT, "/srv/a", &place),
                      MRC_STATUS_NO_ROOM);
+    ck_assert_str_eq(reports, "1+ 2! ");
     ck_assert_int_eq(mrc_child_obtain_site(child, SITES, SITES_COUNT, "/srv/b", &place),
                      MRC_STATUS_NO_ROOM);
     ck_assert_ptr_null(mrc_child_hub(child, SITES));
@@ -161,6 +168,46 @@ START_TEST(a_lack_of_memory_is_reported)
     ck_assert_ptr_nonnull(mrc_child_hub(child, SITES + 1));
     ck_assert_str_eq(reports, "1+ 2! 3+ ");
     stop(child);
+}
+END_TEST
+
+#define OPENERS 4
+
+static struct mrc_child *shared;
+static atomic_uint openers;
+
+static void *open_site(void *unused)
+{
+    atomic_fetch_add(&openers, 1);
+    return mrc_child_hub(shared, SITES);
+}
+
+/* Takes so long that the other threads find no hub, and wait. */
+static void note_slow_open(void *ctx, struct mrc_hub *hub, size_t i)
+{
+    while (atomic_load(&openers) < OPENERS)
+        poll(NULL, 0, 1);
+    poll(NULL, 0, 100);
+    note_open(ctx, hub, i);
+}
+
+START_TEST(threads_open_a_hub_once)
+{
+    const struct mrc_child_watch slow = {note_slow_open, note_problem, (char[]){"ctx"}};
+    pthread_t threads[OPENERS];
+    void *hub;
+
+    shared = start(HUBS);
+    mrc_child_watch(shared, &slow);
+    for (int i = 0; i < OPENERS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, open_site, NULL), 0);
+    for (int i = 0; i < OPENERS; i++) {
+        ck_assert_int_eq(pthread_join(threads[i], &hub), 0);
+        ck_assert_ptr_nonnull(hub);
+        ck_assert_ptr_eq(hub, mrc_child_hub(shared, SITES));
+    }
+    ck_assert_str_eq(reports, "2+ ");
+    stop(shared);
 }
 END_TEST
 
@@ -245,6 +292,7 @@ int main(void)
     tcase_add_test(tcase, each_site_has_a_hub);
     tcase_add_test(tcase, a_set_of_hubs_is_whole);
     tcase_add_test(tcase, a_lack_of_memory_is_reported);
+    tcase_add_test(tcase, threads_open_a_hub_once);
     tcase_add_test(tcase, a_view_makes_nothing);
     tcase_add_test(tcase, refusals_are_reported_once_a_minute);
     tcase_add_test(tcase, the_others_are_known);

@@ -161,8 +161,10 @@ END_TEST
 
 START_TEST(a_quantile_is_inside_its_bucket)
 {
-    uint64_t counts[MRC_NUMBERS_BOUNDS + 1] = {4};
+    uint64_t counts[MRC_NUMBERS_BOUNDS + 1] = {0};
 
+    ck_assert_double_lt(mrc_activity_quantile_ms(counts, 0.5), 0); /* there are none */
+    counts[0] = 4;
     ck_assert_double_eq_tol(mrc_activity_quantile_ms(counts, 0.5), 0.05, 1e-9);
     ck_assert_double_eq_tol(mrc_activity_quantile_ms(counts, 1), 0.1, 1e-9);
     counts[1] = 4; /* from 100 to 250 us */
@@ -171,6 +173,24 @@ START_TEST(a_quantile_is_inside_its_bucket)
     counts[MRC_NUMBERS_BOUNDS] = 100;
     ck_assert_double_eq_tol(mrc_activity_quantile_ms(counts, 0.99),
                             (double)mrc_numbers_bound_us(MRC_NUMBERS_BOUNDS - 1) / 1000, 1e-9);
+}
+END_TEST
+
+START_TEST(a_hub_without_operators_has_rates_of_0)
+{
+    const struct mrc_activity *activity =
+        mrc_activity_create(place.pool, mrc_hub_numbers(place.hub), NULL, NULL);
+    struct mrc_bytes topics[] = {mrc_bytes_of("t")};
+    struct mrc_busiest_topic found;
+
+    rates.publications_per_s = 77;
+    mrc_activity_sample(activity);
+    mrc_activity_count_update(activity, topics, 1);
+    mrc_activity_count_receivers(activity, topics, 1, 7);
+    mrc_numbers_count(mrc_hub_numbers(place.hub), MRC_COUNTER_UPDATES, 10);
+    ck_assert(mrc_activity_measure(activity, &rates));
+    ck_assert_double_eq(rates.publications_per_s, 0);
+    ck_assert_uint_eq(mrc_activity_busiest(activity, MRC_BUSIEST_UPDATES, &found, 1), 0);
 }
 END_TEST
 
@@ -219,6 +239,7 @@ int main(void)
     tcase_add_test(tcase, a_counter_that_is_behind_a_sample_has_not_grown);
     tcase_add_test(tcase, latencies_are_those_of_a_minute);
     tcase_add_test(tcase, a_quantile_is_inside_its_bucket);
+    tcase_add_test(tcase, a_hub_without_operators_has_rates_of_0);
     tcase_add_test(tcase, figures_are_those_of_the_hub);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

@@ -2,6 +2,7 @@
 #include "hub/hub/last_id.h"
 
 #include "hub_unit.h"
+#include "store/history/history.h"
 
 #define RING ((uint64_t)64 * 1024)
 
@@ -60,6 +61,50 @@ START_TEST(an_id_goes_with_its_record)
 }
 END_TEST
 
+/* New subscribers get it, too. */
+START_TEST(the_newest_id_is_known_although_no_history_is_kept)
+{
+    const struct mrc_ring_bounds off = {.off = true};
+
+    hub_publish(place.hub, "first", "t", "data");
+    hub_publish(place.hub, "second", "t", "data");
+    ck_assert_int_eq(mrc_ring_set_bounds(mrc_hub_ring(place.hub), &off, apr_time_now(), 1000000),
+                     APR_SUCCESS);
+    check_last_id(2, NULL);
+    check_last_id(3, "second");
+}
+END_TEST
+
+/* The ring holds a few of the records. */
+START_TEST(a_history_on_the_disk_has_the_ids)
+{
+    const struct mrc_hub_spec durable = {
+        .history_dir = store_dir(),
+        .history_sync = MRC_HISTORY_SYNC_NONE,
+        .limits = {.dispatch_timeout_us = 1000000},
+    };
+    static char data[4096];
+    char id[16];
+
+    if (!mrc_history_has_lmdb())
+        return;
+    hub_place_close(&place);
+    place = hub_place_open(RING, &durable);
+    check_last_id(1, "earliest");
+    memset(data, 'x', sizeof(data) - 1);
+    for (int i = 1; i <= 100; i++) {
+        snprintf(id, sizeof(id), "id %d", i);
+        hub_publish(place.hub, id, "t", data);
+    }
+    check_last_id(0, NULL);
+    check_last_id(1, NULL);
+    check_last_id(2, "id 1");
+    check_last_id(51, "id 50");
+    check_last_id(100, "id 99");
+    check_last_id(101, "id 100");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("last_id");
@@ -68,6 +113,8 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, the_last_id_is_that_of_the_record_before);
     tcase_add_test(tcase, an_id_goes_with_its_record);
+    tcase_add_test(tcase, the_newest_id_is_known_although_no_history_is_kept);
+    tcase_add_test(tcase, a_history_on_the_disk_has_the_ids);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

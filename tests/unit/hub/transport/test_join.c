@@ -2,10 +2,13 @@
  * anew. */
 #include <limits.h>
 
+#include <hiredis/hiredis.h>
+
 #include "core/base/buf.h"
 #include "hub/transport/dying.h"
 #include "hub/transport/member.h"
 #include "hub_unit.h"
+#include "store/engine/entry.h"
 #include "store/engine/redis_unit.h"
 #include "store/history/history.h"
 #include "store/regions/link.h"
@@ -95,16 +98,29 @@ static void make_log(unsigned count, uint64_t count_kept)
     ck_assert_uint_eq(newest, count);
 }
 
+/* Removes its entries. */
+static void empty_log(void)
+{
+    redisContext *connection = redisConnect("127.0.0.1", redis_port);
+    redisReply *reply;
+
+    ck_assert(connection && !connection->err);
+    reply = redisCommand(connection, "XTRIM %s MAXLEN 0", keys.log);
+    ck_assert(reply && reply->type == REDIS_REPLY_INTEGER && reply->integer > 0);
+    freeReplyObject(reply);
+    redisFree(connection);
+}
+
 /* ---- the machine ------------------------------------------------------------------------------*/
 
-/* Appends the record of entry NUMBER to the ring. */
-static void append(uint64_t number)
+/* Appends the record of entry NUMBER with TOKEN to the ring. */
+static void append_with(uint64_t number, struct mrc_entry_token token)
 {
     struct mrc_bytes topic = mrc_bytes_of("https://example.com/topic");
     const struct mrc_update update = {.topics = &topic, .topics_count = 1};
-    const struct mrc_update_origin origin = {number, EARLIER, number};
+    const struct mrc_update_origin origin = {number, token.writer, token.counter};
     struct mrc_record record = {
-        .id = mrc_bytes_of("urn:id"), .stored_bytes = 1, .time_us = (int64_t)(1000 + number)};
+        .id = mrc_bytes_of("urn:id"), .stored_bytes = 1, .time_us = token.time_us};
     struct mrc_buf plain, buf;
     struct mrc_tags tags;
 
@@ -118,6 +134,22 @@ static void append(uint64_t number)
                      APR_SUCCESS);
     mrc_buf_free(&plain);
     mrc_buf_free(&buf);
+}
+
+static void append(uint64_t number)
+{
+    append_with(number, (struct mrc_entry_token){EARLIER, number, (int64_t)(1000 + number)});
+}
+
+/* The ring has the entry NUMBER of the log. */
+static void append_shared(uint64_t number)
+{
+    struct mrc_entry_token token;
+    struct mrc_engine_error error;
+
+    ck_assert(mrc_redis_token_at(redis, &keys, number, &token, &error));
+    ck_assert_uint_eq(token.writer, LATER);
+    append_with(number, token);
 }
 
 /* The ring has the entries FIRST to LAST of a log of GENERATION. */
@@ -240,6 +272,36 @@ START_TEST(what_is_removed_after_the_leader_has_died_is_missed)
 }
 END_TEST
 
+/* The log has removed what was before 193, but the machine has some of the rest, and so everything
+ * before the loss. */
+START_TEST(what_is_removed_before_a_loss_is_not_missed)
+{
+    uint64_t gap = mrc_link_get_gap(the_link);
+
+    make_log(200, 1);
+    have_read(GENERATION, 190, 192);
+    for (uint64_t number = 193; number <= 195; number++)
+        append_shared(number);
+    have_read(GENERATION, 196, 196);
+    ck_assert_uint_eq(join(), 195);
+    ck_assert_uint_eq(mrc_link_get_gap(the_link), gap);
+    ck_assert(!mrc_history_is_empty(mrc_hub_history(place.hub), apr_time_now()));
+}
+END_TEST
+
+/* The log has no entry instead of those that it has lost. */
+START_TEST(a_log_without_entries_hides_nothing)
+{
+    uint64_t gap = mrc_link_get_gap(the_link);
+
+    make_log(5, 0);
+    empty_log();
+    have_read(GENERATION, 1, 7);
+    ck_assert_uint_eq(join(), 5);
+    ck_assert_uint_eq(mrc_link_get_gap(the_link), gap);
+}
+END_TEST
+
 /* The ring does not reach back to where the logs part: what the log has before the first record of
  * the ring may be new. */
 START_TEST(a_machine_that_has_nothing_of_the_log_may_have_missed_something)
@@ -316,6 +378,8 @@ int main(void)
     tcase_add_test(tcase, what_is_removed_after_a_loss_is_missed);
     tcase_add_test(tcase, it_is_missed_although_the_leader_dies);
     tcase_add_loop_test(tcase, what_is_removed_after_the_leader_has_died_is_missed, 0, 4);
+    tcase_add_test(tcase, what_is_removed_before_a_loss_is_not_missed);
+    tcase_add_test(tcase, a_log_without_entries_hides_nothing);
     tcase_add_loop_test(tcase, a_machine_that_has_nothing_of_the_log_may_have_missed_something, 0,
                         2);
     tcase_add_test(tcase, a_machine_that_has_all_of_a_log_that_is_gone_has_missed_nothing);

@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "hub/transport/machines.h"
 #include "unit.h"
@@ -68,6 +69,25 @@ START_TEST(machines_beyond_the_limit_count_as_living)
 }
 END_TEST
 
+/* A machine whose name or value is too long is not watched, so it does not die. */
+START_TEST(texts_have_a_limit)
+{
+    char text[MRC_MACHINES_TEXT_BYTES + 1];
+
+    memset(text, 'x', sizeof(text));
+    for (size_t len = MRC_MACHINES_TEXT_BYTES - 1; len <= MRC_MACHINES_TEXT_BYTES; len++) {
+        const char *const pair[] = {_i ? "a" : text, _i ? text : "1"};
+
+        text[len] = '\0';
+        report(pair, 1, 100);
+        ck_assert_uint_eq(report(pair, 1, 116), len == MRC_MACHINES_TEXT_BYTES);
+        ck_assert_uint_eq(machines.count, len < MRC_MACHINES_TEXT_BYTES);
+        text[len] = 'x';
+    }
+    mrc_machines_free(&machines);
+}
+END_TEST
+
 /* This machine is a.2; a.1 was its name before it restarted. */
 START_TEST(an_earlier_start_of_this_machine_dies_sooner)
 {
@@ -103,13 +123,13 @@ START_TEST(a_machine_that_is_left_to_others_hides_no_other_one)
 }
 END_TEST
 
-/* The place of a machine that is gone is used again. */
+/* The place of a machine that is gone is used again, whatever that one's value was. */
 START_TEST(a_new_machine_is_not_left_to_others)
 {
     report((const char *[]){"a", "1"}, 1, 100);
     mrc_machines_leave(&machines, "a");
     report(NULL, 0, 110);
-    report((const char *[]){"b", ""}, 1, 120);
+    report((const char *[]){"b", _i ? "1" : ""}, 1, 120);
     ck_assert_ptr_null(mrc_machines_find_dead(&machines, LEASE, 130));
     ck_assert_str_eq(mrc_machines_find_dead(&machines, LEASE, 136)->name, "b");
     mrc_machines_free(&machines);
@@ -136,7 +156,8 @@ int main(void)
     tcase_add_test(tcase, machines_beyond_the_limit_count_as_living);
     tcase_add_test(tcase, an_earlier_start_of_this_machine_dies_sooner);
     tcase_add_test(tcase, a_machine_that_is_left_to_others_hides_no_other_one);
-    tcase_add_test(tcase, a_new_machine_is_not_left_to_others);
+    tcase_add_loop_test(tcase, a_new_machine_is_not_left_to_others, 0, 2);
+    tcase_add_loop_test(tcase, texts_have_a_limit, 0, 2);
     tcase_add_test(tcase, values_without_subscribers_count_for_none);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
