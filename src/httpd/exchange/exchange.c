@@ -350,7 +350,89 @@ static bool has_more(const struct mrc_exchange *exchange, size_t max)
     return held > max || (held > OUT_BYTES_CROWDED && mrc_exchange_is_crowded(exchange->origin));
 }
 
-/* Waits for room in OUT, which the session sends meanwhile. Under the lock. */
+/*
+ * The parts of files that are read from a disk, all under the lock:
+ *
+ *     session    finds that OUT is blocked: is_loading, and LOAD is posted unless the worker waits
+ *                for room, which is woken then, or LOAD is posted already
+ *     reader     the worker or LOAD, whichever comes first: load_runs, reads without the lock,
+ *                replaces the part, and clears both
+ *
+ * - While is_loading, OUT is blocked, so the session takes nothing of it, and nobody but the reader
+ *   clears it: its first chunk, with the descriptor that is read, stays.
+ * - There is one reader, because load_runs is set under the lock.
+ * - There is a reader: if is_loading is set and load_runs is not, LOAD is posted, or the worker is
+ *   in wait_for_change(). It looks for a part to read after each of these waits, even after the
+ *   last one, and does not give up the lock between that and the end of out_waits.
+ */
+
+/* Reads the part of a file for which OUT is blocked, unless the stream is closed. False: there is
+ * none, or it is being read. Under the lock, but not while it reads. */
+static bool load(struct mrc_exchange *exchange)
+{
+    struct mrc_exchange_chunk *chunk;
+    off_t offset;
+    size_t len;
+    int fd;
+
+    if (!exchange->is_loading || exchange->load_runs)
+        return false;
+    if (!exchange->is_closed) {
+        exchange->load_runs = true;
+        len = mrc_exchange_queue_peek_file(&exchange->out, PIECE_BYTES, &fd, &offset);
+        pthread_mutex_unlock(&exchange->lock);
+        chunk = mrc_exchange_chunk_create_read(fd, offset, len);
+        pthread_mutex_lock(&exchange->lock);
+        mrc_exchange_queue_unblock(&exchange->out, chunk);
+    }
+    exchange->is_loading = exchange->load_runs = false;
+    if (exchange->is_closed)
+        mrc_exchange_queue_clear(&exchange->out);
+    else
+        note(exchange);
+    return true;
+}
+
+bool mrc_exchange_begin_load(struct mrc_exchange *exchange)
+{
+    if (!exchange->out.is_blocked || exchange->is_loading)
+        return false;
+    exchange->is_loading = true;
+    if (exchange->out_waits)
+        pthread_cond_signal(&exchange->changed);
+    if (exchange->out_waits || exchange->load_is_posted)
+        return false;
+    exchange->load_is_posted = true;
+    return true;
+}
+
+void mrc_exchange_load(struct mrc_exchange *exchange)
+{
+    pthread_mutex_lock(&exchange->lock);
+    exchange->load_is_posted = false;
+    load(exchange);
+    pthread_mutex_unlock(&exchange->lock);
+}
+
+void mrc_exchange_give_up_load(struct mrc_exchange *exchange)
+{
+    pthread_mutex_lock(&exchange->lock);
+    exchange->load_is_posted = false;
+    exchange->is_loading = exchange->load_runs; /* the worker may read it already */
+    pthread_mutex_unlock(&exchange->lock);
+}
+
+/* Reads what the session waits for. The client is not blamed for the time that this takes. */
+static void load_oneself(struct mrc_exchange *exchange, int64_t *until_us)
+{
+    int64_t began_us = mrc_clock_us();
+
+    if (load(exchange))
+        *until_us += mrc_clock_us() - began_us;
+}
+
+/* Waits for room in OUT, which the session sends meanwhile. Under the lock. The worker also reads
+ * the file that the session needs then: all threads may wait like it. */
 static apr_status_t wait_for_room(struct mrc_exchange *exchange, int64_t timeout_us)
 {
     int64_t until_us = mrc_clock_us() + timeout_us;
@@ -359,6 +441,7 @@ static apr_status_t wait_for_room(struct mrc_exchange *exchange, int64_t timeout
 
     note(exchange);
     exchange->out_waits = true;
+    load_oneself(exchange, &until_us); /* LOAD may have been posted before */
     while (has_more(exchange, MRC_EXCHANGE_OUT_LOW) && !exchange->is_closed && goes_on) {
         goes_on = wait_for_change(exchange, until_us, timeout_us);
         if (exchange->out.bytes < left) { /* the client takes something */
@@ -366,6 +449,7 @@ static apr_status_t wait_for_room(struct mrc_exchange *exchange, int64_t timeout
             until_us = mrc_clock_us() + timeout_us;
             goes_on = !exchange->gave_up;
         }
+        load_oneself(exchange, &until_us);
     }
     exchange->out_waits = false;
     return goes_on ? APR_SUCCESS : APR_TIMEUP;
@@ -425,27 +509,6 @@ apr_status_t mrc_exchange_write_file(struct mrc_exchange *exchange, int fd, off_
         status = chunk ? append(exchange, chunk, timeout_us) : APR_EGENERAL;
     }
     return status;
-}
-
-void mrc_exchange_load(struct mrc_exchange *exchange)
-{
-    struct mrc_exchange_chunk *chunk;
-    off_t offset;
-    size_t len;
-    int fd;
-
-    pthread_mutex_lock(&exchange->lock);
-    len = mrc_exchange_queue_peek_file(&exchange->out, PIECE_BYTES, &fd, &offset);
-    pthread_mutex_unlock(&exchange->lock);
-    chunk = mrc_exchange_chunk_create_read(fd, offset, len);
-    pthread_mutex_lock(&exchange->lock);
-    mrc_exchange_queue_unblock(&exchange->out, chunk);
-    exchange->is_loading = false;
-    if (exchange->is_closed)
-        mrc_exchange_queue_clear(&exchange->out);
-    else
-        note(exchange);
-    pthread_mutex_unlock(&exchange->lock);
 }
 
 void mrc_exchange_flush(struct mrc_exchange *exchange)

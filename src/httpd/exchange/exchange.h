@@ -127,12 +127,14 @@ struct mrc_exchange {
     int64_t waited_us;  /* the time that the worker has waited for the client */
     bool gave_up;       /* the client is too slow while threads are short */
     bool lasts;         /* a subscription: OUT is empty most of the time */
-    bool is_loading;    /* LOAD is posted or runs, and OUT keeps its first chunk */
-    bool has_begun;     /* the job handles the request */
-    bool is_closed;     /* nothing is sent or received any more */
-    bool is_noted;      /* the note is posted */
-    uint32_t reset;     /* an error code of HTTP/2: the stream is reset with it; 0: no */
-    bool is_whole;      /* the session has taken the whole response */
+    bool is_loading;    /* the first chunk of OUT, which stays there, is to be read from its file */
+    bool load_runs;     /* it is being read */
+    bool load_is_posted; /* LOAD waits for a thread */
+    bool has_begun;      /* the job handles the request */
+    bool is_closed;      /* nothing is sent or received any more */
+    bool is_noted;       /* the note is posted */
+    uint32_t reset;      /* an error code of HTTP/2: the stream is reset with it; 0: no */
+    bool is_whole;       /* the session has taken the whole response */
     struct mrc_http2_attached *attaching; /* the session is to adopt it */
     struct mrc_kept *kept;                /* the request that ends with the stream; NULL: none */
 };
@@ -187,6 +189,13 @@ void mrc_exchange_wake(struct mrc_exchange *exchange);
 void mrc_exchange_end_body(struct mrc_exchange *exchange,
                            const struct mrc_exchange_fields *trailers);
 
+/* Finds who reads the part of a file for which OUT may be blocked. True: the caller posts LOAD.
+ * Under the lock. */
+bool mrc_exchange_begin_load(struct mrc_exchange *exchange);
+
+/* LOAD could not be posted. The caller resets the stream. */
+void mrc_exchange_give_up_load(struct mrc_exchange *exchange);
+
 /* The stream is closed: wakes the worker. */
 void mrc_exchange_close(struct mrc_exchange *exchange);
 
@@ -234,7 +243,7 @@ apr_status_t mrc_exchange_write(struct mrc_exchange *exchange, const char *bytes
 apr_status_t mrc_exchange_write_file(struct mrc_exchange *exchange, int fd, off_t offset,
                                      size_t len, int64_t timeout_us);
 
-/* Reads the part of a file for which OUT is blocked. Only one at a time. */
+/* For LOAD: reads the part of a file for which OUT is blocked, unless that was done meanwhile. */
 void mrc_exchange_load(struct mrc_exchange *exchange);
 
 /* Tells the session that there is something to send. */

@@ -16,7 +16,7 @@ mod_mercure_la_SOURCES += \
 unit_tests += tests/unit/httpd/exchange/test_fields tests/unit/httpd/exchange/test_queue \
 	tests/unit/httpd/exchange/test_priority_field tests/unit/httpd/exchange/test_workers \
 	tests/unit/httpd/exchange/test_exchange tests/unit/httpd/exchange/test_scoreboard \
-	tests/unit/httpd/exchange/test_head_text
+	tests/unit/httpd/exchange/test_head_text tests/unit/httpd/exchange/test_loads
 tests_unit_httpd_exchange_test_exchange_SOURCES = \
 	tests/unit/httpd/exchange/test_exchange.c %D%/exchange.c %D%/fields.c %D%/queue.c
 tests_unit_httpd_exchange_test_exchange_LDFLAGS = $(LINK_FAILING_ALLOC)
@@ -24,6 +24,9 @@ tests_unit_httpd_exchange_test_fields_SOURCES = tests/unit/httpd/exchange/test_f
 tests_unit_httpd_exchange_test_head_text_SOURCES = \
 	tests/unit/httpd/exchange/test_head_text.c %D%/head_text.c
 tests_unit_httpd_exchange_test_head_text_LDFLAGS = $(LINK_FAILING_ALLOC)
+tests_unit_httpd_exchange_test_loads_SOURCES = \
+	tests/unit/httpd/exchange/test_loads.c %D%/exchange.c %D%/fields.c %D%/queue.c
+tests_unit_httpd_exchange_test_loads_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=preadv2 -Wl,--wrap=pread
 tests_unit_httpd_exchange_test_priority_field_SOURCES = \
 	tests/unit/httpd/exchange/test_priority_field.c %D%/priority_field.c
 tests_unit_httpd_exchange_test_queue_SOURCES = tests/unit/httpd/exchange/test_queue.c %D%/queue.c

@@ -76,9 +76,7 @@ static bool post_load(struct mrc_http2_session *session, struct mrc_exchange *ex
     if (mrc_exchange_workers_post(session->child->workers, &session->jobs, &exchange->load))
         return true;
     atomic_fetch_sub(&session->jobs_count, 1);
-    pthread_mutex_lock(&exchange->lock);
-    exchange->is_loading = false;
-    pthread_mutex_unlock(&exchange->lock);
+    mrc_exchange_give_up_load(exchange);
     mrc_exchange_unref(exchange);
     return false;
 }
@@ -87,7 +85,7 @@ static bool post_load(struct mrc_http2_session *session, struct mrc_exchange *ex
 struct next {
     size_t len;
     bool has_ended, is_broken;
-    bool needs_load; /* the bytes after these are on a disk */
+    bool needs_load; /* the bytes after these are on a disk, and LOAD is to be posted */
     bool lasts;      /* and a long time may pass until there is more */
 };
 
@@ -100,9 +98,8 @@ static struct next take_of_worker(struct mrc_exchange *exchange, char *bytes, si
     next.len = mrc_exchange_queue_read(&exchange->out, bytes, max);
     next.is_broken = exchange->out_is_broken || exchange->out.is_broken;
     next.has_ended = exchange->out.is_broken || mrc_exchange_has_ended(exchange);
-    next.needs_load = exchange->out.is_blocked && !exchange->is_loading;
+    next.needs_load = mrc_exchange_begin_load(exchange);
     next.lasts = exchange->lasts && !exchange->out.bytes;
-    exchange->is_loading = exchange->is_loading || next.needs_load;
     if (exchange->out_waits && mrc_exchange_out_held(exchange) <= MRC_EXCHANGE_OUT_LOW)
         pthread_cond_signal(&exchange->changed);
     pthread_mutex_unlock(&exchange->lock);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "failing_alloc.h"
 #include "unit.h"
@@ -227,6 +228,110 @@ START_TEST(a_worker_waits_before_all_of_its_bytes_are_copied)
 }
 END_TEST
 
+/* All other threads may wait like it, so none of them would read the file. */
+START_TEST(a_worker_that_waits_reads_its_file_itself)
+{
+    static const char bytes[1024 * 1024];
+    const size_t len = 64 * 1024;
+    struct mrc_exchange_files files = {.max = 10};
+    struct mrc_exchange *exchange = create(true);
+    FILE *file = tmpfile();
+
+    origin.files = &files;
+    ck_assert(file && ftruncate(fileno(file), (off_t)len) == 0);
+    ck_assert_int_eq(mrc_exchange_write_file(exchange, fileno(file), 0, len, 1), APR_SUCCESS);
+    ck_assert_uint_eq(exchange->out.file_bytes, len);
+    /* What the session sets, before the worker waits. */
+    exchange->out.is_blocked = exchange->is_loading = exchange->load_is_posted = true;
+    ck_assert_int_eq(mrc_exchange_write(exchange, bytes, sizeof(bytes), 1), APR_TIMEUP);
+    ck_assert(!exchange->out.is_blocked && !exchange->is_loading && !exchange->load_runs);
+    ck_assert_uint_eq(exchange->out.file_bytes, 0);
+    ck_assert(exchange->load_is_posted);
+    mrc_exchange_load(exchange); /* which comes too late */
+    ck_assert(!exchange->load_is_posted && !exchange->out.is_broken);
+    fclose(file);
+    destroy(exchange);
+    origin.files = NULL;
+}
+END_TEST
+
+/* A file in OUT, of which the session needs a part that is not in memory. */
+static struct mrc_exchange *create_blocked(struct mrc_exchange_files *files, FILE *file)
+{
+    const size_t len = 64 * 1024;
+    struct mrc_exchange *exchange = create(true);
+
+    origin.files = files;
+    ck_assert(file && ftruncate(fileno(file), (off_t)len) == 0);
+    ck_assert_int_eq(mrc_exchange_write_file(exchange, fileno(file), 0, len, 1), APR_SUCCESS);
+    ck_assert(!mrc_exchange_begin_load(exchange));
+    exchange->out.is_blocked = true;
+    return exchange;
+}
+
+START_TEST(a_part_of_a_file_has_one_reader)
+{
+    struct mrc_exchange_files files = {.max = 10};
+    FILE *file = tmpfile();
+    struct mrc_exchange *exchange = create_blocked(&files, file);
+
+    ck_assert(mrc_exchange_begin_load(exchange));
+    ck_assert(!mrc_exchange_begin_load(exchange)); /* it is on its way */
+    mrc_exchange_give_up_load(exchange);
+    ck_assert(!exchange->is_loading && !exchange->load_is_posted);
+    exchange->out_waits = true;
+    ck_assert(!mrc_exchange_begin_load(exchange)); /* the worker reads it */
+    ck_assert(exchange->is_loading && !exchange->load_is_posted);
+    exchange->out_waits = false;
+    mrc_exchange_load(exchange);
+    ck_assert(!exchange->is_loading && !exchange->out.is_blocked);
+    ck_assert_uint_eq(exchange->out.file_bytes, 0);
+    fclose(file);
+    destroy(exchange);
+    origin.files = NULL;
+}
+END_TEST
+
+/* Without memory for the part, the response ends. */
+START_TEST(a_part_that_cannot_be_read_breaks_the_response)
+{
+    struct mrc_exchange_files files = {.max = 10};
+    FILE *file = tmpfile();
+    struct mrc_exchange *exchange = create_blocked(&files, file);
+
+    ck_assert(mrc_exchange_begin_load(exchange));
+    alloc_left = 0;
+    mrc_exchange_load(exchange);
+    alloc_left = -1;
+    ck_assert(exchange->out.is_broken && !exchange->out.is_blocked);
+    ck_assert(!exchange->is_loading && !exchange->load_runs && !exchange->load_is_posted);
+    fclose(file);
+    destroy(exchange);
+    ck_assert_uint_eq(files.count, 0);
+    origin.files = NULL;
+}
+END_TEST
+
+START_TEST(nothing_is_read_for_a_stream_that_has_ended)
+{
+    struct mrc_exchange_files files = {.max = 10};
+    FILE *file = tmpfile();
+    struct mrc_exchange *exchange = create_blocked(&files, file);
+
+    ck_assert(mrc_exchange_begin_load(exchange));
+    mrc_exchange_close(exchange);
+    ck_assert_uint_eq(files.count, 1); /* its reader may have begun */
+    alloc_left = 0;
+    mrc_exchange_load(exchange);
+    alloc_left = -1;
+    ck_assert(!exchange->out.is_broken && !exchange->is_loading);
+    ck_assert_uint_eq(files.count, 0);
+    fclose(file);
+    destroy(exchange);
+    origin.files = NULL;
+}
+END_TEST
+
 /* A byte comes whenever the worker has waited for one in vain. Returns the last status. */
 static apr_status_t trickle(struct mrc_exchange *exchange, int times)
 {
@@ -285,6 +390,10 @@ int main(void)
                         0, 2);
     tcase_add_test(tcase, a_worker_that_waits_in_a_crowd_sends_what_it_has_written);
     tcase_add_test(tcase, a_worker_waits_before_all_of_its_bytes_are_copied);
+    tcase_add_test(tcase, a_worker_that_waits_reads_its_file_itself);
+    tcase_add_test(tcase, a_part_of_a_file_has_one_reader);
+    tcase_add_test(tcase, a_part_that_cannot_be_read_breaks_the_response);
+    tcase_add_test(tcase, nothing_is_read_for_a_stream_that_has_ended);
     tcase_add_test(tcase, a_slow_body_is_given_up_only_when_others_wait_for_a_thread);
     tcase_add_test(tcase, a_fast_body_is_not_given_up);
     suite_add_tcase(suite, tcase);

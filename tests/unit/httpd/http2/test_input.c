@@ -1,5 +1,5 @@
 /*
- * What a client pays for frames that bring nothing, with the session of the fuzz target.
+ * What a session takes from its client and from workers, with what surrounds it in the fuzz target.
  */
 #include "fuzz_http2.c"
 #include "unit.h"
@@ -112,6 +112,52 @@ START_TEST(nothing_is_taken_without_credit)
 }
 END_TEST
 
+/* All threads may wait for clients, and then none would take a job for the file. */
+START_TEST(a_worker_that_waits_is_told_to_read_its_file)
+{
+    struct mrc_exchange *exchange;
+
+    begin();
+    request(1, false);
+    exchange = (struct mrc_exchange *)((char *)world.jobs[0] - offsetof(struct mrc_exchange, job));
+    go_on(0, HEAD, 2);
+    exchange->out.is_blocked = exchange->out_waits = true;
+    mrc_exchange_flush(exchange);
+    ck_assert(turn());
+    ck_assert(exchange->is_loading && !exchange->load_is_posted);
+    ck_assert_uint_eq(world.jobs_count, 1);
+    exchange->out.is_blocked = exchange->out_waits = exchange->is_loading = false;
+    end();
+}
+END_TEST
+
+/* The worker may read the file before a thread is free for the job, and the session may need more
+ * of it then. */
+START_TEST(a_job_for_a_file_is_posted_once)
+{
+    struct mrc_exchange *exchange;
+    struct mrc_exchange_job *job;
+
+    begin();
+    request(1, false);
+    exchange = (struct mrc_exchange *)((char *)world.jobs[0] - offsetof(struct mrc_exchange, job));
+    go_on(0, HEAD, 2);
+    exchange->out.is_blocked = true;
+    for (int i = 0; i < 2; i++) {
+        exchange->is_loading = false;
+        mrc_exchange_flush(exchange);
+        ck_assert(turn());
+        ck_assert(exchange->is_loading && exchange->load_is_posted);
+        ck_assert_uint_eq(world.jobs_count, 2);
+    }
+    exchange->out.is_blocked = exchange->is_loading = false;
+    job = world.jobs[--world.jobs_count];
+    job->run(job, NULL);
+    ck_assert(!exchange->load_is_posted);
+    end();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("input");
@@ -121,6 +167,8 @@ int main(void)
     tcase_add_test(tcase, upload_on_its_way_to_a_closed_stream_costs_little);
     tcase_add_test(tcase, frames_that_bring_a_body_cost_nothing);
     tcase_add_test(tcase, nothing_is_taken_without_credit);
+    tcase_add_test(tcase, a_worker_that_waits_is_told_to_read_its_file);
+    tcase_add_test(tcase, a_job_for_a_file_is_posted_once);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }
