@@ -155,7 +155,7 @@ static apr_status_t begin_with(size_t count, const struct mrc_token *token,
 {
     struct mrc_matcher **matchers = calloc(count, sizeof(struct mrc_matcher *));
     apr_status_t status;
-    char value[16];
+    char value[24];
 
     for (size_t i = 0; i < count; i++) {
         snprintf(value, sizeof(value), "%zu", i);
