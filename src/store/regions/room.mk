@@ -29,5 +29,7 @@ unit_tests += \
 	tests/unit/store/regions/test_revocations \
 	tests/unit/store/regions/test_roster \
 	tests/unit/store/regions/test_samples
+tests_unit_store_regions_test_busiest_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mrc_lock_acquire
+tests_unit_store_regions_test_samples_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mrc_lock_acquire
 
 EXTRA_DIST += %D%/README.md

@@ -54,6 +54,19 @@ START_TEST(rate_and_burst_are_exact)
 }
 END_TEST
 
+/* A publisher that waits as long as it is told to is not refused again. */
+START_TEST(the_wait_is_long_enough)
+{
+    const struct mrc_bucket_rule rule = {.rate = 3, .burst = 3};
+    int64_t wait;
+
+    ck_assert_int_eq(mrc_buckets_take(buckets, 0, &rule, 3, START_US), 0);
+    wait = mrc_buckets_take(buckets, 0, &rule, 1, START_US);
+    ck_assert_int_eq(mrc_buckets_take(buckets, 0, &rule, 1, START_US + wait), 0);
+    ck_assert_int_gt(mrc_buckets_take(buckets, 0, &rule, 1, START_US + wait), 0);
+}
+END_TEST
+
 START_TEST(largest_rule_does_not_overflow)
 {
     const struct mrc_bucket_rule slow = {.rate = 1, .burst = MRC_BUCKETS_RATE_MAX};
@@ -88,6 +101,7 @@ START_TEST(silent_clients_lose_their_buckets_first)
     const struct mrc_bucket_rule rule = {.rate = 1, .burst = 1000};
     uint64_t fast = key_of(-1);
 
+    ck_assert_int_eq(mrc_buckets_take(buckets, 0, &rule, 1000, START_US), 0);
     ck_assert_int_eq(mrc_buckets_take(buckets, fast, &rule, 1000, START_US), 0);
     for (int client = 0; client < 10 * MRC_BUCKETS_CLIENTS; client++)
         ck_assert_int_eq(mrc_buckets_take(buckets, key_of(client), &rule, 1, START_US + client), 0);
@@ -96,16 +110,20 @@ START_TEST(silent_clients_lose_their_buckets_first)
     for (int client = 0; client < 10 * MRC_BUCKETS_CLIENTS; client++)
         ck_assert_int_eq(
             mrc_buckets_take(buckets, key_of(client + 1000000), &rule, 1000, START_US + client), 0);
+    ck_assert_int_gt(mrc_buckets_take(buckets, 0, &rule, 1, START_US), 0); /* that of the hub */
 }
 END_TEST
 
 #define THREADS 4
-static const struct mrc_bucket_rule shared_rule = {.rate = 1, .burst = 10000};
+#define BURST   1000000
+static const struct mrc_bucket_rule shared_rule = {.rate = 1, .burst = BURST};
+static pthread_barrier_t barrier;
 static atomic_int taken, taken_by_client;
 
 static void *take_all(void *unused)
 {
-    for (int i = 0; i < 10000; i++) {
+    pthread_barrier_wait(&barrier);
+    for (int i = 0; i < BURST; i++) {
         if (mrc_buckets_take(buckets, 0, &shared_rule, 1, START_US) == 0)
             taken++;
         if (mrc_buckets_take(buckets, key_of(1), &shared_rule, 1, START_US) == 0)
@@ -121,12 +139,14 @@ START_TEST(simultaneous_callers_take_no_more_than_there_is)
     /* The bucket of the client exists already. */
     ck_assert_int_eq(mrc_buckets_take(buckets, key_of(1), &shared_rule, 1, START_US), 0);
     mrc_buckets_give_back(buckets, key_of(1), &shared_rule, 1);
+    ck_assert_int_eq(pthread_barrier_init(&barrier, NULL, THREADS), 0);
     for (int i = 0; i < THREADS; i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, take_all, NULL), 0);
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
-    ck_assert_int_eq(taken, 10000);
-    ck_assert_int_eq(taken_by_client, 10000);
+    pthread_barrier_destroy(&barrier);
+    ck_assert_int_eq(taken, BURST);
+    ck_assert_int_eq(taken_by_client, BURST);
 }
 END_TEST
 
@@ -136,8 +156,10 @@ int main(void)
     TCase *tcase = tcase_create("buckets");
 
     suite_add_tcase(suite, tcase);
+    tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, set_up, NULL);
     tcase_add_test(tcase, rate_and_burst_are_exact);
+    tcase_add_test(tcase, the_wait_is_long_enough);
     tcase_add_test(tcase, largest_rule_does_not_overflow);
     tcase_add_test(tcase, clients_have_buckets_of_their_own);
     tcase_add_test(tcase, silent_clients_lose_their_buckets_first);

@@ -1,4 +1,5 @@
-/* The busiest topics: the busiest are always listed, minutes pass, and writers may die. */
+/* The busiest topics: the busiest are always listed, minutes pass, and writers may die. The program
+ * is linked with -Wl,--wrap=mrc_lock_acquire. */
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -94,11 +95,43 @@ START_TEST(many_topics)
         snprintf(topic, sizeof(topic), "busy %u", i % 5);
         count(busiest, topic, 1, NOW);
     }
+    for (unsigned i = 0; i < 2000; i++) {
+        snprintf(topic, sizeof(topic), "late %u", i);
+        count(busiest, topic, 1, NOW);
+    }
     ck_assert_uint_eq(mrc_busiest_read(busiest, MRC_BUSIEST_UPDATES, NOW, found, 10), 10);
     for (unsigned i = 0; i < 5; i++) {
         ck_assert_int_eq(memcmp(found[i].text, "busy ", 5), 0);
         ck_assert_uint_ge(found[i].count, 4000);
     }
+}
+END_TEST
+
+/* Others push a topic out again and again. */
+START_TEST(no_topic_counts_too_little)
+{
+    enum { CELLS = MRC_BUSIEST_BUCKETS * MRC_BUSIEST_WAYS };
+    static struct mrc_busiest_topic found[CELLS];
+    void *region;
+    struct mrc_busiest *busiest = create(&region);
+    size_t used, at = 0;
+    char topic[32];
+
+    for (unsigned i = 0; i < 20 * CELLS; i++) {
+        snprintf(topic, sizeof(topic), "old %u", i);
+        count(busiest, topic, 10, NOW);
+    }
+    for (unsigned i = 0; i < 200 * CELLS; i++) {
+        snprintf(topic, sizeof(topic), "new %u", i);
+        count(busiest, topic, 1, NOW);
+        if (i % CELLS == CELLS - 1)
+            count(busiest, "x", 1, NOW);
+    }
+    used = mrc_busiest_read(busiest, MRC_BUSIEST_UPDATES, NOW, found, CELLS);
+    while (at < used && (found[at].text_bytes != 1 || found[at].text[0] != 'x'))
+        at++;
+    ck_assert_uint_lt(at, used);
+    ck_assert_uint_ge(found[at].count, 200);
 }
 END_TEST
 
@@ -118,6 +151,20 @@ START_TEST(long_topics_are_cut_between_characters)
 }
 END_TEST
 
+static int64_t longest_wait_us;
+
+#pragma GCC visibility push(default)
+apr_status_t __real_mrc_lock_acquire(union mrc_lock *lock, int64_t wait_us, bool *ret_owner_died);
+apr_status_t __wrap_mrc_lock_acquire(union mrc_lock *lock, int64_t wait_us, bool *ret_owner_died);
+#pragma GCC visibility pop
+
+apr_status_t __wrap_mrc_lock_acquire(union mrc_lock *lock, int64_t wait_us, bool *ret_owner_died)
+{
+    if (wait_us > longest_wait_us)
+        longest_wait_us = wait_us;
+    return __real_mrc_lock_acquire(lock, wait_us, ret_owner_died);
+}
+
 /* A caller that finds the table locked does not wait, and is not counted; the death of a process
  * with the lock empties the table. */
 START_TEST(the_lock)
@@ -127,7 +174,8 @@ START_TEST(the_lock)
     struct mrc_busiest_header *header = region;
     pid_t pid;
 
-    count(busiest, "a", 1, NOW);
+    count(busiest, "a", 5, NOW);
+    ck_assert_int_eq(longest_wait_us, 0);
     pid = fork();
     ck_assert_int_ge(pid, 0);
     if (pid == 0) {
@@ -153,6 +201,7 @@ START_TEST(cells_are_allocated_before_the_lock)
     _Atomic uint64_t taken = 0, limit = 0;
     const struct mrc_sparse_budget budget = {&taken, &limit, -1};
     struct mrc_busiest_header *header = (struct mrc_busiest_header *)(void *)(base + cells);
+    const struct mrc_busiest_cell *all;
     struct mrc_busiest *busiest = NULL;
     struct mrc_sparse *pages;
     apr_status_t status;
@@ -190,6 +239,9 @@ START_TEST(cells_are_allocated_before_the_lock)
         count(busiest, topic, 1, NOW);
     }
     ck_assert_uint_eq(mrc_sparse_taken(pages), before);
+    all = (const struct mrc_busiest_cell *)(header + 1);
+    for (size_t i = 0; i < MRC_BUSIEST_KINDS * MRC_BUSIEST_BUCKETS * MRC_BUSIEST_WAYS; i++)
+        ck_assert(mrc_sparse_have(pages, &all[i], sizeof(*all)) || all[i].hash == 0);
 }
 END_TEST
 
@@ -202,6 +254,7 @@ int main(void)
     tcase_add_test(tcase, sorted_and_apart);
     tcase_add_test(tcase, minutes_pass);
     tcase_add_test(tcase, many_topics);
+    tcase_add_test(tcase, no_topic_counts_too_little);
     tcase_add_test(tcase, long_topics_are_cut_between_characters);
     tcase_add_test(tcase, the_lock);
     tcase_add_test(tcase, cells_are_allocated_before_the_lock);

@@ -66,7 +66,7 @@ START_TEST(a_dead_child_is_folded_whole)
         raise(SIGKILL);
     }
     ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
-    mrc_census_add(census, 4, key_of(census, 'a', "500"));
+    mrc_census_add(census, 3 + 256, key_of(census, 'a', "500"));
     ck_assert_uint_eq(mrc_census_sum(census, key_of(census, 'a', "500")), 2);
     for (int twice = 0; twice < 2; twice++)
         mrc_census_fold(census, 3);
@@ -77,10 +77,11 @@ START_TEST(a_dead_child_is_folded_whole)
 }
 END_TEST
 
-/* The census holds the largest number of streams, each with its own address and token. */
+/* The census holds the largest number of streams, each with its own address and token. A power of
+ * two gets the fewest cells for each. */
 START_TEST(holds_the_streams_it_is_made_for)
 {
-    enum { STREAMS = 20000 };
+    enum { STREAMS = 16384 };
     struct mrc_census *census = make(STREAMS);
     char name[20];
 
@@ -98,10 +99,11 @@ START_TEST(holds_the_streams_it_is_made_for)
 }
 END_TEST
 
+/* The window of the second key ends where the cells begin. */
 START_TEST(a_full_window_refuses_more_clients)
 {
     struct mrc_census *census = make(1);
-    uint64_t key = key_of(census, 'a', "x");
+    uint64_t key = _i ? UINT64_MAX : key_of(census, 'a', "x");
     uint64_t before = 0;
 
     for (unsigned slot = 0; slot < MRC_CENSUS_WINDOW; slot++)
@@ -110,6 +112,9 @@ START_TEST(a_full_window_refuses_more_clients)
     ck_assert_uint_eq(mrc_census_sum(census, key), MRC_CENSUS_WINDOW);
     mrc_census_fold(census, 9);
     ck_assert_uint_eq(mrc_census_add(census, MRC_CENSUS_WINDOW, key), MRC_CENSUS_WINDOW);
+    mrc_census_sub(census, 12, key); /* its last stream */
+    ck_assert_uint_eq(mrc_census_add(census, 9, key), MRC_CENSUS_WINDOW);
+    ck_assert_uint_eq(mrc_census_add(census, 12, key), 0);
     /* One cell counts up to 65535; the next stream takes another cell. */
     mrc_census_fold(census, 10);
     for (before = mrc_census_sum(census, key); before < MRC_CENSUS_WINDOW + 65534; before++)
@@ -120,34 +125,36 @@ START_TEST(a_full_window_refuses_more_clients)
 }
 END_TEST
 
-/* Two processes count the same client at the same time. */
+/* Processes count the same client at the same time: two for each slot, as the threads of a child.
+ */
 START_TEST(nothing_is_lost_between_processes)
 {
-    enum { ROUNDS = 20000 };
+    enum { ROUNDS = 200000, PROCESSES = 4 };
     struct mrc_census *census = make(4);
     uint64_t key = key_of(census, 'a', "x");
 
-    for (unsigned slot = 0; slot < 2; slot++) {
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        unsigned slot = i % 2;
         pid_t pid = fork();
 
         ck_assert_int_ge(pid, 0);
         if (pid)
             continue;
-        for (int i = 0; i < ROUNDS; i++) {
+        for (int round = 0; round < ROUNDS; round++) {
             if (mrc_census_add(census, slot, key) == 0)
                 _exit(1);
-            if (i % 2)
+            if (round % 2)
                 mrc_census_sub(census, slot, key);
         }
         _exit(0);
     }
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < PROCESSES; i++) {
         int status;
 
         ck_assert_int_gt(wait(&status), 0);
         ck_assert_int_eq(status, 0);
     }
-    ck_assert_uint_eq(mrc_census_sum(census, key), ROUNDS);
+    ck_assert_uint_eq(mrc_census_sum(census, key), PROCESSES * ROUNDS / 2);
 }
 END_TEST
 
@@ -161,7 +168,7 @@ int main(void)
     tcase_add_test(tcase, kinds_are_counted_apart);
     tcase_add_test(tcase, a_dead_child_is_folded_whole);
     tcase_add_test(tcase, holds_the_streams_it_is_made_for);
-    tcase_add_test(tcase, a_full_window_refuses_more_clients);
+    tcase_add_loop_test(tcase, a_full_window_refuses_more_clients, 0, 2);
     tcase_add_test(tcase, nothing_is_lost_between_processes);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);

@@ -50,6 +50,8 @@ START_TEST(what_is_out_of_range_counts_nothing)
     for (unsigned i = 0; i <= MRC_COUNTERS_GAUGES_MAX; i++)
         ck_assert_uint_eq(mrc_counters_gauge_sum(counters, i), 0);
     ck_assert_uint_eq(mrc_counters_gauge_of(counters, SLOTS, 0), 0);
+    mrc_counters_gauge_set(counters, 0, 0, 5);
+    ck_assert_uint_eq(mrc_counters_sum(counters, MRC_COUNTERS_MAX), 0);
 }
 END_TEST
 

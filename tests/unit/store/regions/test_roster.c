@@ -146,6 +146,43 @@ START_TEST(the_life_of_an_entry)
 }
 END_TEST
 
+START_TEST(an_empty_payload_is_one)
+{
+    struct mrc_roster_entry entry = {.match = mrc_bytes_of("m"), .payload = mrc_bytes_of("")};
+    uint32_t id;
+
+    ck_assert_int_eq(mrc_roster_add(roster, 3, &entry, false, &id), APR_SUCCESS);
+    mrc_roster_activate(roster, id);
+    ck_assert_int_eq(mrc_roster_read(roster, id, &got), APR_SUCCESS);
+    ck_assert(got.payload.ptr && got.payload.len == 0);
+    mrc_roster_release(roster, id);
+}
+END_TEST
+
+/* The other machines learn of an entry, and later of its end. */
+START_TEST(its_child_tells_of_an_entry)
+{
+    uint32_t id = add(3, 10, 0, 'x', false);
+
+    ck_assert_int_eq(mrc_roster_read_untold(roster, 3, id, &got), APR_NOTFOUND);
+    mrc_roster_activate(roster, id);
+    ck_assert_int_eq(mrc_roster_read_untold(roster, 4, id, &got), APR_NOTFOUND);
+    ck_assert_int_eq(mrc_roster_read_untold(roster, 3, id, &got), APR_SUCCESS);
+    ck_assert_int_eq(mrc_roster_read_told(roster, id, &got), APR_NOTFOUND);
+    mrc_roster_set_told(roster, id);
+    ck_assert_int_eq(mrc_roster_read_untold(roster, 3, id, &got), APR_NOTFOUND);
+    ck_assert_int_eq(mrc_roster_read_told(roster, id, &got), APR_SUCCESS);
+    ck_assert_uint_eq(listed(), 1);
+    mrc_roster_untell(roster);
+    ck_assert_int_eq(mrc_roster_read_untold(roster, 3, id, &got), APR_SUCCESS);
+    mrc_roster_end(roster, id);
+    mrc_roster_set_told(roster, id); /* it has ended meanwhile */
+    ck_assert_int_eq(mrc_roster_read_ending(roster, id, &got), APR_SUCCESS);
+    ck_assert_int_eq(mrc_roster_read_told(roster, id, &got), APR_SUCCESS);
+    mrc_roster_release(roster, id);
+}
+END_TEST
+
 /* Fails unless CHANGED says whether the list has changed since the last call. */
 static void ck_assert_changed(bool changed)
 {
@@ -583,6 +620,8 @@ int main(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, the_life_of_an_entry);
+    tcase_add_test(tcase, an_empty_payload_is_one);
+    tcase_add_test(tcase, its_child_tells_of_an_entry);
     tcase_add_test(tcase, changes_of_the_list_are_counted);
     tcase_add_test(tcase, lengths_have_bounds);
     tcase_add_test(tcase, small_entries_have_cells_of_their_own);
