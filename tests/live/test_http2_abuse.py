@@ -1,5 +1,6 @@
 """HTTP/2 of the module itself: what a hostile client gets while another client is served."""
 import itertools
+import os
 import socket
 import struct
 import threading
@@ -499,6 +500,10 @@ def test_memory_of_a_child_is_limited(httpd):
         assert not page.reset and page.body == b"page"
 
 
+# Memory of the sanitizer itself is much larger than what these tests limit.
+HAS_SANITIZER = "MERCURE_LD_PRELOAD" in os.environ
+
+
 def anonymous_mb(pid):
     with open(f"/proc/{pid}/status", encoding="ascii") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("RssAnon")) / 1024
@@ -519,7 +524,7 @@ def test_field_that_comes_many_times(httpd):
         while sum(kind == HEADERS for kind, *_ in raw.frames) < 20:  # 100: a thread waits for the body
             assert time.monotonic() < end and not raw.closed
             raw.read(0.2)
-        assert anonymous_mb(child) - before < 40
+        assert anonymous_mb(child) - before < 40 or HAS_SANITIZER
 
 
 @pytest.mark.parametrize("count,status", [(9, "200"), (10, "431")])
@@ -656,6 +661,6 @@ def test_script_that_never_ends_its_interim_responses(httpd):
         for _ in range(20):
             assert other.request("/page.html").body == b"page"
             time.sleep(0.1)
-        assert anonymous_mb(child) - before < 20
+        assert anonymous_mb(child) - before < 20 or HAS_SANITIZER
         raw.send(frame(RST_STREAM, stream=1, payload=struct.pack(">I", CANCEL)))
         wait_until(lambda: number(httpd, "BusyWorkers") <= 1, what="idle workers")
