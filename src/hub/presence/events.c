@@ -302,7 +302,7 @@ static apr_status_t add_ended(struct mrc_presence_events *events,
     item->id = MRC_PRESENCE_EVENTS_NO_ID;
     item->mark = MRC_RECORD_ENDS;
     item->subject = *subject;
-    item->operation_len = 0;
+    item->operation_at = item->operation_len = 0;
     make_end_id(events, subject, item->update_id);
     return add_item(events, item, update);
 }
