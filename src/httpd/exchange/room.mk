@@ -26,7 +26,8 @@ tests_unit_httpd_exchange_test_head_text_SOURCES = \
 tests_unit_httpd_exchange_test_head_text_LDFLAGS = $(LINK_FAILING_ALLOC)
 tests_unit_httpd_exchange_test_loads_SOURCES = \
 	tests/unit/httpd/exchange/test_loads.c %D%/exchange.c %D%/fields.c %D%/queue.c
-tests_unit_httpd_exchange_test_loads_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=preadv2 -Wl,--wrap=pread
+tests_unit_httpd_exchange_test_loads_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=preadv2 -Wl,--wrap=preadv64v2 \
+	-Wl,--wrap=pread -Wl,--wrap=pread64
 tests_unit_httpd_exchange_test_priority_field_SOURCES = \
 	tests/unit/httpd/exchange/test_priority_field.c %D%/priority_field.c
 tests_unit_httpd_exchange_test_queue_SOURCES = tests/unit/httpd/exchange/test_queue.c %D%/queue.c

@@ -82,17 +82,20 @@ void mrc_scoreboard_enter(conn_rec *c, const struct mrc_exchange_origin *origin,
 /*
  * The event MPM numbers a client's connection after the thread that has accepted it, of all threads
  * that the server may have. The jobs of all children take turns with the numbers above those; where
- * a long has 32 bits, they begin again when none is left.
+ * a long has 32 bits, they begin again when none is left. A power of two of them is used, so that
+ * neighbours have different numbers also where JOB begins again.
  */
 long mrc_scoreboard_connection_id(int child, unsigned job)
 {
     int children = 1, threads = 1;
-    unsigned long first, jobs;
+    unsigned long first, most, jobs = 1;
 
     ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &children);
     ap_mpm_query(AP_MPMQ_HARD_LIMIT_THREADS, &threads);
     first = (unsigned long)children * (unsigned long)threads;
-    jobs = ((unsigned long)LONG_MAX - first) / (unsigned long)children;
+    most = ((unsigned long)LONG_MAX - first) / (unsigned long)children;
+    while (jobs <= most / 2)
+        jobs *= 2;
     return (long)(first + job % jobs * (unsigned long)children + (unsigned long)child);
 }
 

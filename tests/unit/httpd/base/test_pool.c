@@ -20,12 +20,12 @@ void ap_abort_on_oom(void)
     longjmp(at_end, 1);
 }
 
-/* Allocates more than the address space has. */
+/* Allocates more than malloc() gives. */
 static void exhaust(apr_pool_t *pool)
 {
     if (setjmp(at_end))
         return;
-    apr_palloc(pool, SIZE_MAX / 4);
+    apr_palloc(pool, SIZE_MAX / 2);
     ck_abort_msg("the process goes on");
 }
 

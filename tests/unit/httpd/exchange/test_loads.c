@@ -28,6 +28,14 @@
 static atomic_uint reads, failed_reads;
 
 #pragma GCC visibility push(default)
+/* What the C library calls them where off_t is larger than a long. */
+#ifdef __USE_FILE_OFFSET64
+#define __real_preadv2 __real_preadv64v2
+#define __wrap_preadv2 __wrap_preadv64v2
+#define __real_pread   __real_pread64
+#define __wrap_pread   __wrap_pread64
+#endif
+
 ssize_t __real_preadv2(int fd, const struct iovec *vec, int count, off_t offset, int flags);
 ssize_t __wrap_preadv2(int fd, const struct iovec *vec, int count, off_t offset, int flags);
 ssize_t __real_pread(int fd, void *bytes, size_t len, off_t offset);

@@ -34,13 +34,16 @@ static void die_at(enum point point, unsigned count)
         raise(SIGKILL);
 }
 
-/* These functions replace those of the C library for LMDB: a write with O_DSYNC is the commit. */
-ssize_t pwrite(int fd, const void *bytes, size_t size, off_t at)
+/*
+ * These functions replace those of the C library for LMDB: a write with O_DSYNC is the commit. They
+ * have names of their own here, because headers may declare that the C library's are one.
+ */
+ssize_t write_at(int fd, const void *bytes, size_t size, long at) __asm__("pwrite")
     __attribute__((visibility("default")));
-ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t at)
+ssize_t write_at64(int fd, const void *bytes, size_t size, int64_t at) __asm__("pwrite64")
     __attribute__((visibility("default")));
 
-ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t at)
+ssize_t write_at64(int fd, const void *bytes, size_t size, int64_t at)
 {
 #if __SIZEOF_LONG__ == 4 /* the offset takes two arguments */
     const long low = (long)(at & 0xffffffff), high = (long)(at >> 32);
@@ -54,9 +57,9 @@ ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t at)
     return done;
 }
 
-ssize_t pwrite(int fd, const void *bytes, size_t size, off_t at)
+ssize_t write_at(int fd, const void *bytes, size_t size, long at)
 {
-    return pwrite64(fd, bytes, size, at);
+    return write_at64(fd, bytes, size, at);
 }
 
 #pragma GCC visibility push(default)
