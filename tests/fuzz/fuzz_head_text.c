@@ -53,7 +53,7 @@ static struct mrc_bytes expand(struct mrc_bytes input, size_t fill_bytes, struct
 /* The number of bytes up to the end of END in TEXT; SIZE_MAX: TEXT has no END. */
 static size_t find_end(struct mrc_bytes text, const char *end)
 {
-    const char *at = memmem(text.ptr, text.len, end, strlen(end));
+    const char *at = text.ptr ? memmem(text.ptr, text.len, end, strlen(end)) : NULL;
 
     return at ? (size_t)(at - text.ptr) + strlen(end) : SIZE_MAX;
 }

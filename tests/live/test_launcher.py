@@ -13,7 +13,7 @@ import pytest
 
 from env import http, sse, token
 from env.h2 import Http2
-from env.httpd import HARD_STOP, Httpd, find_module, free_port, live_dir, release_port
+from env.httpd import HARD_STOP, Httpd, find_module, free_port, live_dir, release_port, sanitized
 from env.launcher import processes_below, running, wait_ready
 from env.token import ISSUER, PUBLISHER_KEY, SUBSCRIBER_KEY, make_key
 from env.wait import wait_until
@@ -52,7 +52,7 @@ def env(folder):
 
 def launch(env, *args):
     """Runs the launcher until it ends: (status, standard output, standard error)."""
-    launcher = subprocess.Popen([LAUNCHER, *args], env=env, stdin=subprocess.DEVNULL, text=True,
+    launcher = subprocess.Popen([LAUNCHER, *args], env=sanitized(env), stdin=subprocess.DEVNULL, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         output, stderr = launcher.communicate(timeout=60)

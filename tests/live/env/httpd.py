@@ -128,6 +128,15 @@ def find_program():
     raise RuntimeError("no httpd: install apache2-bin, or set HTTPD")
 
 
+def sanitized(env):
+    """ENV for an httpd, or a program that starts one, which loads a module that may be built with a sanitizer."""
+    names = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS")
+    env = {**env, **{name: os.environ[name] for name in names if name in os.environ}}
+    if "MERCURE_LD_PRELOAD" in os.environ:
+        env["LD_PRELOAD"] = os.environ["MERCURE_LD_PRELOAD"]
+    return env
+
+
 def find_module():
     module = os.environ.get("MERCURE_MODULE")
     if not module:
@@ -375,13 +384,7 @@ class Httpd:
         return [*wrapper, find_program(), "-d", self.root, "-f", self.config_file, *args]
 
     def _environment(self):
-        env = dict(self.env)
-        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"):
-            if name in os.environ:
-                env[name] = os.environ[name]
-        if "MERCURE_LD_PRELOAD" in os.environ:
-            env["LD_PRELOAD"] = os.environ["MERCURE_LD_PRELOAD"]
-        return env
+        return sanitized(self.env)
 
     def configtest(self, text=None):
         """`httpd -t` on TEXT (or on the current configuration)."""

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 
-from env.httpd import kill_for_good
+from env.httpd import kill_for_good, sanitized
 from env.wait import wait_until
 
 
@@ -39,6 +39,7 @@ def end_all(launcher, place):
 @contextlib.contextmanager
 def running(command, env, log, **more):
     """COMMAND, a launcher, writing to the file LOG, until the block ends; it has its own TMPDIR."""
+    env = sanitized(env)
     with open(log, "wb") as out:
         launcher = subprocess.Popen(command, env=env, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True,
                                     **more)

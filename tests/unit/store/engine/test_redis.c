@@ -708,7 +708,7 @@ END_TEST
  */
 static unsigned enter(const char *const *members, size_t count)
 {
-    struct mrc_revocation entries[4];
+    struct mrc_revocation entries[4] = {{.until_us = 0}};
     bool are_lifted[4];
     unsigned lifted = 0;
 
