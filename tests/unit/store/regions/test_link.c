@@ -160,13 +160,16 @@ END_TEST
 /* ---- others read meanwhile --------------------------------------------------------------------*/
 
 static _Atomic int is_over;
+static _Atomic uint64_t newest_window;
 
 static void *APR_THREAD_FUNC join_many(apr_thread_t *thread, void *data)
 {
     struct mrc_link *link = data;
 
-    for (uint64_t first = 100; first < 2000000; first += 20)
+    for (uint64_t first = 100; first < 10000000; first += 20) {
         mrc_link_unsettle(link, first, first + 5, 1);
+        atomic_store(&newest_window, first);
+    }
     atomic_store(&is_over, 1);
     return NULL;
 }
@@ -176,6 +179,7 @@ START_TEST(no_window_is_overlooked_while_two_are_joined)
     struct mrc_link *link = make();
     apr_thread_t *thread;
     apr_status_t status;
+    uint64_t first;
 
     mrc_link_unsettle(link, 10, 20, 1);
     mrc_link_unsettle(link, 40, 50, 1);
@@ -184,6 +188,9 @@ START_TEST(no_window_is_overlooked_while_two_are_joined)
         ck_assert_uint_ne(window_of(link, 15), 0);
         ck_assert_uint_ne(window_of(link, 45), 0);
         ck_assert_uint_eq(window_of(link, 9), 0);
+        first = atomic_load(&newest_window);
+        for (uint64_t back = 0; back <= 100 && first >= 100 + back; back += 20)
+            ck_assert_uint_ne(window_of(link, first - back), 0);
     }
     apr_thread_join(&status, thread);
 }
@@ -220,7 +227,7 @@ static void *APR_THREAD_FUNC change_keys(apr_thread_t *thread, void *data)
 {
     struct mrc_link *link = data;
 
-    for (unsigned i = 0; i < 100000; i++)
+    for (unsigned i = 0; i < 1000000; i++)
         mrc_link_set_key(link, i % 2 ? KEY_A : KEY_B);
     atomic_store(&is_over, 1);
     return NULL;
