@@ -153,16 +153,41 @@ static int open_position_key(MDB_txn *txn, bool create, const char *hub_key,
     return put_about(txn, dbs->about, "positions", dbs->position_key, sizeof(dbs->position_key));
 }
 
+static int compare_numbers(const MDB_val *a, const MDB_val *b)
+{
+    uint64_t x, y;
+
+    if (a->mv_size != sizeof(x) || b->mv_size != sizeof(y))
+        return (a->mv_size > b->mv_size) - (a->mv_size < b->mv_size);
+    memcpy(&x, a->mv_data, sizeof(x));
+    memcpy(&y, b->mv_data, sizeof(y));
+    return (x > y) - (x < y);
+}
+
+/* Opens a database whose keys are numbers of 64 bits, and its values, too, if there are several of
+ * a key. On a 32-bit system, LMDB itself would compare only 32 bits of them in some places. */
+static int open_numbers(MDB_txn *txn, const char *name, unsigned flags, MDB_dbi *ret_dbi)
+{
+    int rc = mdb_dbi_open(txn, name, flags | MDB_INTEGERKEY, ret_dbi);
+
+    if (sizeof(size_t) >= sizeof(uint64_t))
+        return rc;
+    if (!rc)
+        rc = mdb_set_compare(txn, *ret_dbi, compare_numbers);
+    if (!rc && flags & MDB_DUPSORT)
+        rc = mdb_set_dupsort(txn, *ret_dbi, compare_numbers);
+    return rc;
+}
+
 static int open_dbs(MDB_txn *txn, bool create, const char *hub_key, struct mrc_history_dbs *dbs)
 {
     unsigned flags = create ? MDB_CREATE : 0;
     uint32_t format;
     int rc;
 
-    rc = mdb_dbi_open(txn, "records", flags | MDB_INTEGERKEY, &dbs->records);
+    rc = open_numbers(txn, "records", flags, &dbs->records);
     if (!rc)
-        rc = mdb_dbi_open(txn, "ids",
-                          flags | MDB_INTEGERKEY | MDB_DUPSORT | MDB_DUPFIXED | MDB_INTEGERDUP,
+        rc = open_numbers(txn, "ids", flags | MDB_DUPSORT | MDB_DUPFIXED | MDB_INTEGERDUP,
                           &dbs->ids);
     if (!rc)
         rc = mdb_dbi_open(txn, "about", flags, &dbs->about);
