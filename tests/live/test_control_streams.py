@@ -186,14 +186,14 @@ def test_tls(httpd):
 def test_a_slow_client(httpd):
     httpd.start(controlled("MercureDispatchTimeout 600", "MercureSubscriberBacklog 64M"))
     stream = httpd.subscribe([("match", TOPIC)], rcvbuf=4096)
-    ids = [httpd.publish(TOPIC, "x" * 100000).text for _ in range(30)]
+    ids = [httpd.publish(TOPIC, "x" * 100000).text for _ in range(80)]
 
     def waiting():
         one = listed(httpd)[0]
         return one["waiting_bytes"] > 1_000_000 and one["last_id"] == ids[-1]
 
     wait_until(waiting, what="bytes that wait for the client")
-    assert [stream.next().id for _ in range(30)] == ids
+    assert [stream.next().id for _ in range(80)] == ids
     wait_until(lambda: listed(httpd)[0]["waiting_bytes"] == 0, what="nothing that waits")
     stream.close()
 
