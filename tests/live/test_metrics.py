@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from env import token
 from env.hub import PATH, hub
+from env.operator import call, controlled
 from env.wait import wait_until
 from env.watch import STATUS, auto
 
@@ -200,6 +201,20 @@ def test_health_reports_live_and_ready(httpd):
     assert httpd.get("/metrics").status == 200
 
 
+@pytest.mark.mpm("event")
+def test_streams_that_an_operator_ends_are_counted(httpd):
+    httpd.load("status")
+    httpd.start(controlled() + PAGES)
+    for reason, (name, fields) in {"disconnected": ("disconnect", {"sub": "anna"}),
+                                   "revoked": ("revoke", {"sub": "otto", "ttl": "60"})}.items():
+        assert value(httpd, "mercure_subscribers_ended_total", reason=reason) == 0
+        with httpd.subscribe([("match", TOPIC)], token=token.subscriber(sub=fields["sub"])) as stream:
+            assert call(httpd, "POST", name, fields).status in (200, 202)
+            stream.wait_end()
+        wait_value(httpd, 1, "mercure_subscribers_ended_total", reason=reason)
+    assert total(httpd, "mercure_subscribers_ended_total") == 2 == total(httpd, "mercure_subscribers_total")
+
+
 @pytest.mark.mpm("event", "worker")
 def test_notes_name_update_subscriber_and_reason(httpd):
     """LogFormat can show the id of a publication, the subscriber of a stream, and why a request was refused."""
@@ -228,8 +243,11 @@ def test_dashboard_and_alerts_use_existing_metrics(httpd):
     """Every metric in the files for Grafana and Prometheus exists, with the labels that they use."""
     httpd.start(hub() + PAGES.replace(STATUS, ""))
     known = {}
+    values = {}
     for name, pairs in samples(httpd):
         known.setdefault(name, set()).update(dict(pairs))
+        for label, text in pairs:
+            values.setdefault((name, label), set()).add(text)
     folder = os.path.join(SOURCES, "conf/monitoring")
     with open(os.path.join(folder, "alerts.yaml"), encoding="utf-8") as file:
         rules = [rule for group in yaml.safe_load(file)["groups"] for rule in group["rules"]]
@@ -243,6 +261,8 @@ def test_dashboard_and_alerts_use_existing_metrics(httpd):
         for name, selector in re.findall(r"\b(mercure_\w+)(?:\{([^}]*)\})?", query):
             assert name in known, f"{name} is not a metric: {query}"
             assert set(re.findall(r"(\w+)\s*[=!]", selector)) <= known[name] | {"instance", "job"}, query
+            for label, texts in re.findall(r'(\w+)=~?"([\w|]+)"', selector):
+                assert set(texts.split("|")) <= values[name, label], query
             used.add(name)
         for by in re.findall(r"\bby\s*\(([^)]*)\)", query):
             assert set(re.split(r"[,\s]+", by.strip())) <= {"hub", "reason", "le", "child", "instance", "carrier"}, query

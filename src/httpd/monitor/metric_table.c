@@ -287,7 +287,7 @@ unsigned mrc_metric_parts(const struct mrc_metric *metric, const struct mrc_chil
 {
     switch (metric->source) {
     case MRC_METRIC_ENDED:
-        return MRC_END_ERROR + 1;
+        return MRC_END_COUNT;
     case MRC_METRIC_STREAMS:
         return MRC_CARRIER_KINDS;
     case MRC_METRIC_REFUSED:

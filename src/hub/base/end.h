@@ -17,7 +17,8 @@ enum mrc_end {
     MRC_END_REFUSED,      /* the stream never began */
     MRC_END_ERROR,        /* out of memory, or an error of the system */
     MRC_END_DISCONNECTED, /* an operator has ended it; the client may come back */
-    MRC_END_REVOKED       /* an operator has revoked the token */
+    MRC_END_REVOKED,      /* an operator has revoked the token */
+    MRC_END_COUNT
 };
 
 /* The word for END in logs and metrics, a constant. */

@@ -63,7 +63,7 @@ enum mrc_gauge {
 _Static_assert(MRC_COUNTER_COUNT <= (int)MRC_COUNTERS_MAX, "the segment has room for each counter");
 _Static_assert(MRC_GAUGE_COUNT <= (int)MRC_COUNTERS_GAUGES_MAX,
                "the segment has room for each gauge");
-_Static_assert(MRC_END_REVOKED < MRC_NUMBERS_REASONS, "each end has a place");
+_Static_assert(MRC_END_COUNT <= MRC_NUMBERS_REASONS, "each end has a place");
 
 /* Why a publication or a subscription was refused; the names are those of logs and metrics. */
 enum mrc_refusal {
