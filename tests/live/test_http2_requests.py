@@ -235,7 +235,7 @@ elif query == "nothing":
     sys.exit()
 else:
     out.write(b"HTTP/1.1 103 Early Hints\\r\\nLink: </style.css>\\r\\n\\r\\n")
-    out.write(version + b" 201 Made\\nContent-Type: text/plain\\nX-Bad: a\\x01b\\nConnection: close\\n\\n")
+    out.write(version + b" 201 Made\\nContent-Type: text/plain\\nX-Bad: a\\x01b\\nX-Bad: a\\rX-Own: b\\r\\nConnection: close\\n\\n")
     while query == "endless":
         out.write(b"x" * 1000)
     out.write(b"x" * 3000000)

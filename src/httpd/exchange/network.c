@@ -106,6 +106,18 @@ bool mrc_network_is_field(const char *name, const char *value)
 
 /* ---- heads that are written as the text of HTTP/1.1 -------------------------------------------*/
 
+/* The next line of REST that is not empty, without its end; NULL: there is none. A CR ends no line,
+ * so one elsewhere stays, and no field has it. */
+static char *next_line(char **rest)
+{
+    char *line = apr_strtok(NULL, "\n", rest);
+    size_t len = line ? strlen(line) : 0;
+
+    if (len > 0 && line[len - 1] == '\r')
+        line[len - 1] = '\0';
+    return line;
+}
+
 /*
  * Adds the field in LINE. False: the body that follows has a coding, which nothing here decodes.
  */
@@ -135,7 +147,7 @@ static struct mrc_exchange_head *parse_head(int status, char *text)
         return NULL;
     head->kind = status < HTTP_OK ? MRC_EXCHANGE_HEAD_INTERIM : MRC_EXCHANGE_HEAD_FINAL;
     head->status = status;
-    while (ok && (line = apr_strtok(NULL, "\r\n", &rest)))
+    while (ok && (line = next_line(&rest)))
         ok = add_line(head, line);
     if (ok)
         return head;
@@ -161,7 +173,7 @@ static bool is_dropped(const struct mrc_network *network, int status)
 /* Sends the head in the text, which is whole. False: it is none. */
 static bool send_head(struct mrc_network *network)
 {
-    char *rest = network->text.bytes, *line = apr_strtok(rest, "\r\n", &rest);
+    char *rest = network->text.bytes, *line = next_line(&rest);
     int status = line ? mrc_exchange_head_text_status(line) : 0;
     struct mrc_exchange_head *head;
 
