@@ -29,6 +29,10 @@
 /* Hubs that a request cannot open are reported at most this often. */
 #define PROBLEM_REPORT_US ((int64_t)60 * 1000 * 1000)
 
+/* A hub at the start may wait this long for its lock, although others have used up the time: a
+ * publisher holds it for as long as one commit takes. */
+#define OPEN_WAIT_MIN_US ((int64_t)100 * 1000)
+
 /* The pause between two attempts to open a hub that could not be opened at the start. */
 #define RETRY_US ((int64_t)1000 * 1000)
 
@@ -141,7 +145,8 @@ static struct mrc_hub *open_hub(apr_pool_t *pool, const struct mrc_child *child,
 
     if (segment)
         hub = mrc_hub_open(pool, segment, mrc_memory_notify(child->memory), child->slot, i,
-                           child->specs[i], wait_us > 0 ? wait_us : 0, problem);
+                           child->specs[i], wait_us > OPEN_WAIT_MIN_US ? wait_us : OPEN_WAIT_MIN_US,
+                           problem);
     if (hub && mrc_revocation_load(hub, apr_time_now()) != APR_SUCCESS) {
         mrc_error_set(problem, MRC_EINVAL, "the revoked tokens of the hub cannot be read");
         mrc_hub_close(hub);
