@@ -90,6 +90,42 @@ def test_a_killed_process_leaves_its_place(httpd, itk):
         wait_until(lambda: connected(httpd) == ["0"], what="the places of the killed processes")
 
 
+def exists(pid):
+    return any(found == pid and state != "Z" for found, _, _, state in processes())
+
+
+def test_a_process_that_outlives_its_child_gives_nothing_back(httpd, itk):
+    """What it has counted is folded, and its child's slot belongs to another child."""
+    httpd.expect_log("child died with signal 9|AH00052", required=False)
+    httpd.start(itk + METRICS + hub())
+    stream = httpd.subscribe([("match", TOPIC)])
+    stream.wait_comment()
+    (fork,) = forks(httpd)
+    os.kill(fork, signal.SIGSTOP)
+    try:
+        for child in httpd.children():
+            httpd.kill_child(child)
+        wait_until(lambda: httpd.get("/metrics").status == 200, what="new children")
+        wait_until(lambda: connected(httpd) == ["0"], what="the fold of the dead children")
+        # One of these children has the slot.
+        others = [httpd.subscribe([("match", TOPIC)]) for _ in range(4)]
+        for other in others:
+            other.wait_comment()
+        assert connected(httpd) == ["4"]
+        os.kill(fork, signal.SIGCONT)
+        wait_until(lambda: not exists(fork), what="the end of the process")
+        assert connected(httpd) == ["4"]
+        update = httpd.publish(TOPIC, "x").text
+        for other in others:
+            assert other.next().id == update
+            other.close()
+    finally:
+        if exists(fork):
+            os.kill(fork, signal.SIGKILL)
+    stream.close()
+    wait_until(lambda: connected(httpd) == ["0"], what="the end of the stream")
+
+
 def test_subscriptions_are_announced_when_they_begin_and_end(httpd, itk):
     httpd.start(itk + hub("MercureSubscriptions On"))
     watcher, own = watch(httpd)

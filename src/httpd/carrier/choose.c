@@ -63,7 +63,8 @@ static bool hold_thread(request_rec *r, struct mrc_no_place *ret_why)
 static void release_thread(conn_rec *c)
 {
     mrc_connection_release_thread(c);
-    mrc_child_release_thread(mrc_this_child_get());
+    if (!mrc_this_child_has_gone())
+        mrc_child_release_thread(mrc_this_child_get());
 }
 
 /* Takes a place of the MPM for the connection of R, if the stream needs one. */

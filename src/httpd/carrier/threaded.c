@@ -485,7 +485,9 @@ int mrc_carrier_threaded_run(request_rec *r, struct mrc_subscriber *subscriber)
                       "left for it");
     }
     mrc_log_stream_end(r, end);
-    mrc_numbers_gauge_add(numbers, gauge, -1);
-    mrc_subscriber_close(subscriber, end);
+    if (!mrc_this_child_has_gone()) {
+        mrc_numbers_gauge_add(numbers, gauge, -1);
+        mrc_subscriber_close(subscriber, end);
+    }
     return status == APR_SUCCESS ? OK : HTTP_INTERNAL_SERVER_ERROR;
 }

@@ -38,6 +38,11 @@ bool mrc_this_child_is_forked(void)
     return started() && this_child->forked_waiter && this_child->pid != getpid();
 }
 
+bool mrc_this_child_has_gone(void)
+{
+    return mrc_this_child_is_forked() && getppid() != this_child->pid;
+}
+
 struct mrc_hub *mrc_this_child_hub(int index)
 {
     struct mrc_hub *hub = started() ? mrc_child_hub(this_child->child, (size_t)index) : NULL;
@@ -57,10 +62,7 @@ bool mrc_this_child_is_serving(void)
 {
     if (!started() || mrc_child_is_draining(this_child->child))
         return false;
-    /* The child of a forked process has ended. */
-    if (mrc_this_child_is_forked() && getppid() != this_child->pid)
-        return false;
-    return mrc_this_child_is_current();
+    return !mrc_this_child_has_gone() && mrc_this_child_is_current();
 }
 
 bool mrc_this_child_is_current(void)

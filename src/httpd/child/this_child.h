@@ -78,6 +78,12 @@ struct mrc_hub *mrc_this_child_hub(int index);
  */
 bool mrc_this_child_is_forked(void);
 
+/*
+ * Whether this is such a process, and the child has ended. What this process has counted in the
+ * child's slot is folded, and the slot may belong to another child, so nothing is given back.
+ */
+bool mrc_this_child_has_gone(void);
+
 /* In such a process: a waiter of the child, which the child's dispatcher wakes. */
 struct mrc_waiter *mrc_this_child_forked_waiter(void);
 
