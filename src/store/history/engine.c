@@ -83,34 +83,34 @@ static void ring_bell(const struct engine_history *history)
 }
 
 /* The publisher stops waiting. False: the result is known after all. */
-static bool give_up(struct engine_history *history, int slot, apr_status_t *ret_status)
+static bool give_up(struct engine_history *history, int64_t ticket, apr_status_t *ret_status)
 {
-    if (mrc_staging_withdraw(history->staging, slot)) {
+    if (mrc_staging_withdraw(history->staging, ticket)) {
         *ret_status = refuse(history, MRC_LINK_REFUSED_TIMEOUT, MRC_STATUS_UNREACHABLE);
         return true;
     }
-    if (mrc_staging_abandon(history->staging, slot)) {
+    if (mrc_staging_abandon(history->staging, ticket)) {
         *ret_status = refuse(history, MRC_LINK_REFUSED_TIMEOUT, MRC_STATUS_UNCONFIRMED);
         return true;
     }
     return false;
 }
 
-/* Waits until the package in SLOT is decided. */
-static apr_status_t wait_for(struct engine_history *history, int slot, int64_t until_us)
+/* Waits until the package of TICKET is decided. */
+static apr_status_t wait_for(struct engine_history *history, int64_t ticket, int64_t until_us)
 {
     apr_status_t status;
 
     for (;;) {
         int64_t left_us;
 
-        mrc_staging_answer_nudge(history->staging, slot);
-        if (mrc_staging_poll(history->staging, slot, &status))
+        mrc_staging_answer_nudge(history->staging, ticket);
+        if (mrc_staging_poll(history->staging, ticket, &status))
             return status;
         left_us = until_us - mrc_clock_us();
-        if (left_us <= 0 && give_up(history, slot, &status))
+        if (left_us <= 0 && give_up(history, ticket, &status))
             return status;
-        mrc_staging_wait(history->staging, slot,
+        mrc_staging_wait(history->staging, ticket,
                          left_us < 1         ? 1
                          : left_us < LOOK_US ? left_us
                                              : LOOK_US);
@@ -119,7 +119,7 @@ static apr_status_t wait_for(struct engine_history *history, int slot, int64_t u
 
 /* Stages PACKAGE, which may have to wait for a free slot. */
 static apr_status_t stage(struct engine_history *history, const struct mrc_record *package,
-                          int64_t until_us, int *ret_slot)
+                          int64_t until_us, int64_t *ret_ticket)
 {
     for (;;) {
         if (mrc_ring_is_superseded(history->base.ring))
@@ -128,8 +128,8 @@ static apr_status_t stage(struct engine_history *history, const struct mrc_recor
             mrc_link_count_refused(history->link);
             return MRC_STATUS_UNREACHABLE;
         }
-        *ret_slot = mrc_staging_stage(history->staging, history->slot, package);
-        if (*ret_slot >= 0)
+        *ret_ticket = mrc_staging_stage(history->staging, history->slot, package);
+        if (*ret_ticket >= 0)
             return APR_SUCCESS;
         if (mrc_clock_us() >= until_us)
             return refuse(history, MRC_LINK_REFUSED_TIMEOUT, MRC_STATUS_UNREACHABLE);
@@ -142,13 +142,13 @@ static apr_status_t append_package(struct engine_history *history, struct mrc_by
 {
     const struct mrc_record package = {.payload = bytes};
     int64_t until_us = mrc_clock_us() + history->timeout_us;
-    int slot = -1;
-    apr_status_t status = stage(history, &package, until_us, &slot);
+    int64_t ticket = -1;
+    apr_status_t status = stage(history, &package, until_us, &ticket);
 
     if (status)
         return status;
     ring_bell(history);
-    return wait_for(history, slot, until_us);
+    return wait_for(history, ticket, until_us);
 }
 
 static apr_status_t append_batch(struct mrc_history *base, const struct mrc_record *records,

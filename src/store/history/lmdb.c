@@ -52,8 +52,8 @@ static apr_status_t append_own(const struct mrc_history_lmdb *history, struct mr
     return status;
 }
 
-/* Waits until the update in SLOT is decided, or leads. */
-static apr_status_t follow(const struct mrc_history_lmdb *history, int slot)
+/* Waits until the update of TICKET is decided, or leads. */
+static apr_status_t follow(const struct mrc_history_lmdb *history, int64_t ticket)
 {
     struct mrc_staging *staging = history->staging;
     int64_t start_us = mrc_clock_us();
@@ -62,11 +62,11 @@ static apr_status_t follow(const struct mrc_history_lmdb *history, int slot)
     for (;;) {
         int64_t waited_us;
 
-        mrc_staging_answer_nudge(staging, slot);
-        if (mrc_staging_poll(staging, slot, &status))
+        mrc_staging_answer_nudge(staging, ticket);
+        if (mrc_staging_poll(staging, ticket, &status))
             return status;
         if (mrc_staging_lock(staging, 0) == APR_SUCCESS) {
-            bool is_decided = mrc_staging_poll(staging, slot, &status);
+            bool is_decided = mrc_staging_poll(staging, ticket, &status);
 
             if (!is_decided)
                 mrc_history_commit_lead(history, NULL, 0);
@@ -77,11 +77,11 @@ static apr_status_t follow(const struct mrc_history_lmdb *history, int slot)
             continue;
         }
         waited_us = mrc_clock_us() - start_us;
-        if (waited_us > MRC_HISTORY_WAIT_US && mrc_staging_withdraw(staging, slot))
+        if (waited_us > MRC_HISTORY_WAIT_US && mrc_staging_withdraw(staging, ticket))
             return APR_TIMEUP;
-        if (waited_us > ABANDON_US && mrc_staging_abandon(staging, slot))
+        if (waited_us > ABANDON_US && mrc_staging_abandon(staging, ticket))
             return APR_TIMEUP;
-        mrc_staging_wait(staging, slot, LOOK_US);
+        mrc_staging_wait(staging, ticket, LOOK_US);
     }
 }
 
@@ -106,13 +106,13 @@ static apr_status_t append_one(const struct mrc_history_lmdb *history,
 {
     struct mrc_staged update;
     apr_status_t status = make_update(history, record, now_us, &update);
-    int slot = -1;
+    int64_t ticket = -1;
 
     if (status)
         return status;
     if (history->sync != MRC_HISTORY_SYNC_FULL)
-        slot = mrc_staging_stage(history->staging, history->slot, &update.record);
-    return slot < 0 ? append_own(history, &update, 1) : follow(history, slot);
+        ticket = mrc_staging_stage(history->staging, history->slot, &update.record);
+    return ticket < 0 ? append_own(history, &update, 1) : follow(history, ticket);
 }
 
 /* Stores all records or none: a group has one publisher, and so one commit even with sync=full. */

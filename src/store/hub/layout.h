@@ -61,7 +61,7 @@
 #include "store/hub/site.h"
 
 #define MRC_HUB_MAGIC         UINT64_C(0x315342554843524d) /* "MRCHUBS1", little endian */
-#define MRC_HUB_VERSION       5
+#define MRC_HUB_VERSION       6
 #define MRC_HUB_ALIGNMENT     64 /* of regions */
 #define MRC_HUB_PAGES_OFFSET  2048
 #define MRC_HUB_GROUPS_OFFSET 4096

@@ -28,7 +28,8 @@ unit_tests += \
 	tests/unit/store/regions/test_link \
 	tests/unit/store/regions/test_revocations \
 	tests/unit/store/regions/test_roster \
-	tests/unit/store/regions/test_samples
+	tests/unit/store/regions/test_samples \
+	tests/unit/store/regions/test_staging
 tests_unit_store_regions_test_busiest_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mrc_lock_acquire
 tests_unit_store_regions_test_samples_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mrc_lock_acquire
 

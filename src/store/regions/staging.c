@@ -6,8 +6,11 @@
 #include "store/base/futex.h"
 #include "store/base/status.h"
 #include "store/regions/staging_layout.h"
+#include "store/shm/control_layout.h"
 
 #define SLOTS_MAX 4096
+
+_Static_assert(MRC_CONTROL_SLOTS_MAX <= MRC_STAGING_OWNERS_MAX, "a word has room for each child");
 
 struct mrc_staging {
     struct mrc_staging_header *header;
@@ -110,6 +113,19 @@ static enum mrc_staging_state state_of(uint32_t word)
     return (enum mrc_staging_state)(word & ((1U << MRC_STAGING_OWNER_SHIFT) - 1));
 }
 
+static unsigned owner_of(uint32_t word)
+{
+    return word >> MRC_STAGING_OWNER_SHIFT & (MRC_STAGING_OWNERS_MAX - 1);
+}
+
+/* WORD with state TO. A free slot has no owner, and keeps the number of its last claim. */
+static uint32_t with_state(uint32_t word, enum mrc_staging_state to)
+{
+    unsigned shift = to == MRC_STAGING_FREE ? MRC_STAGING_CLAIM_SHIFT : MRC_STAGING_OWNER_SHIFT;
+
+    return word >> shift << shift | (uint32_t)to;
+}
+
 static enum mrc_staging_state state_at(const struct mrc_staging *staging, unsigned i)
 {
     const struct mrc_staging_slot *slot = used_slot(staging, i);
@@ -117,19 +133,15 @@ static enum mrc_staging_state state_at(const struct mrc_staging *staging, unsign
     return slot ? state_of(atomic_load(&slot->word)) : MRC_STAGING_FREE;
 }
 
-/* Changes the state of a slot from FROM to TO and keeps its owner. False: it is not in FROM. */
+/* Changes the state of a slot from FROM to TO. False: it is not in FROM. */
 static bool change(struct mrc_staging_slot *slot, enum mrc_staging_state from,
                    enum mrc_staging_state to)
 {
     uint32_t word = atomic_load(&slot->word);
 
-    while (state_of(word) == from) {
-        uint32_t owner = word >> MRC_STAGING_OWNER_SHIFT << MRC_STAGING_OWNER_SHIFT;
-
-        if (atomic_compare_exchange_weak(&slot->word, &word,
-                                         to == MRC_STAGING_FREE ? to : owner | to))
+    while (state_of(word) == from)
+        if (atomic_compare_exchange_weak(&slot->word, &word, with_state(word, to)))
             return true;
-    }
     return false;
 }
 
@@ -229,36 +241,69 @@ void mrc_staging_count_commit(struct mrc_staging *staging)
 
 /* ---- Publishers -------------------------------------------------------------------------------*/
 
-/* Claims slot I for FILLING, if it is free and there is memory for BYTES of data. */
-static bool try_claim(struct mrc_staging *staging, unsigned i, unsigned owner, uint64_t bytes)
+/* A ticket has the number of a slot, and above it the owner and the number of the claim. */
+static struct mrc_staging_slot *slot_of(const struct mrc_staging *staging, int64_t ticket)
+{
+    return slot_at(staging, (unsigned)(ticket % (SLOTS_MAX + 1)));
+}
+
+static bool is_claimed_by(uint32_t word, int64_t ticket)
+{
+    return word >> MRC_STAGING_OWNER_SHIFT == (uint32_t)(ticket / (SLOTS_MAX + 1));
+}
+
+/* Claims slot I for FILLING, if it is free and there is memory for BYTES of data. Returns the
+ * ticket, or -1. */
+static int64_t try_claim(struct mrc_staging *staging, unsigned i, unsigned owner, uint64_t bytes)
 {
     struct mrc_staging_slot *slot = slot_at(staging, i);
-    uint32_t free_word = MRC_STAGING_FREE;
+    uint32_t free_word, word;
 
-    return mrc_sparse_take(staging->pages, slot, sizeof(*slot) + bytes) == APR_SUCCESS &&
-           atomic_compare_exchange_strong(&slot->word, &free_word,
-                                          owner << MRC_STAGING_OWNER_SHIFT | MRC_STAGING_FILLING);
+    if (mrc_sparse_take(staging->pages, slot, sizeof(*slot) + bytes) != APR_SUCCESS)
+        return -1;
+    free_word = atomic_load(&slot->word);
+    word = (free_word + (1U << MRC_STAGING_CLAIM_SHIFT)) | owner << MRC_STAGING_OWNER_SHIFT |
+           MRC_STAGING_FILLING;
+    if (state_of(free_word) != MRC_STAGING_FREE ||
+        !atomic_compare_exchange_strong(&slot->word, &free_word, word))
+        return -1;
+    return (int64_t)(word >> MRC_STAGING_OWNER_SHIFT) * (SLOTS_MAX + 1) + i;
 }
 
 /* Claims a free slot with room for BYTES; -1: there is none. Children search from different places,
  * first among the slots that were used before. */
-static int claim(struct mrc_staging *staging, unsigned owner, uint64_t bytes)
+static int64_t claim(struct mrc_staging *staging, unsigned owner, uint64_t bytes)
 {
     unsigned start = owner * 7;
 
     if (bytes > staging->data_bytes)
-        return bytes <= staging->large_bytes && try_claim(staging, staging->count, owner, bytes)
-                   ? (int)staging->count
-                   : -1;
+        return bytes <= staging->large_bytes ? try_claim(staging, staging->count, owner, bytes)
+                                             : -1;
     for (int may_be_new = 0; may_be_new <= 1; may_be_new++) {
         for (unsigned n = 0; n < staging->count; n++) {
             unsigned i = (start + n) % staging->count;
+            int64_t ticket = -1;
 
-            if ((may_be_new || used_slot(staging, i)) && try_claim(staging, i, owner, bytes))
-                return (int)i;
+            if (may_be_new || used_slot(staging, i))
+                ticket = try_claim(staging, i, owner, bytes);
+            if (ticket >= 0)
+                return ticket;
         }
     }
     return -1;
+}
+
+/* As change(), if the slot still has the claim of TICKET. */
+static bool change_own(struct mrc_staging *staging, int64_t ticket, enum mrc_staging_state from,
+                       enum mrc_staging_state to)
+{
+    struct mrc_staging_slot *slot = slot_of(staging, ticket);
+    uint32_t word = atomic_load(&slot->word);
+
+    while (state_of(word) == from && is_claimed_by(word, ticket))
+        if (atomic_compare_exchange_weak(&slot->word, &word, with_state(word, to)))
+            return true;
+    return false;
 }
 
 uint64_t mrc_staging_largest(const struct mrc_staging *staging)
@@ -266,18 +311,20 @@ uint64_t mrc_staging_largest(const struct mrc_staging *staging)
     return staging->large_bytes > staging->data_bytes ? staging->large_bytes : staging->data_bytes;
 }
 
-int mrc_staging_stage(struct mrc_staging *staging, unsigned owner, const struct mrc_record *record)
+int64_t mrc_staging_stage(struct mrc_staging *staging, unsigned owner,
+                          const struct mrc_record *record)
 {
     struct mrc_staging_slot *slot;
+    int64_t ticket;
     char *data;
-    int i;
 
-    if (record->id.len > UINT32_MAX || record->payload.len > UINT32_MAX)
+    if (record->id.len > UINT32_MAX || record->payload.len > UINT32_MAX ||
+        owner >= MRC_STAGING_OWNERS_MAX)
         return -1;
-    i = claim(staging, owner, (uint64_t)record->id.len + record->payload.len);
-    if (i < 0)
+    ticket = claim(staging, owner, (uint64_t)record->id.len + record->payload.len);
+    if (ticket < 0)
         return -1;
-    slot = slot_at(staging, (unsigned)i);
+    slot = slot_of(staging, ticket);
     data = (char *)(slot + 1);
     atomic_store(&slot->number, 0);
     slot->id_bytes = (uint32_t)record->id.len;
@@ -290,45 +337,53 @@ int mrc_staging_stage(struct mrc_staging *staging, unsigned owner, const struct 
         memcpy(data, record->id.ptr, record->id.len);
     if (record->payload.len)
         memcpy(data + record->id.len, record->payload.ptr, record->payload.len);
-    change(slot, MRC_STAGING_FILLING, MRC_STAGING_STAGED);
-    return i;
+    change_own(staging, ticket, MRC_STAGING_FILLING, MRC_STAGING_STAGED);
+    return ticket;
 }
 
-bool mrc_staging_poll(struct mrc_staging *staging, int index, apr_status_t *ret_status)
+bool mrc_staging_poll(struct mrc_staging *staging, int64_t ticket, apr_status_t *ret_status)
 {
-    struct mrc_staging_slot *slot = slot_at(staging, (unsigned)index);
+    struct mrc_staging_slot *slot = slot_of(staging, ticket);
+    uint32_t word = atomic_load(&slot->word);
+    apr_status_t status;
 
-    if (state_of(atomic_load(&slot->word)) != MRC_STAGING_DONE)
+    if (!is_claimed_by(word, ticket) || state_of(word) == MRC_STAGING_ORPHAN) {
+        *ret_status = MRC_STATUS_UNCONFIRMED;
+        return true;
+    }
+    if (state_of(word) != MRC_STAGING_DONE)
         return false;
-    *ret_status = (apr_status_t)atomic_load(&slot->status);
-    return change(slot, MRC_STAGING_DONE, MRC_STAGING_FREE);
+    status = (apr_status_t)atomic_load(&slot->status);
+    *ret_status = change_own(staging, ticket, MRC_STAGING_DONE, MRC_STAGING_FREE)
+                      ? status
+                      : MRC_STATUS_UNCONFIRMED;
+    return true;
 }
 
-void mrc_staging_wait(struct mrc_staging *staging, int index, int64_t wait_us)
+void mrc_staging_wait(struct mrc_staging *staging, int64_t ticket, int64_t wait_us)
 {
-    struct mrc_staging_slot *slot = slot_at(staging, (unsigned)index);
+    struct mrc_staging_slot *slot = slot_of(staging, ticket);
     uint32_t word = atomic_load(&slot->word);
 
-    if (state_of(word) == MRC_STAGING_STAGED || state_of(word) == MRC_STAGING_TAKEN)
+    if (is_claimed_by(word, ticket) &&
+        (state_of(word) == MRC_STAGING_STAGED || state_of(word) == MRC_STAGING_TAKEN))
         mrc_futex_wait(&slot->word, word, wait_us);
 }
 
-void mrc_staging_answer_nudge(struct mrc_staging *staging, int index)
+void mrc_staging_answer_nudge(struct mrc_staging *staging, int64_t ticket)
 {
-    change(slot_at(staging, (unsigned)index), MRC_STAGING_NUDGED, MRC_STAGING_STAGED);
+    change_own(staging, ticket, MRC_STAGING_NUDGED, MRC_STAGING_STAGED);
 }
 
-bool mrc_staging_withdraw(struct mrc_staging *staging, int index)
+bool mrc_staging_withdraw(struct mrc_staging *staging, int64_t ticket)
 {
-    struct mrc_staging_slot *slot = slot_at(staging, (unsigned)index);
-
-    return change(slot, MRC_STAGING_STAGED, MRC_STAGING_FREE) ||
-           change(slot, MRC_STAGING_NUDGED, MRC_STAGING_FREE);
+    return change_own(staging, ticket, MRC_STAGING_STAGED, MRC_STAGING_FREE) ||
+           change_own(staging, ticket, MRC_STAGING_NUDGED, MRC_STAGING_FREE);
 }
 
-bool mrc_staging_abandon(struct mrc_staging *staging, int index)
+bool mrc_staging_abandon(struct mrc_staging *staging, int64_t ticket)
 {
-    return change(slot_at(staging, (unsigned)index), MRC_STAGING_TAKEN, MRC_STAGING_ORPHAN);
+    return change_own(staging, ticket, MRC_STAGING_TAKEN, MRC_STAGING_ORPHAN);
 }
 
 void mrc_staging_fold(struct mrc_staging *staging, unsigned owner)
@@ -337,9 +392,11 @@ void mrc_staging_fold(struct mrc_staging *staging, unsigned owner)
     for (unsigned i = 0; i < staging->total; i++) {
         struct mrc_staging_slot *slot = used_slot(staging, i);
 
-        if (!slot || atomic_load(&slot->word) >> MRC_STAGING_OWNER_SHIFT != owner)
+        if (!slot || owner_of(atomic_load(&slot->word)) != owner)
             continue;
-        if (!mrc_staging_withdraw(staging, (int)i) && !mrc_staging_abandon(staging, (int)i) &&
+        if (!change(slot, MRC_STAGING_STAGED, MRC_STAGING_FREE) &&
+            !change(slot, MRC_STAGING_NUDGED, MRC_STAGING_FREE) &&
+            !change(slot, MRC_STAGING_TAKEN, MRC_STAGING_ORPHAN) &&
             !change(slot, MRC_STAGING_DONE, MRC_STAGING_FREE))
             change(slot, MRC_STAGING_FILLING, MRC_STAGING_FREE);
     }

@@ -109,29 +109,31 @@ struct mrc_staged {
 uint64_t mrc_staging_largest(const struct mrc_staging *staging);
 
 /*
- * Puts RECORD into a free slot, for the child OWNER. Returns the number of the slot, or -1: the
- * record is too large, or no slot is free.
+ * Puts RECORD into a free slot, for the child OWNER. Returns a ticket, with which its publisher
+ * finds it again, or -1: the record is too large, or no slot is free.
  */
-int mrc_staging_stage(struct mrc_staging *staging, unsigned owner, const struct mrc_record *record);
+int64_t mrc_staging_stage(struct mrc_staging *staging, unsigned owner,
+                          const struct mrc_record *record);
 
 /*
- * Whether the result of the update in SLOT is known. If so, returns its status and frees the slot.
+ * Whether the result of the update of TICKET is known. If so, returns its status and frees the
+ * slot. MRC_STATUS_UNCONFIRMED: OWNER was folded, and this process was forked off that child.
  */
-bool mrc_staging_poll(struct mrc_staging *staging, int slot, apr_status_t *ret_status);
+bool mrc_staging_poll(struct mrc_staging *staging, int64_t ticket, apr_status_t *ret_status);
 
-/* Sleeps until the state of SLOT changes, or for WAIT_US. */
-void mrc_staging_wait(struct mrc_staging *staging, int slot, int64_t wait_us);
+/* Sleeps until the state of the slot changes, or for WAIT_US. */
+void mrc_staging_wait(struct mrc_staging *staging, int64_t ticket, int64_t wait_us);
 
-/* Consumes a nudge; the publisher of SLOT calls it before it tries the lock. */
-void mrc_staging_answer_nudge(struct mrc_staging *staging, int slot);
+/* Consumes a nudge; the publisher calls it before it tries the lock. */
+void mrc_staging_answer_nudge(struct mrc_staging *staging, int64_t ticket);
 
-/* The publisher of SLOT gives up. True: its update will never be stored. False: a leader has taken
- * or decided it already. */
-bool mrc_staging_withdraw(struct mrc_staging *staging, int slot);
+/* The publisher gives up. True: its update will never be stored. False: a leader has taken or
+ * decided it already. */
+bool mrc_staging_withdraw(struct mrc_staging *staging, int64_t ticket);
 
 /* The publisher gives up although a leader has taken its update, and never learns the result.
  * False: the result is known already. */
-bool mrc_staging_abandon(struct mrc_staging *staging, int slot);
+bool mrc_staging_abandon(struct mrc_staging *staging, int64_t ticket);
 
 /* ---- The leader, under the publish lock -------------------------------------------------------*/
 

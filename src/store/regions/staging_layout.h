@@ -30,7 +30,14 @@
  * The leader is the process that holds the publish lock. Both it and the publisher may change
  * STAGED, NUDGED and TAKEN, so every such change is a compare-and-swap. Only the publisher changes
  * FILLING and DONE or, after the death of its child, the process that folds the child. The word
- * also has the owner of the slot, so a slot is freed only for the child that has claimed it.
+ * also has the owner of the slot, so a slot is freed only for the child that has claimed it, and
+ * the number of its claim. A publisher can outlive its child, in a process that was forked off it;
+ * the number tells it that the slot was freed, and perhaps claimed by somebody else.
+ *
+ *      31                  19 18                   3 2     0
+ *     +----------------------+----------------------+-------+
+ *     | number of the claim  | owner; 0 while FREE  | state |
+ *     +----------------------+----------------------+-------+
  */
 #ifndef MRC_STORE_REGIONS_STAGING_LAYOUT_H
 #define MRC_STORE_REGIONS_STAGING_LAYOUT_H
@@ -41,9 +48,11 @@
 #include "store/base/record.h"
 
 #define MRC_STAGING_MAGIC   UINT64_C(0x314741545343524d) /* "MRCSTAG1", little endian */
-#define MRC_STAGING_VERSION 1
+#define MRC_STAGING_VERSION 2
 
-#define MRC_STAGING_OWNER_SHIFT 8
+#define MRC_STAGING_OWNER_SHIFT 3
+#define MRC_STAGING_CLAIM_SHIFT 19
+#define MRC_STAGING_OWNERS_MAX  (1U << (MRC_STAGING_CLAIM_SHIFT - MRC_STAGING_OWNER_SHIFT))
 
 enum mrc_staging_state {
     MRC_STAGING_FREE = 0,
@@ -54,6 +63,7 @@ enum mrc_staging_state {
     MRC_STAGING_ORPHAN,
     MRC_STAGING_DONE
 };
+_Static_assert(MRC_STAGING_DONE < 1 << MRC_STAGING_OWNER_SHIFT, "a word has room for each state");
 
 struct mrc_staging_header {
     /* Constant: written by the parent before any child exists. */
@@ -85,7 +95,7 @@ struct mrc_staging_header {
 _Static_assert(sizeof(struct mrc_staging_header) == 256, "the first slot begins at byte 256");
 
 struct mrc_staging_slot {
-    _Atomic uint32_t word;   /* enum mrc_staging_state | publisher's child slot << 8; the futex */
+    _Atomic uint32_t word;   /* state, owner and claim; the futex */
     _Atomic uint32_t status; /* apr_status_t; written by the leader before DONE */
     _Atomic uint64_t number; /* in the history; 0: none. Written by the leader before it commits */
     /* Written by the publisher while FILLING; then constant until FREE. */

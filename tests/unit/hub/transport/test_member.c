@@ -500,25 +500,25 @@ START_TEST(an_order_is_carried_out_once_if_its_leader_dies_before_it_is_noted)
 END_TEST
 
 /* An operator of this machine gives an order, which a leader has sent. Returns its slot. */
-static int send_order(struct mrc_staging *staging)
+static int64_t send_order(struct mrc_staging *staging)
 {
     const struct mrc_record order = {
         .id = mrc_bytes_of(""), .payload = mrc_bytes_of("order"), .is_control = true};
     struct mrc_record package = {.seq = 0};
     struct mrc_staged staged;
     struct mrc_buf buf;
-    int slot;
+    int64_t ticket;
 
     mrc_buf_init(&buf, SIZE_MAX);
     mrc_entry_add_package(&buf, &order, 1);
     package.payload = mrc_buf_bytes(&buf);
-    slot = mrc_staging_stage(staging, HUB_SLOT, &package);
-    ck_assert_int_ge(slot, 0);
+    ticket = mrc_staging_stage(staging, HUB_SLOT, &package);
+    ck_assert_int_ge(ticket, 0);
     ck_assert_uint_eq(mrc_staging_take(staging, &staged, 1), 1);
     staged.record.seq = 1;
     mrc_staging_set_number(staging, &staged);
     mrc_buf_free(&buf);
-    return slot;
+    return ticket;
 }
 
 static enum mrc_order_kind own_kind;
@@ -549,11 +549,11 @@ START_TEST(an_order_is_answered_although_its_leader_dies_before_that)
     struct mrc_staging *staging = mrc_hub_segment_staging(place.segment);
     struct mrc_link_position unused;
     apr_status_t status;
-    int slot;
+    int64_t ticket;
 
     own_kind = _i ? MRC_ORDER_LIFT : MRC_ORDER_DISCONNECT;
     begin_at(0, 0);
-    slot = send_order(staging);
+    ticket = send_order(staging);
     switch (die_at(take_own_order, UINT_MAX, is_past_order)) {
     case -1:
         fprintf(stderr, "# ptrace is forbidden here: not tested\n");
@@ -561,9 +561,9 @@ START_TEST(an_order_is_answered_although_its_leader_dies_before_that)
     case 0:
         ck_abort_msg("the leader was never there");
     }
-    ck_assert(!mrc_staging_poll(staging, slot, &status));
+    ck_assert(!mrc_staging_poll(staging, ticket, &status));
     lead_again(&unused);
-    ck_assert(mrc_staging_poll(staging, slot, &status));
+    ck_assert(mrc_staging_poll(staging, ticket, &status));
     ck_assert_int_eq(status, APR_SUCCESS);
 }
 END_TEST

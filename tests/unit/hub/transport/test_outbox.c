@@ -77,13 +77,13 @@ static void tear_down(void)
     mrc_wire_close(redis.wires[MRC_REDIS_W]);
 }
 
-/* Stages a package of COUNT updates; returns its slot. */
-static int stage(size_t count)
+/* Stages a package of COUNT updates; returns its ticket. */
+static int64_t stage(size_t count)
 {
     struct mrc_record records[3];
     struct mrc_record package = {.seq = 0};
     struct mrc_buf buf;
-    int slot;
+    int64_t ticket;
 
     for (size_t i = 0; i < count; i++)
         records[i] = (struct mrc_record){
@@ -91,18 +91,18 @@ static int stage(size_t count)
     mrc_buf_init(&buf, SIZE_MAX);
     mrc_entry_add_package(&buf, records, count);
     package.payload = mrc_buf_bytes(&buf);
-    slot = mrc_staging_stage(staging, PUBLISHER, &package);
+    ticket = mrc_staging_stage(staging, PUBLISHER, &package);
     mrc_buf_free(&buf);
-    ck_assert_int_ge(slot, 0);
-    return slot;
+    ck_assert_int_ge(ticket, 0);
+    return ticket;
 }
 
-/* Whether the publisher in SLOT is answered. Fails if that is not with STATUS. */
-static bool is_answered(int slot, apr_status_t status)
+/* Whether the publisher of TICKET is answered. Fails if that is not with STATUS. */
+static bool is_answered(int64_t ticket, apr_status_t status)
 {
     apr_status_t got;
 
-    if (!mrc_staging_poll(staging, slot, &got))
+    if (!mrc_staging_poll(staging, ticket, &got))
         return false;
     ck_assert_int_eq(got, status);
     return true;
@@ -134,7 +134,7 @@ START_TEST(a_package_is_answered_when_it_has_arrived)
 {
     struct mrc_redis_publish publish;
     struct mrc_outbox *outbox = open_outbox();
-    int one = stage(1), two = stage(2);
+    int64_t one = stage(1), two = stage(2);
 
     ck_assert(send_batch(outbox, &publish));
     ck_assert_uint_eq(publish.counter, 1);
@@ -157,16 +157,16 @@ START_TEST(a_package_without_entries_is_answered_when_the_ring_is_past_it)
 {
     struct mrc_redis_publish publish;
     struct mrc_outbox *outbox = open_outbox();
-    int slot = stage(1);
+    int64_t ticket = stage(1);
 
     ck_assert(send_batch(outbox, &publish));
     mrc_outbox_reached(outbox, 100, 1); /* not before the engine has answered */
-    ck_assert(!is_answered(slot, APR_SUCCESS));
+    ck_assert(!is_answered(ticket, APR_SUCCESS));
     mrc_outbox_stored(outbox, 7);
     mrc_outbox_reached(outbox, 6, 1);
-    ck_assert(!is_answered(slot, APR_SUCCESS));
+    ck_assert(!is_answered(ticket, APR_SUCCESS));
     mrc_outbox_reached(outbox, 7, 1);
-    ck_assert(is_answered(slot, APR_SUCCESS));
+    ck_assert(is_answered(ticket, APR_SUCCESS));
     mrc_outbox_free(outbox);
 }
 END_TEST
@@ -175,17 +175,17 @@ START_TEST(the_same_after_the_answer_was_lost)
 {
     struct mrc_redis_publish publish;
     struct mrc_outbox *outbox = open_outbox();
-    int slot = stage(1);
+    int64_t ticket = stage(1);
 
     ck_assert(send_batch(outbox, &publish));
     mrc_outbox_lost(outbox);
-    ck_assert(!is_answered(slot, APR_SUCCESS));
+    ck_assert(!is_answered(ticket, APR_SUCCESS));
     mrc_outbox_settle(outbox, 1, 9, true); /* the engine has it */
     ck_assert(!send_batch(outbox, &publish));
     mrc_outbox_reached(outbox, 8, 1);
-    ck_assert(!is_answered(slot, APR_SUCCESS));
+    ck_assert(!is_answered(ticket, APR_SUCCESS));
     mrc_outbox_reached(outbox, 9, 1);
-    ck_assert(is_answered(slot, APR_SUCCESS));
+    ck_assert(is_answered(ticket, APR_SUCCESS));
     mrc_outbox_free(outbox);
 }
 END_TEST
@@ -194,7 +194,7 @@ START_TEST(what_the_engine_does_not_have_is_sent_again_with_its_counters)
 {
     struct mrc_redis_publish publish;
     struct mrc_outbox *outbox = open_outbox();
-    int slot = stage(2), unsent;
+    int64_t ticket = stage(2), unsent;
 
     ck_assert(send_batch(outbox, &publish));
     unsent = stage(1);
@@ -207,7 +207,7 @@ START_TEST(what_the_engine_does_not_have_is_sent_again_with_its_counters)
     ck_assert_uint_eq(publish.entries, 2);
     mrc_outbox_stored(outbox, 2);
     mrc_outbox_arrived(outbox, 2, 1);
-    ck_assert(is_answered(slot, APR_SUCCESS));
+    ck_assert(is_answered(ticket, APR_SUCCESS));
     mrc_outbox_free(outbox);
 }
 END_TEST
@@ -217,7 +217,7 @@ START_TEST(the_answer_of_the_replicas_is_that_of_its_batch)
 {
     struct mrc_redis_publish publish;
     struct mrc_outbox *outbox = open_after(0, true);
-    int first = stage(1), second, third;
+    int64_t first = stage(1), second, third;
 
     ck_assert(send_batch(outbox, &publish));
     mrc_outbox_refused(outbox); /* its memory is full */
@@ -247,7 +247,7 @@ START_TEST(what_was_sent_once_is_never_certain_not_to_be_stored)
 {
     struct mrc_redis_publish publish;
     struct mrc_outbox *outbox = open_outbox();
-    int sent = stage(1), unsent;
+    int64_t sent = stage(1), unsent;
 
     ck_assert(send_batch(outbox, &publish));
     unsent = stage(2);
@@ -310,23 +310,23 @@ END_TEST
 /* ---- a leader dies ----------------------------------------------------------------------------*/
 
 /* Stages a package of COUNT updates, and lets a leader send it and die. */
-static int leave(size_t count)
+static int64_t leave(size_t count)
 {
     struct mrc_redis_publish publish;
     struct mrc_outbox *outbox = open_outbox();
-    int slot = stage(count);
+    int64_t ticket = stage(count);
 
     ck_assert(send_batch(outbox, &publish));
     mrc_outbox_free(outbox);
-    return slot;
+    return ticket;
 }
 
 START_TEST(the_next_leader_answers_what_is_in_the_ring)
 {
-    int slot = leave(2);
+    int64_t ticket = leave(2);
     struct mrc_outbox *outbox = open_after(2, false);
 
-    ck_assert(is_answered(slot, APR_SUCCESS));
+    ck_assert(is_answered(ticket, APR_SUCCESS));
     ck_assert(mrc_outbox_is_empty(outbox));
     mrc_outbox_free(outbox);
 }
@@ -334,10 +334,10 @@ END_TEST
 
 START_TEST(the_next_leader_does_not_know_which_replicas_have_it)
 {
-    int slot = leave(2);
+    int64_t ticket = leave(2);
     struct mrc_outbox *outbox = open_after(2, true);
 
-    ck_assert(is_answered(slot, MRC_STATUS_UNCONFIRMED));
+    ck_assert(is_answered(ticket, MRC_STATUS_UNCONFIRMED));
     ck_assert(mrc_outbox_is_empty(outbox));
     mrc_outbox_free(outbox);
 }
@@ -346,11 +346,11 @@ END_TEST
 /* The engine may lose the rest before the ring has it. */
 START_TEST(a_package_of_which_the_ring_has_a_part_is_not_answered_yet)
 {
-    int slot = leave(3);
+    int64_t ticket = leave(3);
     struct mrc_redis_publish publish;
     struct mrc_outbox *outbox = open_after(2, false);
 
-    ck_assert(!is_answered(slot, APR_SUCCESS));
+    ck_assert(!is_answered(ticket, APR_SUCCESS));
     mrc_outbox_settle(outbox, 1, 1, true); /* the engine has lost two of the three */
     ck_assert(mrc_outbox_put_back(outbox, 2, 1, mrc_bytes_of("id"), mrc_bytes_of("payload"), 1));
     for (int batch = 0; batch < 2; batch++) { /* one for each of the two, in any order */
@@ -359,9 +359,9 @@ START_TEST(a_package_of_which_the_ring_has_a_part_is_not_answered_yet)
     }
     ck_assert(!send_batch(outbox, &publish));
     mrc_outbox_arrived(outbox, 2, 1);
-    ck_assert(!is_answered(slot, APR_SUCCESS));
+    ck_assert(!is_answered(ticket, APR_SUCCESS));
     mrc_outbox_arrived(outbox, 3, 1);
-    ck_assert(is_answered(slot, APR_SUCCESS));
+    ck_assert(is_answered(ticket, APR_SUCCESS));
     mrc_outbox_reached(outbox, 3, 1);
     ck_assert(mrc_outbox_is_empty(outbox));
     mrc_outbox_free(outbox);
@@ -426,7 +426,7 @@ static int die_after(unsigned steps)
 /* The next leader takes over: the package in SLOT is answered, and has the counters under which the
  * engine has it, if at all. Returns its last counter. BEFORE: the last counter of the package
  * before. */
-static uint64_t judge(int slot, uint64_t before, unsigned steps)
+static uint64_t judge(int64_t ticket, uint64_t before, unsigned steps)
 {
     uint64_t first = atomic_load(&engine->first), last = atomic_load(&engine->last);
     struct mrc_redis_publish publish;
@@ -447,7 +447,7 @@ static uint64_t judge(int slot, uint64_t before, unsigned steps)
         mrc_outbox_stored(outbox, last);
     }
     mrc_outbox_arrived(outbox, last, 1);
-    ck_assert_msg(is_answered(slot, APR_SUCCESS), "after %u steps: its publisher waits", steps);
+    ck_assert_msg(is_answered(ticket, APR_SUCCESS), "after %u steps: its publisher waits", steps);
     ck_assert(mrc_outbox_is_empty(outbox));
     ck_assert_uint_ge(mrc_link_counter(shared_link), last);
     ck_assert_uint_eq(mrc_staging_count(staging), 0);
@@ -463,14 +463,14 @@ START_TEST(a_leader_dies_at_every_instruction)
     int killed = 1;
 
     for (; killed == 1; steps += step) {
-        int slot = stage(2);
+        int64_t ticket = stage(2);
 
         killed = die_after(steps);
         if (killed == -1) {
             fprintf(stderr, "# ptrace is forbidden here: not tested\n");
             return;
         }
-        before = judge(slot, before, steps);
+        before = judge(ticket, before, steps);
         atomic_store(&engine->arrived, before);
     }
     fprintf(stderr, "# %u instructions, every %uth\n", steps, step);

@@ -114,18 +114,7 @@ static pid_t publish_in_child(unsigned slot, const char *id, enum point point)
 /* The number of slots that are not free. */
 static unsigned staged(void)
 {
-    uint64_t bytes;
-    const char *region = mrc_hub_segment_region(segment, MRC_HUB_REGION_STAGING, &bytes);
-    uint64_t stride = (bytes - 256) / MRC_STAGING_SLOTS;
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < MRC_STAGING_SLOTS; i++) {
-        const _Atomic uint32_t *word =
-            (const _Atomic uint32_t *)(const void *)(region + 256 + i * stride);
-
-        n += atomic_load(word) != 0;
-    }
-    return n;
+    return mrc_staging_count(mrc_hub_segment_staging(segment));
 }
 
 static void wait_staged(unsigned n)
