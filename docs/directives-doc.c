@@ -85,15 +85,17 @@ static void print_directive(const struct mrc_directive *row)
 
 static void print_page(void)
 {
-    printf("# The directives of mod_mercure\n\n"
-           "<!-- Generated from the table of directives by `make docs`. -->\n\n"
-           "A hub needs MercureHub, MercurePublisherKey, and MercureSubscriberKey or "
-           "MercureAnonymous; every\nother directive has a default. Start with "
-           "[getting-started.md](getting-started.md).\n\n"
-           "A SIZE is a number of bytes; K, M or G may follow the number. A directive in an inner "
-           "section\nreplaces the same directive of the outer section: lists are replaced as a "
-           "whole, options\n(`name=value`) one by one. Several lines of one directive in a section "
-           "add up if it takes keys,\na list or options; otherwise the last of them counts.\n\n");
+    printf(
+        "# The directives of mod_mercure\n\n"
+        "<!-- Generated from the table of directives by `make docs`. -->\n\n"
+        "Only MercureHub is required. To be of use, a hub also needs a key for publishers "
+        "(MercurePublisherKey or\nMercureKey), and a key for subscribers (MercureSubscriberKey or "
+        "MercureKey) or MercureAnonymous. All\nother directives are optional. Start with "
+        "[getting-started.md](getting-started.md).\n\n"
+        "A SIZE is a number of bytes; K, M or G may follow the number. A directive in an inner "
+        "section\nreplaces the same directive of the outer section: lists are replaced as a "
+        "whole, options\n(`name=value`) one by one. Several lines of one directive in a section "
+        "add up if it takes keys,\na list or options; otherwise the last of them counts.\n\n");
     for (size_t i = 0; i < mrc_directives_count; i++) {
         printf("- [%s](#", mrc_directives[i].name);
         print_anchor(mrc_directives[i].name);

@@ -23,7 +23,7 @@ used for another line, so you can search for it, and set up alerts for it. The f
 module. Mistakes in the configuration that httpd reports as `AH00526: Syntax error` have no id: they name the directive.
 
 Each entry shows the level and the text of the line; `…` stands for values that differ each time. Lines of level info and
-debug appear with `LogLevel mercure:info` and `LogLevel mercure:debug`.
+debug appear with `LogLevel mercure:info` and `LogLevel mercure:debug`, and those of level trace1 with `LogLevel mercure:trace1`.
 """
 
 

@@ -53,9 +53,7 @@ def test_commands_work(httpd, blocks):
     doc.run("keys", "sh", keys)
     httpd.start(configuration.replace("file:mercure/", f"file:{httpd.path('etc')}/mercure/"))
     doc.run("configtest", "sh", check)
-    with open(httpd.path("etc/mercure/publisher.key"), encoding="ascii") as file:
-        minted = token.publisher(key=file.read().strip(), iss="https://example.com",
-                                 aud=f"http://localhost:{httpd.port}{PATH}")
+    minted = token.publisher(key=doc.publisher_key(), iss="https://example.com", aud=f"http://localhost:{httpd.port}{PATH}")
     doc.subscribe("subscribe", "sh", subscribe, minted)
     with httpd.subscribe("match=*") as stream:
         doc.run("publish", "sh", publish)

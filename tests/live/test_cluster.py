@@ -982,7 +982,7 @@ def test_a_user_with_few_rights_and_tls(new_redis, new_httpd):
     """The rights are those of docs/cluster.md."""
     folder = os.path.dirname(os.path.abspath(__file__))
     with open(os.path.join(folder, "..", "..", "docs", "cluster.md"), encoding="utf-8") as page:
-        rule = page.read().split("ACL SETUSER mercure ", 1)[1].split("```", 1)[0].replace("SECRET", "geheim").split()
+        rule = page.read().split("ACL SETUSER mercure ", 1)[1].split("\n", 1)[0].replace("SECRET", "geheim").split()
     a, b = new_httpd(), new_httpd()
     certificate, key = make_certificate(a)
     redis = new_redis(tls_port=0, tls_cert_file=certificate, tls_key_file=key, tls_ca_cert_file=certificate,

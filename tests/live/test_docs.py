@@ -28,6 +28,7 @@ PAGES = ("getting-started", "tokens", "publishing", "browsers", "http2", "proxie
 NODE = os.path.join(HERE, "../node/node_modules/.bin/node")
 BLOCK = re.compile(r"^( *)```(\S+)(?: (\S+))?\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 TOPIC = "https://example.com/books/1"
+SECRET = "change-this-secret-of-32-characters-or-more"  # of the .htaccess file in hosting.md
 JWKS = '{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}'
 PROGRAMS = {"sh": ("bash", "-euo", "pipefail"), "php": ("php",), "python": ("/usr/bin/python3",),
             "javascript": (NODE, "--experimental-eventsource", "--no-warnings")}
@@ -139,9 +140,17 @@ class Doc:
     def command(self, language, text):
         text = re.sub(r"https://example\.com/(\.well-known|metrics|health)",
                       rf"http://localhost:{self.httpd.port}/\1", text)
+        text = text.replace("export ETC=/etc/apache2 ", f"export ETC={self.env['ETC']} ")
+        assert "=/etc/" not in text
+        if SECRET in text:
+            text = text.replace(SECRET, self.publisher_key())
         self.count += 1
         return [*PROGRAMS[language],
                 self.httpd.write(f"scripts/{self.count}{SUFFIXES[language]}", text)]
+
+    def publisher_key(self):
+        with open(self.httpd.path("etc/mercure/publisher.key"), encoding="ascii") as file:
+            return file.read().strip()
 
     def run(self, name, language, text):
         done = subprocess.run(self.command(language, text), env=self.env, capture_output=True, text=True, timeout=180)
@@ -181,9 +190,7 @@ def start(doc):
     httpd.start(configuration.replace("file:mercure/", f"file:{httpd.path('etc')}/mercure/") +
                 "<Location /metrics>\nSetHandler mercure-metrics\n</Location>\n"
                 "<Location /health>\nSetHandler mercure-health\n</Location>\n")
-    with open(httpd.path("etc/mercure/publisher.key"), encoding="ascii") as file:
-        return token.publisher(key=file.read().strip(), iss="https://example.com",
-                               aud=f"http://localhost:{httpd.port}{PATH}")
+    return token.publisher(key=doc.publisher_key(), iss="https://example.com", aud=f"http://localhost:{httpd.port}{PATH}")
 
 
 def test_commands_and_programs_work(httpd):

@@ -8,7 +8,7 @@ import pytest
 from env import http, sse, token
 from env.hub import PATH
 from env.httpd import find_module, free_port, live_dir, release_port
-from env.launcher import running, wait_ready
+from env.launcher import page_script, running, wait_ready
 from env.token import PUBLISHER_KEY, SUBSCRIBER_KEY
 from test_launcher import LAUNCHER, folder  # noqa: F401 (a fixture)
 from test_legacy import FORM, bearer, old
@@ -122,7 +122,7 @@ def test_command_line_of_the_page_serves(folder):  # noqa: F811
 def test_environments_of_the_page_serve_the_clients_they_name(folder, index):  # noqa: F811
     block, port = blocks("sh")[index], free_port()
     assert "MERCURE_LISTEN_ADDR=:8080\n" in block
-    script = "set -a\n" + block.replace("=:8080", f"=127.0.0.1:{port}") + 'exec "$0"\n'
+    script = page_script(block).replace("=:8080", f"=127.0.0.1:{port}")
     env = {"PATH": os.environ["PATH"], "TMPDIR": str(folder), "MERCURE_DATA_DIR": str(folder),
            "MERCURE_MODULE": find_module()}
     log = folder / "log"

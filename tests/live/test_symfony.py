@@ -19,7 +19,7 @@ import yaml
 from env import http, sse, token
 from env.hub import PATH
 from env.httpd import find_module, free_port, release_port
-from env.launcher import running, wait_ready
+from env.launcher import page_script, running, wait_ready
 from env.wait import DEADLINE, wait_until
 from test_debugger import drive
 from test_docs import DOCS, NODE, build_folder
@@ -241,7 +241,7 @@ def test_the_hub_for_development(httpd, folder):  # noqa: F811
     port, log = free_port(), folder / "log"
     block = find("sh", "A hub for development", "mercure-hub")
     assert "=127.0.0.1:8080\n" in block and "MERCURE_JWT_SECRET" in block
-    script = "set -a\n" + block.replace(":8080", f":{port}") + 'exec "$0"\n'
+    script = page_script(block).replace(":8080", f":{port}")
     url = f"http://127.0.0.1:{port}{PATH}"
     httpd.write("app/.env.local", f"MERCURE_URL={url}\nMERCURE_PUBLIC_URL={url}\nMERCURE_JWT_SECRET={SECRET}\n")
     env = {"PATH": os.environ["PATH"], "TMPDIR": str(folder), "MERCURE_MODULE": find_module(),

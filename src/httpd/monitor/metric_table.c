@@ -185,7 +185,7 @@ const struct mrc_metric mrc_metrics[] = {
     {
         .name = "mercure_transport_state_seconds",
         .type = "gauge",
-        .help = "Seconds since mercure_transport_up has changed.",
+        .help = "Seconds since mercure_transport_up last changed.",
         .title = "Since (s)",
         .key = "MercureTransportStateSeconds",
         .source = MRC_METRIC_LINK_STATE,

@@ -36,6 +36,13 @@ def end_all(launcher, place):
     wait_until(gone, what="the end of all processes")
 
 
+def page_script(block):
+    """BLOCK of a page, which ends with `mercure-hub`, as a script that becomes the launcher named by its $0."""
+    variables, name, rest = block.rpartition("\nmercure-hub\n")
+    assert name and not rest, block
+    return variables + '\nexec "$0"\n'
+
+
 @contextlib.contextmanager
 def running(command, env, log, **more):
     """COMMAND, a launcher, writing to the file LOG, until the block ends; it has its own TMPDIR."""
