@@ -282,6 +282,25 @@ def test_each_site_keeps_its_history_over_reloads(httpd):
         assert history_of(httpd, 2, host=host) == [f"of {host}", "last"]
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_sites_that_have_only_aliases_keep_their_histories_over_reloads(httpd, place):
+    """One of them does not get the hub of another one that is removed, wherever that was."""
+    port = httpd.add_port()
+    httpd.expect_log("AH00(671|548)", required=False)
+
+    def vhosts(*hosts):
+        return hub() + "".join(nameless(port, f"ServerAlias {aliases}") for aliases in hosts)
+
+    names = [f"{SECOND} *.{SECOND}"]
+    names.insert(place, FIRST)
+    httpd.start(vhosts(*names))
+    for host in (FIRST, SECOND):
+        httpd.publish(TOPIC, "x", fields=[("id", f"of {host}")], host=host, port=port)
+    httpd.graceful(vhosts(f"*.{SECOND.upper()} {SECOND}"))
+    httpd.publish(TOPIC, "x", fields=[("id", "last")], host=SECOND, port=port)
+    assert history_of(httpd, 2, host=SECOND, port=port) == [f"of {SECOND}", "last"]
+
+
 def siphash(text):
     """SipHash-2-4 with a key of zeros; the names of directories end with it."""
     mask = (1 << 64) - 1

@@ -116,7 +116,7 @@ struct finder {
 };
 
 /*
- * TEXT, or TEXT with a number if TAKEN already has TEXT. Two servers without a name may have the
+ * TEXT, or TEXT with a number if TAKEN already has TEXT. Two servers without any name may have the
  * same addresses: httpd serves only the first, but each has its own hub. Metrics distinguish hubs
  * by their labels.
  */

@@ -1,5 +1,8 @@
 #include "httpd/config/site.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "apr_sha1.h"
 #include "apr_strings.h"
 
@@ -23,6 +26,36 @@ static const char *addresses(apr_pool_t *pool, const server_rec *server)
 
     for (const server_addr_rec *addr = server->addrs; addr; addr = addr->next)
         text = apr_psprintf(pool, "%s %s:%d", text, addr->virthost, addr->host_port);
+    return text;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/*
+ * The names of ServerAlias in SERVER, sorted, with a space before each. They tell servers without a
+ * ServerName apart that have the same addresses. Their order does not, because it changes when one
+ * of them goes, and the next one would get its hub.
+ */
+static const char *aliases(apr_pool_t *pool, const server_rec *server)
+{
+    const apr_array_header_t *lists[] = {server->names, server->wild_names};
+    apr_array_header_t *names = apr_array_make(pool, 4, sizeof(const char *));
+    const char *text = "";
+
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        for (int j = 0; lists[i] && j < lists[i]->nelts; j++) {
+            char *name = apr_pstrdup(pool, APR_ARRAY_IDX(lists[i], j, const char *));
+
+            ap_str_tolower(name);
+            APR_ARRAY_PUSH(names, const char *) = name;
+        }
+    }
+    qsort(names->elts, (size_t)names->nelts, sizeof(const char *), compare_names);
+    for (int i = 0; i < names->nelts; i++)
+        text = apr_pstrcat(pool, text, " ", APR_ARRAY_IDX(names, i, const char *), NULL);
     return text;
 }
 
@@ -58,9 +91,9 @@ struct mrc_site_hub mrc_site_identify(apr_pool_t *pool, const server_rec *server
         return (struct mrc_site_hub){
             .key = shorten(pool, apr_psprintf(pool, "site=%s %s", site, section->path)),
             .label = apr_pstrcat(pool, site, section->path, NULL)};
-    key = server->is_virtual
-              ? apr_psprintf(pool, "address=%s %s", addresses(pool, server), section->path)
-              : apr_psprintf(pool, "main %s", section->path);
+    key = server->is_virtual ? apr_psprintf(pool, "address=%s%s %s", addresses(pool, server),
+                                            aliases(pool, server), section->path)
+                             : apr_psprintf(pool, "main %s", section->path);
     return (struct mrc_site_hub){
         .key = shorten(pool, key),
         .label = server->is_virtual
