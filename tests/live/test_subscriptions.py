@@ -328,6 +328,10 @@ def test_api_needs_a_grant_on_its_url(httpd):
                 response = httpd.get(target + query, headers)
                 assert response.status == status, (topics, target, response)
                 assert (response.header("WWW-Authenticate") is None) == (status not in (401, 403))
+    # A backslash is no slash.
+    with httpd.subscribe([("match", "x\\y")]):
+        grant = token.mint(token.SUBSCRIBER_KEY, subscribe=[("urlpattern", f"{ROOT}/exact/x/:subscriber")])
+        assert httpd.get(f"{ROOT}/exact/x\\y", {"Authorization": f"Bearer {grant}"}).status == 403
     # A publisher's token is not a subscriber's.
     response = httpd.get(ROOT, {"Authorization": f"Bearer {token.publisher()}"})
     assert response.status == 401

@@ -95,7 +95,8 @@ static const char *url_of(request_rec *r, const struct mrc_claim *claim,
 
 /*
  * Whether TOKEN grants subscribe on the URL of REF. The topic is the path of the URL: either as the
- * client wrote it, or as the hub writes it in the topics of events.
+ * client wrote it, or as the hub writes it in the topics of events. A backslash belongs to a match,
+ * but a URL Pattern takes it for a slash, so such a path counts only as the hub writes it.
  */
 static bool may_read(request_rec *r, const struct mrc_claim *claim, const struct mrc_token *token,
                      const struct mrc_subscription_ref *ref)
@@ -104,7 +105,8 @@ static bool may_read(request_rec *r, const struct mrc_claim *claim, const struct
     const char *asked = apr_pstrcat(r->pool, claim->location->url_path, slash, claim->rest, NULL);
     const char *own = url_of(r, claim, ref);
 
-    return mrc_token_grants(token, MRC_ACTION_SUBSCRIBE, mrc_bytes_of(asked)) ||
+    return (!strchr(asked, '\\') &&
+            mrc_token_grants(token, MRC_ACTION_SUBSCRIBE, mrc_bytes_of(asked))) ||
            (own && mrc_token_grants(token, MRC_ACTION_SUBSCRIBE, mrc_bytes_of(own)));
 }
 
