@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "core/base/quote.h"
 #include "core/urlpattern/tokenize.h"
 
 /* Room for the canonical text of a pattern. Percent-encoding triples text, IDNA may do more. */
@@ -276,6 +277,7 @@ static enum mrc_err check_names(const struct mrc_urlpattern_part_list *list,
                                 struct mrc_error *error)
 {
     struct mrc_bytes *names = calloc(list->count + 1, sizeof(*names));
+    struct mrc_quote quote;
     enum mrc_err err = MRC_OK;
     size_t count = 0;
 
@@ -287,8 +289,8 @@ static enum mrc_err check_names(const struct mrc_urlpattern_part_list *list,
     qsort(names, count, sizeof(*names), compare_names);
     for (size_t i = 1; i < count && !err; i++)
         if (mrc_bytes_eq(names[i - 1], names[i]))
-            err = mrc_error_set(error, MRC_EINVAL, "not a URL Pattern: two groups are named %.*s",
-                                (int)(names[i].len < 100 ? names[i].len : 100), names[i].ptr);
+            err = mrc_error_set(error, MRC_EINVAL, "not a URL Pattern: two groups are named %s",
+                                mrc_quote(&quote, names[i]));
     free(names);
     return err;
 }

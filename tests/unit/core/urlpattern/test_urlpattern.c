@@ -521,7 +521,7 @@ START_TEST(names_what_is_not_supported)
         {"/{a", "not a URL Pattern: braces are not closed, or hold more than one group"},
         {"/{{a}}", "not a URL Pattern: braces are not closed, or hold more than one group"},
         {"/a}", "not a URL Pattern: a modifier or brace is in the wrong place"},
-        {"/:a/:a", "not a URL Pattern: two groups are named a"},
+        {"/:a/:a", "not a URL Pattern: two groups are named \"a\""},
         {"/{:}", "not a URL Pattern: a colon without a name (byte 2)"},
         {"/:a.b/../c", "dot segments in the path lead out of the text between two groups"},
         {"/\xff", "the pattern is not valid UTF-8"},
