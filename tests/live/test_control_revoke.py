@@ -109,6 +109,31 @@ def test_a_revocation_counts_while_a_body_comes(httpd):
 
 
 @event_only
+def test_a_token_that_expires_while_a_body_comes_is_refused(httpd):
+    """A client may begin requests with a token that is good then, and choose what they do afterwards."""
+    httpd.expect_log(r"MRC0601: hub \S+ refuses a token: the token expired \d+ seconds ago \(exp\)")
+    httpd.start(controlled())
+    requests = {
+        PATH: (token.publisher, f"topic={TOPIC}&data=late"),
+        f"{PATH}/control/disconnect": (bearer, "all=1"),
+    }
+    with httpd.subscribe([("match", TOPIC)]) as stream:
+        for target, (mint, body) in requests.items():
+            with httpd.connect() as conn:
+                expires = int(time.time()) + 2
+                conn.send_request("POST", target, {
+                    "Authorization": f"Bearer {mint(exp=expires)}", "Content-Type": "application/x-www-form-urlencoded",
+                    "Expect": "100-continue", "Content-Length": str(len(body))})
+                assert conn.read_head().status == 100
+                wait_until(lambda: time.time() > expires, what="the end of the token")
+                conn.send(body.encode())
+                response = conn.read_response()
+                assert response.status == 401 and 'error="invalid_token"' in response.header("WWW-Authenticate")
+        httpd.publish(TOPIC, "after")
+        assert stream.next().data == "after"
+
+
+@event_only
 def test_what_a_revocation_matches(httpd):
     httpd.start(controlled(f'MercureLegacySubscriberKey HS256 "{LEGACY_KEY}"'))
     now = int(time.time())

@@ -1,4 +1,5 @@
 """A stream that is refused for a temporary reason is a poll: its client gets updates late, but gets them all."""
+import time
 import urllib.parse
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from env import token
 from env.h2 import Http2
 from env.hub import PATH, hub
+from env.operator import ISSUER, KEY, call
 from env.wait import wait_until
 from test_cursor import BROWSER, OTHER, TOPIC, check_position, replayed
 
@@ -179,3 +181,27 @@ def test_the_number_of_streams_is_a_notice_at_the_start(httpd, mpm):
     wait_until(lambda: "MRC0114" in httpd.log() or "MRC0115" in httpd.log(), what="the number")
     lines = [line for line in httpd.log().splitlines() if "MRC0114" in line or "MRC0115" in line]
     assert lines and all("[mercure:notice]" in line for line in lines)
+
+
+@pytest.mark.mpm("worker")
+@pytest.mark.parametrize("end", ["revoked", "expired"])
+def test_a_token_that_ends_while_a_body_comes_gets_no_poll(full, end):
+    """What a token does not grant any more is not in the answer, although the request began in time."""
+    httpd = full(f'MercureControlKey {ISSUER} HS256 "{KEY}"')
+    httpd.expect_log("MRC060[15]")
+    httpd.publish(TOPIC, "secret", fields=[("private", "on")])
+    body = urllib.parse.urlencode([("match", TOPIC)])
+    with httpd.connect() as conn:
+        expires = int(time.time()) + (2 if end == "expired" else 60)
+        conn.send_request("QUERY", PATH, BROWSER | {
+            "Authorization": f"Bearer {token.subscriber(sub='mallory', exp=expires)}", "Last-Event-ID": "earliest",
+            "Content-Type": "application/x-www-form-urlencoded", "Expect": "100-continue",
+            "Content-Length": str(len(body))})
+        assert conn.read_head().status == 100
+        if end == "revoked":
+            call(httpd, "POST", "revoke", {"sub": "mallory"}, status=200)
+        else:
+            wait_until(lambda: time.time() > expires, what="the end of the token")
+        conn.send(body.encode())
+        response = conn.read_response()
+        assert response.status == 401 and "secret" not in response.text

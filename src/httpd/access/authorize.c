@@ -367,12 +367,41 @@ static void log_ignored(request_rec *r, const struct mrc_claim *claim,
                       claim->location->hub->label, place, legacy_key_of(role));
 }
 
+/* What the client learns of its token, which the hub has accepted before; NULL: it still does. The
+ * log says why. */
+static const char *refuse_later(request_rec *r, const struct mrc_claim *claim,
+                                const struct mrc_hub *hub, const struct mrc_token *token)
+{
+    const char *subject = mrc_token_get_subject(token), *kid = mrc_token_get_kid(token);
+    struct mrc_quote issuer_quote, kid_quote, subject_quote;
+    int64_t now_us = apr_time_now(), exp_us = mrc_token_get_exp_us(token);
+
+    if (exp_us <= now_us) {
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                      "MRC0601: hub %s refuses a token: the token expired %" APR_INT64_T_FMT
+                      " seconds ago (exp), while the request was being read",
+                      claim->location->hub->label, apr_time_sec(now_us - exp_us));
+        return "the access token has expired while the request was being read: ask its issuer for "
+               "a new one";
+    }
+    if (!mrc_revocation_has(hub, token, now_us))
+        return NULL;
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                  "MRC0605: hub %s refuses a token: issuer %s, kid %s, sub %s: an operator has "
+                  "revoked it",
+                  claim->location->hub->label,
+                  mrc_quote(&issuer_quote, mrc_bytes_of(mrc_token_get_issuer(token))),
+                  kid ? mrc_quote(&kid_quote, mrc_bytes_of(kid)) : "none",
+                  subject ? mrc_quote(&subject_quote, mrc_bytes_of(subject)) : "none");
+    return "this hub does not accept the access token any more, because it was revoked: ask its "
+           "issuer for a new one";
+}
+
 int mrc_authorize_again(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
                         struct mrc_token **token)
 {
     struct mrc_hub *hub = mrc_this_child_hub(claim->location->hub->index);
-    const char *subject = mrc_token_get_subject(*token), *kid = mrc_token_get_kid(*token);
-    struct mrc_quote issuer_quote, kid_quote, subject_quote;
+    const char *why;
 
     /* A hub that is opened a moment later may have revoked the token. */
     if (!hub) {
@@ -387,20 +416,12 @@ int mrc_authorize_again(request_rec *r, const struct mrc_claim *claim, enum mrc_
                                 "this server does not know yet which tokens are revoked, because "
                                 "it has no connection with its Redis server: try again");
     }
-    if (!mrc_revocation_has(hub, *token, apr_time_now()))
+    why = refuse_later(r, claim, hub, *token);
+    if (!why)
         return DECLINED;
-    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
-                  "MRC0605: hub %s refuses a token: issuer %s, kid %s, sub %s: an operator has "
-                  "revoked it",
-                  claim->location->hub->label,
-                  mrc_quote(&issuer_quote, mrc_bytes_of(mrc_token_get_issuer(*token))),
-                  kid ? mrc_quote(&kid_quote, mrc_bytes_of(kid)) : "none",
-                  subject ? mrc_quote(&subject_quote, mrc_bytes_of(subject)) : "none");
     mrc_token_unref(*token);
     *token = NULL;
-    return mrc_challenge(r, MRC_CHALLENGE_TOKEN,
-                         "this hub does not accept the access token any more, because it was "
-                         "revoked: ask its issuer for a new one");
+    return mrc_challenge(r, MRC_CHALLENGE_TOKEN, why);
 }
 
 int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,

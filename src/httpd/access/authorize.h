@@ -20,10 +20,10 @@ int mrc_authorize(request_rec *r, const struct mrc_claim *claim, enum mrc_role r
                   struct mrc_token **ret_token);
 
 /*
- * Checks whether *TOKEN has been revoked. DECLINED: it has not; otherwise it is dropped, and R has
- * been answered. mrc_authorize() calls this, and so does code that has waited for a client since
- * then. A publication takes effect at once, so it waits until the hub knows; a stream is checked
- * again when it begins.
+ * Checks whether *TOKEN has expired or been revoked. DECLINED: it has not; otherwise it is dropped,
+ * and R has been answered. mrc_authorize() calls this, and so does code that has waited for a
+ * client since then. A publication takes effect at once, so it waits until the hub knows; a stream
+ * is checked again when it begins.
  */
 int mrc_authorize_again(request_rec *r, const struct mrc_claim *claim, enum mrc_role role,
                         struct mrc_token **token);

@@ -416,6 +416,9 @@ int mrc_subscribe(request_rec *r, const struct mrc_claim *claim)
         status = authorize(&subscribing, has_body);
     if (status == DECLINED && has_body)
         status = read_body(&subscribing);
+    if (status == DECLINED && has_body && subscribing.subscription.token)
+        status =
+            mrc_authorize_again(r, claim, MRC_ROLE_SUBSCRIBER, &subscribing.subscription.token);
     if (status == DECLINED)
         status = read_query(&subscribing);
     if (status == DECLINED)
