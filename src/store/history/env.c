@@ -506,14 +506,27 @@ static int open_again(struct mrc_history_env *env)
     return rc;
 }
 
-/* Adopts the map that another process has made larger. */
-static int adopt_map(struct mrc_history_env *env)
+/* The size of the map after the one of MAP_BYTES; the same: it has its largest size. */
+static uint64_t next_map_bytes(uint64_t map_bytes)
 {
+    if (map_bytes >= MRC_HISTORY_ENV_MAP_MAX_BYTES)
+        return map_bytes;
+    return map_bytes + (map_bytes < MRC_HISTORY_ENV_MAP_STEP_BYTES
+                            ? map_bytes
+                            : MRC_HISTORY_ENV_MAP_STEP_BYTES);
+}
+
+/* Makes the map larger, because another process has made the file larger. */
+static int follow_map(struct mrc_history_env *env)
+{
+    MDB_envinfo info;
     int rc = MDB_SUCCESS;
 
     pthread_rwlock_wrlock(&env->lock);
     if (env->env)
-        rc = mdb_env_set_mapsize(env->env, 0);
+        rc = mdb_env_info(env->env, &info);
+    if (env->env && !rc) /* LMDB makes it as large as the file */
+        rc = mdb_env_set_mapsize(env->env, (size_t)next_map_bytes(info.me_mapsize));
     pthread_rwlock_unlock(&env->lock);
     return rc;
 }
@@ -524,7 +537,7 @@ static int repair(struct mrc_history_env *env, int rc)
 {
     switch (rc) {
     case MDB_MAP_RESIZED:
-        return adopt_map(env);
+        return follow_map(env);
     case NOT_OPEN:
         return open_again(env);
     case MDB_PANIC:
@@ -603,18 +616,17 @@ void mrc_history_env_abort(struct mrc_history_txn *txn)
 
 apr_status_t mrc_history_env_grow(struct mrc_history_env *env)
 {
-    uint64_t most =
-        SIZE_MAX < MRC_HISTORY_ENV_MAP_MAX_BYTES ? SIZE_MAX / 2 : MRC_HISTORY_ENV_MAP_MAX_BYTES;
     MDB_envinfo info;
+    uint64_t bytes;
     int rc = MDB_SUCCESS;
 
     pthread_rwlock_wrlock(&env->lock);
     if (env->env)
         rc = mdb_env_info(env->env, &info);
-    if (env->env && !rc && (uint64_t)info.me_mapsize >= most)
-        rc = ENOSPC;
-    if (env->env && !rc)
-        rc = mdb_env_set_mapsize(env->env, info.me_mapsize * 2);
+    if (env->env && !rc) {
+        bytes = next_map_bytes(info.me_mapsize);
+        rc = bytes > info.me_mapsize ? mdb_env_set_mapsize(env->env, (size_t)bytes) : ENOSPC;
+    }
     pthread_rwlock_unlock(&env->lock);
     return mrc_history_env_status(rc);
 }

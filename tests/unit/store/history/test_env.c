@@ -159,8 +159,8 @@ START_TEST(programs_inherit_no_file)
 }
 END_TEST
 
-/* A process with many histories keeps few of them open and can use all, whether they are in one
- * pool or in pools that share one. */
+/* A process with many histories keeps few of them open, whose maps have the usual size, and can use
+ * all, whether they are in one pool or in pools that share one. */
 START_TEST(few_files_are_open)
 {
     enum { COUNT = MRC_OPENED_MAX + 10 };
@@ -171,9 +171,7 @@ START_TEST(few_files_are_open)
     int one = 0, all, unused;
 
     for (int i = 0; i < COUNT; i++) {
-        const struct mrc_history_env_options options = {
-            .key = "hub", .map_bytes = 256 << 10, .unsynced = i % 2};
-
+        const struct mrc_history_env_options options = {.key = "hub", .unsynced = i % 2};
         apr_pool_t *own = i % 3 ? store_pool() : pool;
 
         if (own != pool)
