@@ -45,6 +45,12 @@ void mrc_opened_share(apr_pool_t *pool, apr_pool_t *parent);
  */
 void mrc_opened_enter(struct mrc_opened *opened, struct mrc_opened_file *file);
 
+/*
+ * Closes the least recently used of the other files, because FILE, which is not open, finds no
+ * addresses. Returns false if none can be closed. The caller may hold a lock of FILE.
+ */
+bool mrc_opened_make_room(struct mrc_opened *opened, const struct mrc_opened_file *file);
+
 /* Notes that FILE is being used. */
 void mrc_opened_use(struct mrc_opened *opened, struct mrc_opened_file *file);
 

@@ -8,9 +8,9 @@
  * the new file before its next transaction, and opens it instead.
  *
  * A process opens an environment after its fork, and only once; it may close the file while it
- * needs other files more (base/opened.h). Transactions are short. Any thread may have one, but not
- * two at a time. While this process makes the memory map larger, none of its other threads has a
- * transaction; other processes make theirs larger by themselves.
+ * needs other files or addresses more (base/opened.h). Transactions are short. Any thread may have
+ * one, but not two at a time. While this process makes the memory map larger, none of its other
+ * threads has a transaction; other processes make theirs larger by themselves.
  */
 #ifndef MRC_STORE_HISTORY_ENV_H
 #define MRC_STORE_HISTORY_ENV_H
@@ -95,8 +95,9 @@ apr_status_t mrc_history_env_commit(struct mrc_history_txn *txn);
 void mrc_history_env_abort(struct mrc_history_txn *txn);
 
 /*
- * Makes the map larger after a transaction found it full and was aborted. APR_ENOSPC: the map has
- * its largest size.
+ * Makes the map larger after a transaction found it full and was aborted. ENOSPC: the map has its
+ * largest size. ENOMEM: there are not enough addresses, even after other files were closed; what
+ * the file has can still be read.
  */
 apr_status_t mrc_history_env_grow(struct mrc_history_env *env);
 
