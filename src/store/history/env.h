@@ -30,16 +30,19 @@ struct mrc_history_env;
 /*
  * The size of the first map: address space, not memory. A full map doubles, or becomes larger by
  * STEP if that is less. The maps of all open files (base/opened.h) share the addresses of a process
- * with the regions of all hubs and the stacks of all threads, and a 32-bit one has 2 or 3 GB.
+ * with the regions of all hubs and the stacks of all threads, and a 32-bit one has 2 or 3 GB. A
+ * tool has them to itself, and needs a map for all that it writes in one transaction.
  */
 #if SIZE_MAX > UINT32_MAX
 #define MRC_HISTORY_ENV_MAP_BYTES      ((uint64_t)256 << 20)
 #define MRC_HISTORY_ENV_MAP_STEP_BYTES MRC_HISTORY_ENV_MAP_MAX_BYTES
 #define MRC_HISTORY_ENV_MAP_MAX_BYTES  ((uint64_t)1 << 44)
+#define MRC_HISTORY_ENV_MAP_TOOL_BYTES ((uint64_t)1 << 36)
 #else
 #define MRC_HISTORY_ENV_MAP_BYTES      ((uint64_t)32 << 20)
 #define MRC_HISTORY_ENV_MAP_STEP_BYTES ((uint64_t)32 << 20)
 #define MRC_HISTORY_ENV_MAP_MAX_BYTES  ((uint64_t)1 << 31)
+#define MRC_HISTORY_ENV_MAP_TOOL_BYTES ((uint64_t)1 << 30)
 #endif
 
 struct mrc_history_env_options {

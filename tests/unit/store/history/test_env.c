@@ -301,6 +301,18 @@ START_TEST(a_larger_map_that_does_not_fit_is_an_error)
 }
 END_TEST
 
+/* A tool writes much without making the map larger. */
+START_TEST(the_map_of_a_tool_is_large)
+{
+    struct mrc_history_env *env =
+        open_in(store_pool(), history_dir, MRC_HISTORY_ENV_MAP_TOOL_BYTES);
+
+    for (uint64_t n = 1; n <= 2 * MAP_BYTES / LARGE; n++)
+        ck_assert_int_eq(try_append(env, n, LARGE), APR_SUCCESS);
+    mrc_history_env_close(env);
+}
+END_TEST
+
 /* ---- Many files -------------------------------------------------------------------------------*/
 
 /* The directory of history I of several. */
@@ -450,6 +462,7 @@ int main(void)
     tcase_add_test(tcase, programs_inherit_no_file);
     tcase_add_test(tcase, a_map_that_cannot_grow_keeps_what_it_has);
     tcase_add_test(tcase, a_larger_map_that_does_not_fit_is_an_error);
+    tcase_add_test(tcase, the_map_of_a_tool_is_large);
     tcase_add_test(tcase, a_file_that_does_not_fit_takes_the_place_of_another);
     tcase_add_test(tcase, a_map_grows_in_the_place_of_another);
     tcase_add_test(tcase, few_files_are_open);
