@@ -569,7 +569,7 @@ static int import_all(apr_pool_t *pool, const char *dir)
 {
     /* Enough address space: a map cannot grow in the middle of a transaction. */
     const struct mrc_history_env_options options = {.key = "imported",
-                                                    .map_bytes = (uint64_t)1 << 36};
+                                                    .map_bytes = MRC_HISTORY_ENV_MAP_TOOL_BYTES};
     struct import import = {.is_open = false};
     apr_status_t status;
     int result = open_env(pool, dir, &options, &import.env);

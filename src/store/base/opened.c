@@ -45,22 +45,21 @@ static struct mrc_opened_file *find_oldest(const struct mrc_opened *opened, uint
     return oldest;
 }
 
-/* Under the mutex. Files in use stay open, even beyond the limit. */
-static void close_others(struct mrc_opened *opened, const struct mrc_opened_file *file)
+/* Under the mutex: closes one file other than FILE. Files in use stay open. */
+static bool close_other(struct mrc_opened *opened, const struct mrc_opened_file *file)
 {
+    struct mrc_opened_file *oldest;
     uint64_t after = 0;
 
-    while (opened->count > MRC_OPENED_MAX) {
-        struct mrc_opened_file *oldest = find_oldest(opened, after);
-
-        if (!oldest || oldest == file)
-            return;
+    while ((oldest = find_oldest(opened, after))) {
         after = atomic_load(&oldest->used);
-        if (oldest->try_close(oldest->owner)) {
+        if (oldest != file && oldest->try_close(oldest->owner)) {
             oldest->is_open = false;
             opened->count--;
+            return true;
         }
     }
+    return false;
 }
 
 void mrc_opened_enter(struct mrc_opened *opened, struct mrc_opened_file *file)
@@ -76,8 +75,19 @@ void mrc_opened_enter(struct mrc_opened *opened, struct mrc_opened_file *file)
     if (!file->is_open)
         opened->count++;
     file->is_open = true;
-    close_others(opened, file);
+    while (opened->count > MRC_OPENED_MAX && close_other(opened, file))
+        ;
     pthread_mutex_unlock(&opened->mutex);
+}
+
+bool mrc_opened_make_room(struct mrc_opened *opened, const struct mrc_opened_file *file)
+{
+    bool is_closed;
+
+    pthread_mutex_lock(&opened->mutex);
+    is_closed = close_other(opened, file);
+    pthread_mutex_unlock(&opened->mutex);
+    return is_closed;
 }
 
 void mrc_opened_use(struct mrc_opened *opened, struct mrc_opened_file *file)

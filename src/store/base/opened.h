@@ -1,7 +1,8 @@
 /*
- * The large files that a process has open: histories on disk. Each takes several descriptors, and a
- * server may have thousands of them, so at most MRC_OPENED_MAX are open at a time: opening one more
- * closes the least recently used one. Its owner opens it again for its next transaction.
+ * The large files that a process has open: histories on disk. Each takes several descriptors and
+ * many addresses, and a server may have thousands of them, so at most MRC_OPENED_MAX are open at a
+ * time: opening one more closes the least recently used one. Its owner opens it again for its next
+ * transaction.
  *
  * Any thread.
  */
@@ -14,7 +15,11 @@
 
 #include "apr_pools.h"
 
+#if SIZE_MAX > UINT32_MAX
 #define MRC_OPENED_MAX 64
+#else /* few addresses */
+#define MRC_OPENED_MAX 8
+#endif
 
 struct mrc_opened;
 
@@ -39,6 +44,12 @@ void mrc_opened_share(apr_pool_t *pool, apr_pool_t *parent);
  * FILE.
  */
 void mrc_opened_enter(struct mrc_opened *opened, struct mrc_opened_file *file);
+
+/*
+ * Closes the least recently used of the other files, because FILE, which is not open, finds no
+ * addresses. Returns false if none can be closed. The caller may hold a lock of FILE.
+ */
+bool mrc_opened_make_room(struct mrc_opened *opened, const struct mrc_opened_file *file);
 
 /* Notes that FILE is being used. */
 void mrc_opened_use(struct mrc_opened *opened, struct mrc_opened_file *file);

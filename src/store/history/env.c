@@ -338,8 +338,9 @@ static int open_unshared(MDB_env *env, const char *path, unsigned flags)
     return rc;
 }
 
-static int try_open(struct mrc_history_env *env, unsigned number, MDB_env **ret_env,
-                    struct mrc_history_dbs *ret_dbs)
+/* The first map has MAP_BYTES, or the size of the file if that is larger. */
+static int try_open(struct mrc_history_env *env, unsigned number, uint64_t map_bytes,
+                    MDB_env **ret_env, struct mrc_history_dbs *ret_dbs)
 {
     const struct mrc_history_env_options *options = &env->options;
     unsigned flags = MDB_NOSUBDIR | MDB_NOTLS;
@@ -361,9 +362,8 @@ static int try_open(struct mrc_history_env *env, unsigned number, MDB_env **ret_
     rc = mdb_env_set_maxdbs(opened, DATABASES);
     if (!rc)
         rc = mdb_env_set_maxreaders(opened, READERS_MAX);
-    if (!rc && !options->read_only) /* LMDB uses the larger one of this and the file's size */
-        rc = mdb_env_set_mapsize(opened, options->map_bytes ? options->map_bytes
-                                                            : MRC_HISTORY_ENV_MAP_BYTES);
+    if (!rc && !options->read_only)
+        rc = mdb_env_set_mapsize(opened, (size_t)map_bytes);
     if (!rc && options->read_only)
         rc = check_begun(env->path);
     if (!rc)
@@ -380,6 +380,14 @@ static int try_open(struct mrc_history_env *env, unsigned number, MDB_env **ret_
     return MDB_SUCCESS;
 }
 
+/* Closes the file, if it is open. No thread has a transaction in ENV. */
+static void close_file(struct mrc_history_env *env)
+{
+    if (env->env)
+        mdb_env_close(env->env);
+    env->env = NULL;
+}
+
 /* Closes the file, unless a transaction is open. */
 static bool try_close(void *owner)
 {
@@ -387,19 +395,33 @@ static bool try_close(void *owner)
 
     if (pthread_rwlock_trywrlock(&env->lock) != 0)
         return false;
-    if (env->env)
-        mdb_env_close(env->env);
-    env->env = NULL;
+    close_file(env);
     pthread_rwlock_unlock(&env->lock);
     return true;
 }
 
-/* Opens the newest file. No thread has a transaction in ENV. */
-static int open_newest(struct mrc_history_env *env)
+/* Opens file NUMBER. If there are not enough addresses for its map, other files are closed. */
+static int open_number(struct mrc_history_env *env, unsigned number, uint64_t map_bytes)
+{
+    int rc = try_open(env, number, map_bytes, &env->env, &env->dbs);
+
+    for (int i = 0; rc == ENOMEM && i < MRC_OPENED_MAX; i++) { /* threads may open them again */
+        if (!mrc_opened_make_room(env->opened, &env->file))
+            break;
+        rc = try_open(env, number, map_bytes, &env->env, &env->dbs);
+    }
+    return rc;
+}
+
+/* Opens the newest file, with a first map of MAP_BYTES or more; 0: of the usual size. No thread has
+ * a transaction in ENV. */
+static int open_newest(struct mrc_history_env *env, uint64_t map_bytes)
 {
     sigset_t mask;
     int rc = ENOENT;
 
+    if (map_bytes == 0)
+        map_bytes = env->options.map_bytes ? env->options.map_bytes : MRC_HISTORY_ENV_MAP_BYTES;
     hold_xfsz(&mask);
     for (int i = 0; i < TRIES; i++) {
         unsigned number, newest;
@@ -410,13 +432,12 @@ static int open_newest(struct mrc_history_env *env)
             break;
         }
         env->number = number ? number : 1;
-        rc = try_open(env, env->number, &env->env, &env->dbs);
+        rc = open_number(env, env->number, map_bytes);
         err = mrc_history_files_find(env->dir, &newest);
         if (!err && newest <= env->number)
             break;
         if (!rc) { /* replaced meanwhile, or it is not known whether */
-            mdb_env_close(env->env);
-            env->env = NULL;
+            close_file(env);
             rc = err ? err : EAGAIN;
         }
     }
@@ -447,7 +468,7 @@ apr_status_t mrc_history_env_open(apr_pool_t *pool, const char *dir,
 #endif
     pthread_rwlock_init(&env->lock, &attr);
     pthread_rwlockattr_destroy(&attr);
-    rc = open_newest(env);
+    rc = open_newest(env, 0);
     if (rc) {
         pthread_rwlock_destroy(&env->lock);
         return mrc_status_set(error, mrc_history_env_status(rc), "%.200s: %s",
@@ -463,9 +484,7 @@ void mrc_history_env_close(struct mrc_history_env *env)
     if (!env)
         return;
     mrc_opened_leave(env->opened, &env->file);
-    if (env->env)
-        mdb_env_close(env->env);
-    env->env = NULL;
+    close_file(env);
     pthread_rwlock_destroy(&env->lock);
 }
 
@@ -487,10 +506,8 @@ static int reopen(struct mrc_history_env *env)
     int rc;
 
     pthread_rwlock_wrlock(&env->lock);
-    if (env->env)
-        mdb_env_close(env->env);
-    env->env = NULL;
-    rc = open_newest(env);
+    close_file(env);
+    rc = open_newest(env, 0);
     pthread_rwlock_unlock(&env->lock);
     return rc;
 }
@@ -501,19 +518,47 @@ static int open_again(struct mrc_history_env *env)
     int rc;
 
     pthread_rwlock_wrlock(&env->lock);
-    rc = env->env ? MDB_SUCCESS : open_newest(env);
+    rc = env->env ? MDB_SUCCESS : open_newest(env, 0);
     pthread_rwlock_unlock(&env->lock);
     return rc;
 }
 
-/* Adopts the map that another process has made larger. */
-static int adopt_map(struct mrc_history_env *env)
+/* The size of the map after the one of MAP_BYTES; the same: it has its largest size. */
+static uint64_t next_map_bytes(uint64_t map_bytes)
 {
+    if (map_bytes >= MRC_HISTORY_ENV_MAP_MAX_BYTES)
+        return map_bytes;
+    return map_bytes + (map_bytes < MRC_HISTORY_ENV_MAP_STEP_BYTES
+                            ? map_bytes
+                            : MRC_HISTORY_ENV_MAP_STEP_BYTES);
+}
+
+/*
+ * Under the lock: gives the open file a map of BYTES, or of the size of the file if that is larger.
+ * LMDB removes the old map first, and after a failure would still read where it was. The file is
+ * then opened again, with a map of AGAIN_BYTES (0: of the usual size), which may close other files.
+ */
+static int set_map(struct mrc_history_env *env, uint64_t bytes, uint64_t again_bytes)
+{
+    int rc = mdb_env_set_mapsize(env->env, (size_t)bytes);
+
+    if (!rc)
+        return MDB_SUCCESS;
+    close_file(env);
+    return open_newest(env, again_bytes);
+}
+
+/* Makes the map larger, because another process has made the file larger. */
+static int follow_map(struct mrc_history_env *env)
+{
+    MDB_envinfo info;
     int rc = MDB_SUCCESS;
 
     pthread_rwlock_wrlock(&env->lock);
     if (env->env)
-        rc = mdb_env_set_mapsize(env->env, 0);
+        rc = mdb_env_info(env->env, &info);
+    if (env->env && !rc)
+        rc = set_map(env, next_map_bytes(info.me_mapsize), 0);
     pthread_rwlock_unlock(&env->lock);
     return rc;
 }
@@ -524,7 +569,7 @@ static int repair(struct mrc_history_env *env, int rc)
 {
     switch (rc) {
     case MDB_MAP_RESIZED:
-        return adopt_map(env);
+        return follow_map(env);
     case NOT_OPEN:
         return open_again(env);
     case MDB_PANIC:
@@ -603,18 +648,17 @@ void mrc_history_env_abort(struct mrc_history_txn *txn)
 
 apr_status_t mrc_history_env_grow(struct mrc_history_env *env)
 {
-    uint64_t most =
-        SIZE_MAX < MRC_HISTORY_ENV_MAP_MAX_BYTES ? SIZE_MAX / 2 : MRC_HISTORY_ENV_MAP_MAX_BYTES;
     MDB_envinfo info;
+    uint64_t bytes;
     int rc = MDB_SUCCESS;
 
     pthread_rwlock_wrlock(&env->lock);
     if (env->env)
         rc = mdb_env_info(env->env, &info);
-    if (env->env && !rc && (uint64_t)info.me_mapsize >= most)
-        rc = ENOSPC;
-    if (env->env && !rc)
-        rc = mdb_env_set_mapsize(env->env, info.me_mapsize * 2);
+    if (env->env && !rc) {
+        bytes = next_map_bytes(info.me_mapsize);
+        rc = bytes > info.me_mapsize ? set_map(env, bytes, bytes) : ENOSPC;
+    }
     pthread_rwlock_unlock(&env->lock);
     return mrc_history_env_status(rc);
 }

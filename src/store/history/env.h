@@ -8,9 +8,9 @@
  * the new file before its next transaction, and opens it instead.
  *
  * A process opens an environment after its fork, and only once; it may close the file while it
- * needs other files more (base/opened.h). Transactions are short. Any thread may have one, but not
- * two at a time. While this process makes the memory map larger, none of its other threads has a
- * transaction; other processes adopt the larger map by themselves.
+ * needs other files or addresses more (base/opened.h). Transactions are short. Any thread may have
+ * one, but not two at a time. While this process makes the memory map larger, none of its other
+ * threads has a transaction; other processes make theirs larger by themselves.
  */
 #ifndef MRC_STORE_HISTORY_ENV_H
 #define MRC_STORE_HISTORY_ENV_H
@@ -27,13 +27,27 @@
 
 struct mrc_history_env;
 
-/* The size of the first map: address space, not memory. The map doubles when it is full. */
-#define MRC_HISTORY_ENV_MAP_BYTES     ((uint64_t)256 << 20)
-#define MRC_HISTORY_ENV_MAP_MAX_BYTES ((uint64_t)1 << 44)
+/*
+ * The size of the first map: address space, not memory. A full map doubles, or becomes larger by
+ * STEP if that is less. The maps of all open files (base/opened.h) share the addresses of a process
+ * with the regions of all hubs and the stacks of all threads, and a 32-bit one has 2 or 3 GB. A
+ * tool has them to itself, and needs a map for all that it writes in one transaction.
+ */
+#if SIZE_MAX > UINT32_MAX
+#define MRC_HISTORY_ENV_MAP_BYTES      ((uint64_t)256 << 20)
+#define MRC_HISTORY_ENV_MAP_STEP_BYTES MRC_HISTORY_ENV_MAP_MAX_BYTES
+#define MRC_HISTORY_ENV_MAP_MAX_BYTES  ((uint64_t)1 << 44)
+#define MRC_HISTORY_ENV_MAP_TOOL_BYTES ((uint64_t)1 << 36)
+#else
+#define MRC_HISTORY_ENV_MAP_BYTES      ((uint64_t)32 << 20)
+#define MRC_HISTORY_ENV_MAP_STEP_BYTES ((uint64_t)32 << 20)
+#define MRC_HISTORY_ENV_MAP_MAX_BYTES  ((uint64_t)1 << 31)
+#define MRC_HISTORY_ENV_MAP_TOOL_BYTES ((uint64_t)1 << 30)
+#endif
 
 struct mrc_history_env_options {
     const char *key;    /* of the hub, written into a new file; NULL: creates no file */
-    uint64_t map_bytes; /* 0: MRC_HISTORY_ENV_MAP_BYTES */
+    uint64_t map_bytes; /* at most MRC_HISTORY_ENV_MAP_MAX_BYTES; 0: MRC_HISTORY_ENV_MAP_BYTES */
     bool unsynced;      /* commits do not wait for the disk */
     bool read_only;
 };
@@ -84,8 +98,9 @@ apr_status_t mrc_history_env_commit(struct mrc_history_txn *txn);
 void mrc_history_env_abort(struct mrc_history_txn *txn);
 
 /*
- * Makes the map larger after a transaction found it full and was aborted. APR_ENOSPC: the map has
- * its largest size.
+ * Makes the map larger after a transaction found it full and was aborted. ENOSPC: the map has its
+ * largest size. ENOMEM: there are not enough addresses, even after other files were closed; what
+ * the file has can still be read.
  */
 apr_status_t mrc_history_env_grow(struct mrc_history_env *env);
 
