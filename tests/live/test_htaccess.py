@@ -516,6 +516,16 @@ def test_pages_of_the_server_stay_where_files_of_sites_are(httpd, sites, section
     assert f'hub="b.example{PATH}"' in httpd.get("/p/x.html", host="a.example").text
 
 
+@pytest.mark.parametrize("directive", ("MercureCorsOrigins", "MercurePublishOrigins"))
+def test_file_names_a_limited_number_of_origins(httpd, sites, directive):
+    lines = [f"{directive} {' '.join(f'https://o{n}.example' for n in some)}" for some in (range(63), range(63, 64), range(64, 65))]
+    sites.key("a", *lines)
+    sites.key("b", *lines[:2])
+    httpd.start(sites.config())
+    httpd.expect_log(f"MRC0501: .*{directive}: at most 64 origins in an .htaccess file")
+    assert sites.publish("a") == 500 and sites.publish("b") == 200
+
+
 def test_allow_override_decides(httpd, sites):
     sites.key("a")
     httpd.start(sites.config(override="AllowOverride None"))

@@ -737,6 +737,29 @@ def test_discovery_names_paths_and_urls(httpd):
     assert httpd.get("/own/a.html").header("Link") == f'{LINK}, </hub>; rel="mercure"'
 
 
+@event_only
+@pytest.mark.parametrize("place", ["configuration", "htaccess"])
+def test_section_names_a_limited_number_of_hubs(httpd, place):
+    """Its targets count, not its directives. More are an error of configtest, or of the responses below the file."""
+    httpd.write("htdocs/a.html", "hello")
+    targets = [f"/{number}" for number in range(64)]
+    lines = [f"MercureDiscovery On {' '.join(some)}" for some in (targets[:30], targets[20:50], targets[50:])]
+    more = [*lines, "MercureDiscovery On https://hub.example/"]
+    wanted = ", ".join(f'<{target}>; rel="mercure"' for target in targets)
+    if place == "configuration":
+        result = httpd.configtest(config(httpd, *more))
+        assert not result.ok and "MercureDiscovery: at most 64 paths and URLs" in result.output, result
+        httpd.start(config(httpd, *lines))
+    else:
+        httpd.start(config(httpd))
+        httpd.expect_log("MercureDiscovery: at most 64 paths and URLs")
+        httpd.write("htdocs/.htaccess", "\n".join(more) + "\n")
+        assert httpd.get("/a.html").status == 500
+        httpd.write("htdocs/.htaccess", "\n".join(lines) + "\n")
+    response = httpd.get("/a.html")
+    assert response.text == "hello" and response.header_all("Link") == [wanted]
+
+
 @pytest.mark.mpm("worker")
 def test_streams_need_no_thread_although_the_site_has_these_directives(httpd):
     httpd.start(config(httpd, "MercurePublishHeader On", "MercureDiscovery On",

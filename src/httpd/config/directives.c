@@ -17,6 +17,9 @@
 #include "httpd/config/transport.h"
 #include "store/history/history.h"
 
+/* The most elements of a list that an .htaccess file may give, in one section. */
+#define LIST_MAX 64
+
 /* ---- reading values ---------------------------------------------------------------------------*/
 
 /* WHAT comes before the value TEXT in the message. */
@@ -353,6 +356,9 @@ static const char *set_origins(cmd_parms *cmd, const struct mrc_directive *row,
         if (error)
             return apr_psprintf(cmd->pool, "%s %s: %s", row->name, argv[i], error);
     }
+    if (is_htaccess(cmd) && mrc_origin_count(origins) > LIST_MAX)
+        return apr_psprintf(cmd->pool, "%s: at most %d origins in an .htaccess file", row->name,
+                            LIST_MAX);
     if (origins->any && row->field == MRC_FIELD_PUBLISH_ORIGINS)
         return apr_psprintf(cmd->pool,
                             "%s * would let any site publish with the cookies of its visitors. "
@@ -604,7 +610,7 @@ static const char *set_discovery(cmd_parms *cmd, const struct mrc_directive *row
     if (!discovery->is_on && (argc != 1 || ap_cstr_casecmp(argv[0], "Off")))
         return shape_error(cmd, row, argc, argv, "On, On with paths or URLs, or Off");
     discovery->targets = before && before->is_on && discovery->is_on
-                             ? apr_array_copy(cmd->pool, before->targets)
+                             ? before->targets
                              : apr_array_make(cmd->pool, 1, sizeof(const char *));
     if (argc == 1)
         add_text(cmd->pool, discovery->targets, MRC_DISCOVERY_ONLY_HUB);
@@ -616,6 +622,9 @@ static const char *set_discovery(cmd_parms *cmd, const struct mrc_directive *row
                                 row->name, argv[i]);
         add_text(cmd->pool, discovery->targets, argv[i]);
     }
+    if (discovery->targets->nelts > LIST_MAX)
+        return apr_psprintf(cmd->pool, "%s: at most %d paths and URLs in a section", row->name,
+                            LIST_MAX);
     discovery->where = where_of(cmd);
     settings->response.discovery = discovery;
     mrc_settings_mark(settings, row->field);
