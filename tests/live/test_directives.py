@@ -228,6 +228,39 @@ def test_arguments_are_checked(httpd, name):
     assert httpd.runtime_files() == []
 
 
+# Lists of any length: the first argument that is not of the list, if there is one, and its elements.
+LISTS = {
+    "MercureResourceIdentifier": ("", "https://a{}.example/"), "MercureAuthorizationServer": ("", "https://a{}.example/"),
+    "MercurePublicURL": ("", "https://a{}.example"), "MercureCorsOrigins": ("", "https://a{}.example"),
+    "MercurePublishOrigins": ("", "https://a{}.example"), "MercureDiscovery": ("On ", "/a{}"),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_no_argument_of_a_long_line_is_lost(httpd, name):
+    """httpd passes on the first 64 arguments of a line only."""
+    first, element = LISTS[name]
+
+    def line(count):
+        return f"{name} {first}" + " ".join(element.format(n) for n in range(count - len(first.split())))
+
+    place = '<Location "/x">\n{}\n</Location>\n'
+    for count in (64, 65):
+        is_refused(httpd.configtest(place.format(line(count))), name, "at most 63 arguments in a line", "several lines")
+    for count in (63, 2):
+        result = httpd.configtest(place.format(line(count)))
+        assert result.ok, result
+    if name != "MercureDiscovery":  # its targets have a limit of their own
+        result = httpd.configtest(place.format("\n".join([line(63)] * 2)))
+        assert result.ok, result
+
+
+def test_no_argument_of_a_long_line_of_options_is_lost(httpd):
+    result = httpd.configtest('<Location "/x">\nMercureHistory ' + "count=1 " * 64 + "\n</Location>\n")
+    is_refused(result, "MercureHistory", "at most 63 arguments in a line")
+    assert "several lines" not in result.output
+
+
 @pytest.mark.parametrize("name", ROWS)
 def test_directive_is_allowed_only_in_its_contexts(httpd, name):
     httpd.load("proxy")

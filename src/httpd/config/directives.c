@@ -20,6 +20,9 @@
 /* The most elements of a list that an .htaccess file may give, in one section. */
 #define LIST_MAX 64
 
+/* httpd passes on the first 64 arguments of a line and drops the others, so 64 may be too many. */
+#define ARGUMENTS_MAX 63
+
 /* ---- reading values ---------------------------------------------------------------------------*/
 
 /* WHAT comes before the value TEXT in the message. */
@@ -809,6 +812,13 @@ static const struct mrc_directive *find_row(const char *name)
     return NULL;
 }
 
+/* Whether the arguments of several lines of ROW in a section make one list. */
+static bool adds_up(const struct mrc_directive *row)
+{
+    return row->type == MRC_TYPE_URLS || row->type == MRC_TYPE_ORIGINS ||
+           row->type == MRC_TYPE_DISCOVERY;
+}
+
 /* The function of every command: checks the place of the directive, then reads its arguments. */
 static const char *set_directive(cmd_parms *cmd, void *dir_settings, int argc, char *const argv[])
 {
@@ -828,6 +838,10 @@ static const char *set_directive(cmd_parms *cmd, void *dir_settings, int argc, c
     /* httpd reads the file for the responses, and the hub for itself. */
     if (is_htaccess(cmd) && (row->scope == MRC_SCOPE_RESPONSE) == (site_of(cmd) != NULL))
         return NULL;
+    if (argc > ARGUMENTS_MAX)
+        return apr_psprintf(cmd->pool, "%s takes at most %d arguments in a line%s", row->name,
+                            ARGUMENTS_MAX,
+                            adds_up(row) ? ": write several lines, which add up" : "");
     if (is_of_server(row->scope))
         settings = &conf->settings;
     return setters[row->type](cmd, row, settings, argc, argv);
