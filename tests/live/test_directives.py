@@ -79,7 +79,7 @@ ROWS = {
         ("", "local"), ("other", "local"), ("redis:cache.example", "local"), ("local local", "local"),
         (f"kafka://user:{KEY}@cache.example", "kafka:...: there is no such transport"),
         ("redis://", "host is empty"), ("redis://a,,b", "host is empty"), ("redis://a:0", "port 0"),
-        ("redis://a:65536", "65536"), ("redis://a:x", "the port"), ("redis://a/x", "/x"), ("redis://a?x", "a?x"),
+        ("redis://a:65536", "65536"), ("redis://a:x", "the port"), ("redis://a/x", "the database /... "), ("redis://a/1000001", "the database /1000001"), ("redis://a?x", "the host ... "),
         ("redis://" + ",".join("abcdefghijklmnopq"), "16"), ("env:MISSING_VARIABLE", "MISSING_VARIABLE"),
         (f"redis://u:{KEY}@a password=env:HOME", "password is given in the URL"), ("redis://u@a", "has no password"),
         ("redis://u:p@a user=v", "user is given in the URL"), ("redis://a user=", "user= is empty"),
@@ -377,9 +377,14 @@ def test_unusable_keys_are_errors_that_do_not_show_the_secret(httpd):
     ("env:redis://:S3cretS@a", "no environment variable"), ("redis://S3cretS@a", "has no password"),
     ("redis://u:S3cretS", "the port"), ("redis://:S3/cretS", "the port"), ("redis://a S3cretS", "machine="),
     ("redis://a S3cretS=", "machine="), ("redis://a password=env:S3cretS", "no environment variable"),
-    ("redis://a password=S3cretS", "file:PATH")])
+    ("redis://a password=S3cretS", "file:PATH"), ("redis://a?auth=S3cretS", "the host"), ("redis://a#S3cretS", "the host"),
+    ("redis://a,b?S3cretS", "the host"), ("redis://a:1?S3cretS", "the port"), ("redis://a:6379/0?password=S3cretS", "the database"),
+    ("redis://a/S3cretS", "the database"), ("redis://a/0#S3cretS", "the database"), ("redis://a/0/S3cretS", "the database"),
+    ("redis://a/0?S3cretS colour=red", "the database"), ("'redis://a S3cretS'", "the host"), ("env:QUERY", "the database"), ("env:HOST", "the host")])
 def test_password_in_the_wrong_place_of_a_transport_is_not_shown(httpd, args, word):
     httpd.env["WRONG"] = "S3cretS"
+    httpd.env["QUERY"] = "redis://a:6379/0?password=S3cretS"
+    httpd.env["HOST"] = "redis://a?auth=S3cretS"
     result = httpd.configtest(hub(f"MercureTransport {args}"))
     is_refused(result, "MercureTransport", word)
     assert "S3" not in result.output and "cretS" not in result.output, result
