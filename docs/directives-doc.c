@@ -95,7 +95,8 @@ static void print_page(void)
         "A SIZE is a number of bytes; K, M or G may follow the number. A directive in an inner "
         "section\nreplaces the same directive of the outer section: lists are replaced as a "
         "whole, options\n(`name=value`) one by one. Several lines of one directive in a section "
-        "add up if it takes keys,\na list or options; otherwise the last of them counts.\n\n");
+        "add up if it takes keys,\na list or options; otherwise the last of them counts. A line "
+        "has at most 63 arguments.\n\n");
     for (size_t i = 0; i < mrc_directives_count; i++) {
         printf("- [%s](#", mrc_directives[i].name);
         print_anchor(mrc_directives[i].name);

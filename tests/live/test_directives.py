@@ -79,7 +79,7 @@ ROWS = {
         ("", "local"), ("other", "local"), ("redis:cache.example", "local"), ("local local", "local"),
         (f"kafka://user:{KEY}@cache.example", "kafka:...: there is no such transport"),
         ("redis://", "host is empty"), ("redis://a,,b", "host is empty"), ("redis://a:0", "port 0"),
-        ("redis://a:65536", "65536"), ("redis://a:x", "the port"), ("redis://a/x", "/x"), ("redis://a?x", "a?x"),
+        ("redis://a:65536", "65536"), ("redis://a:x", "the port"), ("redis://a/x", "the database /... "), ("redis://a/1000001", "the database /1000001"), ("redis://a?x", "the host ... "),
         ("redis://" + ",".join("abcdefghijklmnopq"), "16"), ("env:MISSING_VARIABLE", "MISSING_VARIABLE"),
         (f"redis://u:{KEY}@a password=env:HOME", "password is given in the URL"), ("redis://u@a", "has no password"),
         ("redis://u:p@a user=v", "user is given in the URL"), ("redis://a user=", "user= is empty"),
@@ -228,6 +228,39 @@ def test_arguments_are_checked(httpd, name):
     assert httpd.runtime_files() == []
 
 
+# Lists of any length: the first argument that is not of the list, if there is one, and its elements.
+LISTS = {
+    "MercureResourceIdentifier": ("", "https://a{}.example/"), "MercureAuthorizationServer": ("", "https://a{}.example/"),
+    "MercurePublicURL": ("", "https://a{}.example"), "MercureCorsOrigins": ("", "https://a{}.example"),
+    "MercurePublishOrigins": ("", "https://a{}.example"), "MercureDiscovery": ("On ", "/a{}"),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_no_argument_of_a_long_line_is_lost(httpd, name):
+    """httpd passes on the first 64 arguments of a line only."""
+    first, element = LISTS[name]
+
+    def line(count):
+        return f"{name} {first}" + " ".join(element.format(n) for n in range(count - len(first.split())))
+
+    place = '<Location "/x">\n{}\n</Location>\n'
+    for count in (64, 65):
+        is_refused(httpd.configtest(place.format(line(count))), name, "at most 63 arguments in a line", "several lines")
+    for count in (63, 2):
+        result = httpd.configtest(place.format(line(count)))
+        assert result.ok, result
+    if name != "MercureDiscovery":  # its targets have a limit of their own
+        result = httpd.configtest(place.format("\n".join([line(63)] * 2)))
+        assert result.ok, result
+
+
+def test_no_argument_of_a_long_line_of_options_is_lost(httpd):
+    result = httpd.configtest('<Location "/x">\nMercureHistory ' + "count=1 " * 64 + "\n</Location>\n")
+    is_refused(result, "MercureHistory", "at most 63 arguments in a line")
+    assert "several lines" not in result.output
+
+
 @pytest.mark.parametrize("name", ROWS)
 def test_directive_is_allowed_only_in_its_contexts(httpd, name):
     httpd.load("proxy")
@@ -344,9 +377,14 @@ def test_unusable_keys_are_errors_that_do_not_show_the_secret(httpd):
     ("env:redis://:S3cretS@a", "no environment variable"), ("redis://S3cretS@a", "has no password"),
     ("redis://u:S3cretS", "the port"), ("redis://:S3/cretS", "the port"), ("redis://a S3cretS", "machine="),
     ("redis://a S3cretS=", "machine="), ("redis://a password=env:S3cretS", "no environment variable"),
-    ("redis://a password=S3cretS", "file:PATH")])
+    ("redis://a password=S3cretS", "file:PATH"), ("redis://a?auth=S3cretS", "the host"), ("redis://a#S3cretS", "the host"),
+    ("redis://a,b?S3cretS", "the host"), ("redis://a:1?S3cretS", "the port"), ("redis://a:6379/0?password=S3cretS", "the database"),
+    ("redis://a/S3cretS", "the database"), ("redis://a/0#S3cretS", "the database"), ("redis://a/0/S3cretS", "the database"),
+    ("redis://a/0?S3cretS colour=red", "the database"), ("'redis://a S3cretS'", "the host"), ("env:QUERY", "the database"), ("env:HOST", "the host")])
 def test_password_in_the_wrong_place_of_a_transport_is_not_shown(httpd, args, word):
     httpd.env["WRONG"] = "S3cretS"
+    httpd.env["QUERY"] = "redis://a:6379/0?password=S3cretS"
+    httpd.env["HOST"] = "redis://a?auth=S3cretS"
     result = httpd.configtest(hub(f"MercureTransport {args}"))
     is_refused(result, "MercureTransport", word)
     assert "S3" not in result.output and "cretS" not in result.output, result

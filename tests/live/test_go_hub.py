@@ -166,7 +166,7 @@ TRANSLATED = [
     ("dispatch_timeout \\\n 7s\nanonymous", ["MercureDispatchTimeout 7", "MercureAnonymous On"]),
     ("cors_origins *", ["MercureCorsOrigins *"]), ('cors_origins "*"', ["MercureCorsOrigins *"]),
     ("cors_origins https://a.example *", ["MercureCorsOrigins *"]),  # * alone counts, as in the Go hub
-    ("cors_origins https://a.example http://b:81", ['MercureCorsOrigins "https://a.example" "http://b:81"']),
+    ("cors_origins https://a.example http://b:81", ['MercureCorsOrigins "https://a.example"', 'MercureCorsOrigins "http://b:81"']),
     ("publish_origins https://*.a.example", ['MercurePublishOrigins "https://*.a.example"']),
     ("public_urls https://a.example/.well-known/mercure?x", ['MercurePublicURL "https://a.example"']),
     ("resource_identifier https://a.example/hub", ['MercureResourceIdentifier "https://a.example/hub"']),
@@ -176,10 +176,10 @@ TRANSLATED = [
     ("max_request_body_size 512KB", ["MercureLimit body=512000"]),
     ("max_request_body_size 1048577", ["MercureLimit body=1048577"]),
     # Placeholders: {$…} may stand for several words, {env.…} and quoted ones for one.
-    ("cors_origins {$ORIGINS}", ['MercureCorsOrigins "https://a" "https://b"']),
+    ("cors_origins {$ORIGINS}", ['MercureCorsOrigins "https://a"', 'MercureCorsOrigins "https://b"']),
     ('cookie_name "{env.COOKIE}-1"', ['MercureCookieName "c-1"']),
     ("cookie_name {$NOT_SET:other}", ['MercureCookieName "other"']),
-    ("cors_origins {$ORIGINS} {env.NOT_SET}", ['MercureCorsOrigins "https://a" "https://b"']),
+    ("cors_origins {$ORIGINS} {env.NOT_SET}", ['MercureCorsOrigins "https://a"', 'MercureCorsOrigins "https://b"']),
     # Lines of httpd stay as they are, and in their order.
     ("MercureAnonymous Off\nanonymous\nHeader set A '{env.HOME}' \\\n anonymous\n# anonymous\n\nsubscriptions",
      ["MercureAnonymous Off", "MercureAnonymous On", "Header set A '{env.HOME}' \\", " anonymous", "# anonymous", "",

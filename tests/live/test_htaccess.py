@@ -480,6 +480,52 @@ def test_other_directives_in_the_file_are_not_the_hubs(httpd, sites):
     assert sites.publish("b") == 200
 
 
+PAGES = ("mercure-metrics", "mercure-health")
+
+
+@pytest.mark.parametrize("line", (
+    "SetHandler {}", '<Files "x.html">\nSetHandler {}\n</Files>', '<If "true">\nSetHandler {}\n</If>',
+    '<Files "x.html">\n<If "true">\nSetHandler {}\n</If>\n</Files>', 'SetHandler "%{{tolower:{}}}"', "AddHandler {} .html",
+    "ForceType {}", "RewriteEngine On\nRewriteRule . - [H={}]"))
+def test_file_makes_no_page_about_all_hubs(httpd, sites, line):
+    """The owner of a site reads nothing about the hubs of other sites."""
+    httpd.load("rewrite")
+    for page in PAGES:
+        httpd.write(f"sites/a/htdocs/{page}/x.html", "page of a")
+        sites.write("a", line.format(page) + "\n", file=f"htdocs/{page}/.htaccess")
+    httpd.start(sites.config() + '<Location "/metrics">\nSetHandler mercure-metrics\n</Location>\n')
+    for page in PAGES:
+        answer = httpd.get(f"/{page}/x.html", host="a.example")
+        assert (answer.status, answer.text) == (200, "page of a"), page
+        assert "b.example" not in httpd.get(f"/{page}/", host="a.example").text
+    assert f'hub="b.example{PATH}"' in httpd.get("/metrics").text
+
+
+@pytest.mark.parametrize("section", (
+    '<Directory "{0}/p">\n{1}\n</Directory>', '<DirectoryMatch "^{0}/p/">\n{1}\n</DirectoryMatch>',
+    '<Directory "{0}/p">\n<Files "x.html">\n{1}\n</Files>\n</Directory>',
+    '<Directory "{0}/p">\n<If "true">\n{1}\n</If>\n</Directory>', '<Files "x.html">\n{1}\n</Files>',
+    '<If "true">\n{1}\n</If>', '<LocationMatch "^/p/x">\n{1}\n</LocationMatch>', "{1}"))
+def test_pages_of_the_server_stay_where_files_of_sites_are(httpd, sites, section):
+    httpd.write("sites/a/htdocs/p/x.html", "page of a")
+    sites.write("a", "RewriteEngine On\nAddHandler x .y\nErrorDocument 404 x\n")
+    sites.write("a", "RewriteEngine On\nAddHandler x .y\nErrorDocument 404 x\n", file="htdocs/p/.htaccess")
+    httpd.load("rewrite")
+    inner = section.format(sites.path("a", "htdocs"), "SetHandler mercure-metrics")
+    httpd.start(sites.folders() + hub("MercureHtaccess On", **HUB) + sites.vhost("a", inner) + sites.vhost("b"))
+    assert f'hub="b.example{PATH}"' in httpd.get("/p/x.html", host="a.example").text
+
+
+@pytest.mark.parametrize("directive", ("MercureCorsOrigins", "MercurePublishOrigins"))
+def test_file_names_a_limited_number_of_origins(httpd, sites, directive):
+    lines = [f"{directive} {' '.join(f'https://o{n}.example' for n in some)}" for some in (range(63), range(63, 64), range(64, 65))]
+    sites.key("a", *lines)
+    sites.key("b", *lines[:2])
+    httpd.start(sites.config())
+    httpd.expect_log(f"MRC0501: .*{directive}: at most 64 origins in an .htaccess file")
+    assert sites.publish("a") == 500 and sites.publish("b") == 200
+
+
 def test_allow_override_decides(httpd, sites):
     sites.key("a")
     httpd.start(sites.config(override="AllowOverride None"))

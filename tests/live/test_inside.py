@@ -448,6 +448,29 @@ def test_bad_fields_do_not_change_the_response_and_are_logged(httpd):
 
 
 @event_only
+def test_updates_of_a_response_have_the_limits_of_a_batch(httpd):
+    """Either all updates of a response are stored, or none."""
+    for count in (1000, 1001):
+        cgi(httpd, f"{count}.cgi", "Content-Type: text/plain", *[f"{FIELD}: topic=t&data={number}" for number in range(count)])
+    for count in (4, 5):
+        cgi(httpd, f"{count}.cgi", "Content-Type: text/plain", *[f"{FIELD}: topic=t&data={'x' * 4987}"] * count)
+    metrics = '<Location "/metrics">\nSetHandler mercure-metrics\n</Location>'
+    httpd.start(config(httpd, on(), metrics).replace("MercureHub On", "MercureHub On\nMercureLimit body=20000"))
+    httpd.expect_log("MRC0802: 1001 update.*at most 1000")
+    httpd.expect_log("MRC0802: 5 update.*MercureLimit body=")
+    with Inbox(httpd) as inbox:
+        for count in (1001, 5):
+            assert check_hidden(httpd.get(f"/{count}.cgi")).text == "ok\n"
+            assert inbox.take() == [], count
+        assert len(re.findall("MRC080", httpd.log())) == 2
+        check_hidden(httpd.get("/1000.cgi"))
+        assert inbox.take() == [str(number) for number in range(1000)]
+        check_hidden(httpd.get("/4.cgi"))
+        assert inbox.take() == ["x" * 4987] * 4
+    assert re.search(r'mercure_publish_rejected_total\{.*reason="too_large"\} 2\n', httpd.get("/metrics").text)
+
+
+@event_only
 def test_longest_field_of_a_script_is_published(httpd):
     """httpd reads lines of 8,189 bytes from a script; a longer one is an error of the script."""
     room = 8189 - len(f"{FIELD}: topic={urllib.parse.quote(TOPIC, '')}&data=")
@@ -735,6 +758,29 @@ def test_discovery_names_paths_and_urls(httpd):
     assert httpd.get("/a.html").header("Link") == '</hub>; rel="mercure", <https://hub.example/x?y>; rel="mercure"'
     assert httpd.get("/off/a.html").header("Link") is None
     assert httpd.get("/own/a.html").header("Link") == f'{LINK}, </hub>; rel="mercure"'
+
+
+@event_only
+@pytest.mark.parametrize("place", ["configuration", "htaccess"])
+def test_section_names_a_limited_number_of_hubs(httpd, place):
+    """Its targets count, not its directives. More are an error of configtest, or of the responses below the file."""
+    httpd.write("htdocs/a.html", "hello")
+    targets = [f"/{number}" for number in range(64)]
+    lines = [f"MercureDiscovery On {' '.join(some)}" for some in (targets[:30], targets[20:50], targets[50:])]
+    more = [*lines, "MercureDiscovery On https://hub.example/"]
+    wanted = ", ".join(f'<{target}>; rel="mercure"' for target in targets)
+    if place == "configuration":
+        result = httpd.configtest(config(httpd, *more))
+        assert not result.ok and "MercureDiscovery: at most 64 paths and URLs" in result.output, result
+        httpd.start(config(httpd, *lines))
+    else:
+        httpd.start(config(httpd))
+        httpd.expect_log("MercureDiscovery: at most 64 paths and URLs")
+        httpd.write("htdocs/.htaccess", "\n".join(more) + "\n")
+        assert httpd.get("/a.html").status == 500
+        httpd.write("htdocs/.htaccess", "\n".join(lines) + "\n")
+    response = httpd.get("/a.html")
+    assert response.text == "hello" and response.header_all("Link") == [wanted]
 
 
 @pytest.mark.mpm("worker")

@@ -243,8 +243,9 @@ def test_origins_and_switches_become_directives(env):
     env.update(MERCURE_CORS_ORIGINS="https://a.example https://*.b.example:8443,http://[::1]:80",
                MERCURE_PUBLISH_ORIGINS="https://c.example https://d.example", MERCURE_SUBSCRIPTIONS="1")
     hub, lines, stderr = hub_lines(env)
-    assert hub[4:] == ["MercureCorsOrigins https://a.example https://*.b.example:8443 http://[::1]:80",
-                       "MercurePublishOrigins https://c.example https://d.example", "MercureSubscriptions On"]
+    assert hub[4:] == ["MercureCorsOrigins https://a.example", "MercureCorsOrigins https://*.b.example:8443",
+                       "MercureCorsOrigins http://[::1]:80", "MercurePublishOrigins https://c.example",
+                       "MercurePublishOrigins https://d.example", "MercureSubscriptions On"]
     assert not stderr and "SSLEngine on" not in lines
     env["MERCURE_CORS_ORIGINS"] = "*"
     assert_refused(env, "MERCURE_CORS_ORIGINS", "MERCURE_PUBLISH_ORIGINS")
@@ -563,6 +564,19 @@ def test_hub_starts_serves_and_ends_cleanly(env, folder, command, signum):
         assert launcher.wait(timeout=60) == 0, log.read_text()
         assert not os.path.exists(private)
         assert not serious(log), log.read_text()
+    release_port(port)
+
+
+@needs_directives
+def test_every_origin_of_a_long_list_counts(env, folder, command):
+    port = free_port()
+    origins = [f"https://app{n}.example" for n in range(70)]
+    env.update(MERCURE_LISTEN_ADDR=f"127.0.0.1:{port}", MERCURE_CORS_ORIGINS=" ".join(origins))
+    with running(command, env, folder / "log") as launcher:
+        wait_ready(launcher, folder / "log")
+        for origin in (origins[0], origins[-1]):
+            answer = http.request(port, "OPTIONS", HUB, {"Origin": origin, "Access-Control-Request-Method": "POST"})
+            assert answer.header("Access-Control-Allow-Origin") == origin, answer
     release_port(port)
 
 

@@ -35,8 +35,8 @@ BEGIN {
         else
             copy()
     }
-    if (authorization_servers != "")
-        put(authorization_servers_line, "MercureAuthorizationServer" authorization_servers)
+    for (i = 1; i <= authorization_servers; i++)
+        put(authorization_server_line[i], "MercureAuthorizationServer " authorization_server[i])
     print_results()
 }
 
@@ -400,7 +400,8 @@ function take_flag(name, line) {
         extra_debugger = line
 }
 
-function take_list(name, line,    i, text, any) {
+# One line for each word: httpd reads at most 63 arguments in a line.
+function take_list(name, line,    i, any) {
     if (!word_count)
         die_at(line, name " needs a value" unset_hint())
     for (i = 1; i <= word_count; i++) {
@@ -408,14 +409,16 @@ function take_list(name, line,    i, text, any) {
         # Only the origin of a URL counts.
         if (name == "public_urls" && words[i] ~ /^[A-Za-z]+:\/\//)
             words[i] = origin_of(words[i])
-        text = text " " httpd_quoted(words[i], line)
     }
     if (any && name == "publish_origins")
         die_at(line, "publish_origins *: every site could publish with the cookie of its visitors. Name the origins, " \
             "or remove the line: publishers that send their token in the Authorization field need no origin")
-    if (any && name == "cors_origins")
-        text = " *"
-    put(line, HTTPD[name] text)
+    if (any && name == "cors_origins") {
+        put(line, HTTPD[name] " *")
+        return
+    }
+    for (i = 1; i <= word_count; i++)
+        put(line, HTTPD[name] " " httpd_quoted(words[i], line))
 }
 
 function origin_of(url,    start) {
@@ -539,9 +542,8 @@ function read_issuer(line,    id) {
         extra_issuers = line
     for (open_block("issuer", line); next_in_block("issuer", line);) {
         if (WORD == "authorization_server") {
-            authorization_servers = authorization_servers " " id
-            if (authorization_servers_line == "")
-                authorization_servers_line = TOKEN_LINE
+            authorization_server[++authorization_servers] = id
+            authorization_server_line[authorization_servers] = TOKEN_LINE
             advance()
         } else if (WORD == "publisher" || WORD == "subscriber")
             read_role(id, WORD)

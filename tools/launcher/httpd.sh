@@ -229,12 +229,8 @@ config_hub() {
         echo "    $history"
     fi
     config_keys
-    if [ -n "$cors_origins" ]; then
-        echo "    MercureCorsOrigins $cors_origins"
-    fi
-    if [ -n "$publish_origins" ]; then
-        echo "    MercurePublishOrigins $publish_origins"
-    fi
+    config_origins MercureCorsOrigins "$cors_origins"
+    config_origins MercurePublishOrigins "$publish_origins"
     if [ -n "$subscriptions" ]; then
         echo '    MercureSubscriptions On'
     fi
@@ -250,6 +246,15 @@ config_hub() {
         echo '    Include extra.conf'
     fi
     echo '</Location>'
+}
+
+# One line for each origin: httpd reads at most 63 arguments in a line.
+config_origins() { # DIRECTIVE ORIGINS
+    set -f # an origin may contain *
+    for origin in $2; do
+        printf '    %s %s\n' "$1" "$origin"
+    done
+    set +f
 }
 
 config_keys() {

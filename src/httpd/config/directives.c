@@ -17,6 +17,12 @@
 #include "httpd/config/transport.h"
 #include "store/history/history.h"
 
+/* The most elements of a list that an .htaccess file may give, in one section. */
+#define LIST_MAX 64
+
+/* httpd passes on the first 64 arguments of a line and drops the others, so 64 may be too many. */
+#define ARGUMENTS_MAX 63
+
 /* ---- reading values ---------------------------------------------------------------------------*/
 
 /* WHAT comes before the value TEXT in the message. */
@@ -353,6 +359,9 @@ static const char *set_origins(cmd_parms *cmd, const struct mrc_directive *row,
         if (error)
             return apr_psprintf(cmd->pool, "%s %s: %s", row->name, argv[i], error);
     }
+    if (is_htaccess(cmd) && mrc_origin_count(origins) > LIST_MAX)
+        return apr_psprintf(cmd->pool, "%s: at most %d origins in an .htaccess file", row->name,
+                            LIST_MAX);
     if (origins->any && row->field == MRC_FIELD_PUBLISH_ORIGINS)
         return apr_psprintf(cmd->pool,
                             "%s * would let any site publish with the cookies of its visitors. "
@@ -604,7 +613,7 @@ static const char *set_discovery(cmd_parms *cmd, const struct mrc_directive *row
     if (!discovery->is_on && (argc != 1 || ap_cstr_casecmp(argv[0], "Off")))
         return shape_error(cmd, row, argc, argv, "On, On with paths or URLs, or Off");
     discovery->targets = before && before->is_on && discovery->is_on
-                             ? apr_array_copy(cmd->pool, before->targets)
+                             ? before->targets
                              : apr_array_make(cmd->pool, 1, sizeof(const char *));
     if (argc == 1)
         add_text(cmd->pool, discovery->targets, MRC_DISCOVERY_ONLY_HUB);
@@ -616,6 +625,9 @@ static const char *set_discovery(cmd_parms *cmd, const struct mrc_directive *row
                                 row->name, argv[i]);
         add_text(cmd->pool, discovery->targets, argv[i]);
     }
+    if (discovery->targets->nelts > LIST_MAX)
+        return apr_psprintf(cmd->pool, "%s: at most %d paths and URLs in a section", row->name,
+                            LIST_MAX);
     discovery->where = where_of(cmd);
     settings->response.discovery = discovery;
     mrc_settings_mark(settings, row->field);
@@ -800,6 +812,13 @@ static const struct mrc_directive *find_row(const char *name)
     return NULL;
 }
 
+/* Whether the arguments of several lines of ROW in a section make one list. */
+static bool adds_up(const struct mrc_directive *row)
+{
+    return row->type == MRC_TYPE_URLS || row->type == MRC_TYPE_ORIGINS ||
+           row->type == MRC_TYPE_DISCOVERY;
+}
+
 /* The function of every command: checks the place of the directive, then reads its arguments. */
 static const char *set_directive(cmd_parms *cmd, void *dir_settings, int argc, char *const argv[])
 {
@@ -819,6 +838,10 @@ static const char *set_directive(cmd_parms *cmd, void *dir_settings, int argc, c
     /* httpd reads the file for the responses, and the hub for itself. */
     if (is_htaccess(cmd) && (row->scope == MRC_SCOPE_RESPONSE) == (site_of(cmd) != NULL))
         return NULL;
+    if (argc > ARGUMENTS_MAX)
+        return apr_psprintf(cmd->pool, "%s takes at most %d arguments in a line%s", row->name,
+                            ARGUMENTS_MAX,
+                            adds_up(row) ? ": write several lines, which add up" : "");
     if (is_of_server(row->scope))
         settings = &conf->settings;
     return setters[row->type](cmd, row, settings, argc, argv);

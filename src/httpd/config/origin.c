@@ -138,6 +138,12 @@ const char *mrc_origin_add(apr_pool_t *pool, struct mrc_origins *origins, const 
     return NULL;
 }
 
+int mrc_origin_count(const struct mrc_origins *origins)
+{
+    return (origins->exact ? origins->exact->nelts : 0) +
+           (origins->below ? origins->below->nelts : 0);
+}
+
 /* Whether ORIGIN is SCHEME "://" LABELS ".REST", where PATTERN is SCHEME "://.REST". */
 static bool is_below(const char *pattern, const char *origin)
 {

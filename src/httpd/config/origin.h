@@ -28,6 +28,9 @@ struct mrc_origins {
  */
 const char *mrc_origin_add(apr_pool_t *pool, struct mrc_origins *origins, const char *arg);
 
+/* The number of origins in the list, without `*`. */
+int mrc_origin_count(const struct mrc_origins *origins);
+
 /*
  * Whether ORIGIN, a result of the functions below, is in the list. Ignores `*`. ORIGINS may be
  * NULL.

@@ -91,7 +91,8 @@ struct mrc_publish_header {
 /* MercureDiscovery: all such directives of a section. */
 struct mrc_discovery {
     bool is_on;
-    apr_array_header_t *targets; /* of const char *: paths, URLs, or MRC_DISCOVERY_ONLY_HUB */
+    apr_array_header_t *targets; /* of const char *: paths, URLs, or MRC_DISCOVERY_ONLY_HUB; those
+                                  * of a section share it */
     const char *where;           /* of the last directive */
 };
 

@@ -27,6 +27,9 @@
 #define NAME_MAX_BYTES 64 /* of prefix= and machine= */
 #define HOSTS_MAX      16
 
+#define DIGITS     "0123456789"
+#define HOST_CHARS DIGITS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-_:"
+
 #define SECOND_US ((int64_t)1000 * 1000)
 
 /* What is read so far. */
@@ -34,7 +37,8 @@ struct reading {
     apr_pool_t *pool;
     struct mrc_transport_settings *settings;
     apr_array_header_t *hosts; /* of struct mrc_engine_host */
-    const char *shown;         /* the URL without user and password */
+    const char *shown;         /* the URL without user and password, and without what no URL of a
+                                * transport has, which may be a password */
     unsigned given;            /* bit N: option N */
 };
 
@@ -77,7 +81,7 @@ static const char *read_user(struct reading *reading, const char *text)
 static const char *port_error(struct reading *reading, const char *text)
 {
     size_t len = strlen(text);
-    bool is_number = len <= 5 && strspn(text, "0123456789") == len;
+    bool is_number = len <= 5 && strspn(text, DIGITS) == len;
 
     if (!is_number)
         reading->shown = reading->settings->spec.engine.is_tls ? "rediss://..." : "redis://...";
@@ -87,6 +91,12 @@ static const char *port_error(struct reading *reading, const char *text)
                               : "...",
                   "is not accepted: give a number from 1 to 65535, and put @ between a password "
                   "and the host");
+}
+
+/* TEXT as a message may show it: with other characters than CHARS, it may be a password. */
+static const char *show(const char *text, const char *chars)
+{
+    return text[strspn(text, chars)] ? "..." : text;
 }
 
 /* Reads HOST[:PORT]; an IPv6 address is in brackets. */
@@ -111,7 +121,7 @@ static const char *read_host(struct reading *reading, char *text)
         return refuse(reading, "a host is empty", "",
                       ": write redis://HOST:PORT, with several hosts separated by commas");
     if (strpbrk(text, " \t@/?#[]\\") || reading->hosts->nelts > HOSTS_MAX)
-        return refuse(reading, "the host ", text,
+        return refuse(reading, "the host ", show(text, HOST_CHARS),
                       "is not accepted: give up to 16 names or addresses of servers, separated "
                       "by commas");
     *host = (struct mrc_engine_host){text, (uint16_t)number};
@@ -138,7 +148,7 @@ static const char *read_db(struct reading *reading, const char *text)
     int64_t db = *text ? mrc_directive_parse_number(text, MRC_UNIT_COUNT) : 0;
 
     if (db < 0 || db > 1000000)
-        return refuse(reading, "the database /", text,
+        return refuse(reading, "the database /", show(text, DIGITS),
                       "is not accepted: give the number of a database, such as /0");
     reading->settings->spec.engine.db = (unsigned)db;
     return NULL;
@@ -159,6 +169,16 @@ static const char *scheme_error(apr_pool_t *pool, const char *url)
                         is_scheme ? (int)len + 1 : 0, url);
 }
 
+/* REST, the URL after SCHEME and user, as a message may show it. */
+static const char *show_rest(apr_pool_t *pool, const char *scheme, const char *rest)
+{
+    size_t len = strspn(rest, HOST_CHARS "[],");
+
+    if (rest[len] == '/' && !rest[len + 1 + strspn(rest + len + 1, DIGITS)])
+        len += strlen(rest + len);
+    return apr_pstrcat(pool, scheme, apr_pstrmemdup(pool, rest, len), rest[len] ? "..." : "", NULL);
+}
+
 static const char *read_url(struct reading *reading, const char *url)
 {
     bool is_tls = !ap_cstr_casecmpn(url, "rediss://", 9);
@@ -172,7 +192,7 @@ static const char *read_url(struct reading *reading, const char *url)
     if (at)
         *at = '\0';
     reading->shown =
-        apr_pstrcat(reading->pool, is_tls ? "rediss://" : "redis://", at ? at + 1 : rest, NULL);
+        show_rest(reading->pool, is_tls ? "rediss://" : "redis://", at ? at + 1 : rest);
     if (!mrc_engine_is_built())
         return apr_psprintf(reading->pool,
                             DIRECTIVE " %s://...: the redis transport is not built into this "

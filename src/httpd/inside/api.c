@@ -63,7 +63,7 @@ static apr_status_t publish(request_rec *r, const struct mrc_location *location,
         status = APR_ENOMEM;
         *ret_why = mrc_strerror(err);
     } else {
-        mrc_publisher_count_malformed(location);
+        mrc_publisher_count_refusal(location, MRC_REFUSAL_MALFORMED);
         *ret_why = apr_pstrdup(r->pool, error.text);
     }
     if (!status && ret_id)

@@ -7,6 +7,7 @@
 #include "http_config.h"
 #include "http_log.h"
 
+#include "core/protocol/batch.h"
 #include "core/protocol/form.h"
 #include "httpd/base/module.h"
 #include "httpd/config/hubs.h"
@@ -80,24 +81,31 @@ static void take_update(struct taking *taking, struct mrc_bytes value)
     if (!err)
         return;
     if (err != MRC_ENOMEM)
-        mrc_publisher_count_malformed(taking->location);
+        mrc_publisher_count_refusal(taking->location, MRC_REFUSAL_MALFORMED);
     ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, taking->r,
                   "MRC0801: a field " FIELD " of this response is not published to the hub %s: %s",
                   name_hub(taking), error.text[0] ? error.text : mrc_strerror(err));
 }
 
-/* A value may hold several updates: CGI joins equal fields with a comma and a space. A form has no
- * spaces. */
-static void take_value(struct taking *taking, const char *value)
+/* Takes the first update of VALUE, and returns the rest; NULL: that was the last one. A value may
+ * hold several updates: CGI joins equal fields with a comma and a space. A form has no spaces. */
+static const char *split(const char *value, struct mrc_bytes *ret_first)
 {
     static const char between[] = ", ";
-    const char *end;
+    const char *end = strstr(value, between);
 
-    while ((end = strstr(value, between))) {
-        take_update(taking, (struct mrc_bytes){value, (size_t)(end - value)});
-        value = end + sizeof(between) - 1;
+    *ret_first = end ? (struct mrc_bytes){value, (size_t)(end - value)} : mrc_bytes_of(value);
+    return end ? end + sizeof(between) - 1 : NULL;
+}
+
+static void take_value(struct taking *taking, const char *value)
+{
+    struct mrc_bytes update;
+
+    while (value) {
+        value = split(value, &update);
+        take_update(taking, update);
     }
-    take_update(taking, mrc_bytes_of(value));
 }
 
 /* ---- one response -----------------------------------------------------------------------------*/
@@ -106,6 +114,16 @@ static int collect(void *ctx, const char *name, const char *value)
 {
     APR_ARRAY_PUSH((apr_array_header_t *)ctx, const char *) = value;
     return 1;
+}
+
+static void log_refusal(const struct taking *taking, apr_status_t status, size_t count,
+                        const char *why)
+{
+    ap_log_rerror(APLOG_MARK, APLOG_ERR, status, taking->r,
+                  "MRC0802: %" APR_SIZE_T_FMT " update(s) in fields " FIELD
+                  " of this response are not published "
+                  "to the hub %s: %s",
+                  count, name_hub(taking), why);
 }
 
 static void publish(struct taking *taking)
@@ -117,14 +135,49 @@ static void publish(struct taking *taking)
         mrc_publisher_publish(r, taking->location, updates, (size_t)taking->updates->nelts, &why);
 
     if (status)
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r,
-                      "MRC0802: %d update(s) in fields " FIELD
-                      " of this response are not published "
-                      "to the hub %s: %s",
-                      taking->updates->nelts, name_hub(taking), why);
+        log_refusal(taking, status, (size_t)taking->updates->nelts, why);
     else
         apr_table_setn(r->notes, "mercure-id",
                        apr_pstrmemdup(r->pool, updates[0].id.ptr, updates[0].id.len));
+}
+
+/* The size of the updates of a response. */
+struct size {
+    size_t count;
+    size_t bytes; /* without updates that are too long by themselves */
+};
+
+static struct size measure(const apr_array_header_t *values, size_t longest)
+{
+    struct size size = {0, 0};
+
+    for (int i = 0; i < values->nelts; i++) {
+        const char *value = APR_ARRAY_IDX(values, i, const char *);
+        struct mrc_bytes update;
+
+        while (value) {
+            value = split(value, &update);
+            size.count++;
+            size.bytes += update.len <= longest ? update.len : 0;
+        }
+    }
+    return size;
+}
+
+/* Whether the hub of TAKING takes VALUES together, as it would take a batch. If not, logs that. */
+static bool are_few(const struct taking *taking, const apr_array_header_t *values)
+{
+    const size_t longest = (size_t)taking->location->hub->settings->limit_body_bytes;
+    struct size size = measure(values, longest);
+    bool are_many = size.count > MRC_BATCH_MAX;
+
+    if (!are_many && size.bytes <= longest)
+        return true;
+    mrc_publisher_count_refusal(taking->location, MRC_REFUSAL_TOO_LARGE);
+    log_refusal(taking, 0, size.count,
+                are_many ? "a response publishes at most " APR_STRINGIFY(MRC_BATCH_MAX)
+                         : "together they are longer than MercureLimit body= allows");
+    return false;
 }
 
 static void publish_values(request_rec *r, const struct mrc_location *location,
@@ -138,6 +191,8 @@ static void publish_values(request_rec *r, const struct mrc_location *location,
         .updates = apr_array_make(r->pool, values->nelts, sizeof(struct mrc_update)),
     };
 
+    if (!are_few(&taking, values))
+        return;
     for (int i = 0; i < values->nelts; i++)
         take_value(&taking, APR_ARRAY_IDX(values, i, const char *));
     if (taking.updates->nelts)

@@ -108,10 +108,28 @@ static int stop_at_hub(void *unused, const char *name, const char *value)
     return !mrc_link_has_hub(value);
 }
 
-static void add(request_rec *r, const char *target)
+/* The value of a field with LINKS, an array of const char *. */
+static const char *join(apr_pool_t *pool, const apr_array_header_t *links)
 {
-    apr_table_mergen(r->headers_out, "Link",
-                     apr_pstrcat(r->pool, "<", target, ">; rel=\"" RELATION "\"", NULL));
+    static const char comma[] = ", ";
+    struct iovec *parts = apr_palloc(pool, 2 * sizeof(*parts) * (size_t)links->nelts);
+    apr_size_t count = 0;
+
+    for (int i = 0; i < links->nelts; i++) {
+        char *link = APR_ARRAY_IDX(links, i, char *);
+
+        if (i)
+            parts[count++] = (struct iovec){(char *)comma, sizeof(comma) - 1};
+        parts[count++] = (struct iovec){link, strlen(link)};
+    }
+    return apr_pstrcatv(pool, parts, count, NULL);
+}
+
+/* Adds the link to TARGET to LINKS, an array of const char *. */
+static void add(request_rec *r, apr_array_header_t *links, const char *target)
+{
+    APR_ARRAY_PUSH(links, const char *) =
+        apr_pstrcat(r->pool, "<", target, ">; rel=\"" RELATION "\"", NULL);
 }
 
 /* Whether the site of R has no hub at LOCATION of its configuration, because it has no key. */
@@ -122,13 +140,14 @@ static bool is_missing(request_rec *r, const struct mrc_location *location)
     return mrc_sites_look(r, location, &unused) == HTTP_NOT_FOUND;
 }
 
-static void add_only_hub(request_rec *r, const struct mrc_discovery *discovery)
+static void add_only_hub(request_rec *r, apr_array_header_t *links,
+                         const struct mrc_discovery *discovery)
 {
     const char *error;
     const struct mrc_location *location = mrc_hubs_choose(r->server, NULL, &error);
 
     if (location && !is_missing(r, location))
-        add(r, location->escaped_path);
+        add(r, links, location->escaped_path);
     else if (!location)
         ap_log_rerror(
             APLOG_MARK, APLOG_ERR, 0, r,
@@ -138,28 +157,32 @@ static void add_only_hub(request_rec *r, const struct mrc_discovery *discovery)
 }
 
 /* TARGET is a URL, or the path of a hub, of this site or of another one. */
-static void add_target(request_rec *r, const char *target)
+static void add_target(request_rec *r, apr_array_header_t *links, const char *target)
 {
     const char *unused;
     const struct mrc_location *location = mrc_hubs_choose(r->server, target, &unused);
 
     if (!location || !is_missing(r, location))
-        add(r, target);
+        add(r, links, target);
 }
 
 void mrc_link_add(request_rec *r)
 {
     const struct mrc_discovery *discovery = setting_of(r);
+    apr_array_header_t *links;
 
     if (!discovery || !apr_table_do(stop_at_hub, NULL, r->headers_out, "Link", NULL) ||
         !apr_table_do(stop_at_hub, NULL, r->err_headers_out, "Link", NULL))
         return;
+    links = apr_array_make(r->pool, discovery->targets->nelts, sizeof(const char *));
     for (int i = 0; i < discovery->targets->nelts; i++) {
         const char *target = APR_ARRAY_IDX(discovery->targets, i, const char *);
 
         if (*target)
-            add_target(r, target);
+            add_target(r, links, target);
         else
-            add_only_hub(r, discovery);
+            add_only_hub(r, links, discovery);
     }
+    if (links->nelts)
+        apr_table_mergen(r->headers_out, "Link", join(r->pool, links));
 }

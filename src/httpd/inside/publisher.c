@@ -11,7 +11,6 @@
 #include "httpd/publish/publication.h"
 #include "httpd/sites/sites.h"
 #include "hub/hub/hub.h"
-#include "hub/hub/numbers.h"
 #include "hub/hub/rate.h"
 #include "store/base/clock.h"
 
@@ -22,12 +21,12 @@ static void count_refusal(struct mrc_hub *hub, enum mrc_refusal refusal)
     mrc_numbers_count(mrc_hub_numbers(hub), counter, 1);
 }
 
-void mrc_publisher_count_malformed(const struct mrc_location *location)
+void mrc_publisher_count_refusal(const struct mrc_location *location, enum mrc_refusal refusal)
 {
     struct mrc_hub *hub = mrc_this_child_hub(location->hub->index);
 
     if (hub)
-        count_refusal(hub, MRC_REFUSAL_MALFORMED);
+        count_refusal(hub, refusal);
 }
 
 static enum mrc_refusal refusal_of(const struct mrc_failure *failure)

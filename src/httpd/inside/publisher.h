@@ -9,12 +9,13 @@
 #include "httpd.h"
 
 #include "core/protocol/update.h"
+#include "hub/hub/numbers.h"
 
 struct mrc_location;
 
 /*
- * Stores COUNT (at least one) UPDATES, which keep to the limits of the hub of LOCATION, all or
- * none. Each without an id gets one, in R's pool. May wait for the disk. Counts a refusal in the
+ * Stores COUNT (1 to MRC_BATCH_MAX) UPDATES, which keep to the limits of the hub of LOCATION, all
+ * or none. Each without an id gets one, in R's pool. May wait for the disk. Counts a refusal in the
  * metrics.
  *
  * APR_SUCCESS; otherwise RET_WHY is the reason in words, in R's pool or constant. APR_EINVAL: a
@@ -24,7 +25,7 @@ struct mrc_location;
 apr_status_t mrc_publisher_publish(request_rec *r, const struct mrc_location *location,
                                    struct mrc_update *updates, size_t count, const char **ret_why);
 
-/* Counts an update that was refused before that, because it is malformed. */
-void mrc_publisher_count_malformed(const struct mrc_location *location);
+/* Counts what was refused before that. */
+void mrc_publisher_count_refusal(const struct mrc_location *location, enum mrc_refusal refusal);
 
 #endif

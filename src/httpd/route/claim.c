@@ -25,13 +25,13 @@ const struct mrc_claim *mrc_claim_get(const request_rec *r)
     return claim && claim->location ? claim : NULL;
 }
 
-bool mrc_claim_is_for_page(const request_rec *r, const char *handler)
+bool mrc_claim_is_for_page(request_rec *r, const char *handler)
 {
     const struct mrc_claim *claim = kept(r);
 
     if (claim && claim->page)
         return !strcmp(claim->page, handler);
-    return r->handler && !ap_cstr_casecmp(r->handler, handler);
+    return r->handler && !ap_cstr_casecmp(r->handler, handler) && mrc_page_is_of_server(r, handler);
 }
 
 /* Whether R belongs to a hub or a page. */

@@ -81,9 +81,10 @@ const struct mrc_claim *mrc_claim_get(const request_rec *r);
 
 /*
  * Whether R is for the page with HANDLER. Where no plain `<Location>` makes a path a page, the
- * handler that other sections or modules have set counts.
+ * SetHandler of other sections counts, but not that of an .htaccess file, nor a handler that
+ * modules have set.
  */
-bool mrc_claim_is_for_page(const request_rec *r, const char *handler);
+bool mrc_claim_is_for_page(request_rec *r, const char *handler);
 
 /*
  * The settings of the Location that CLAIM names. For the hub and the paths below it these are the

@@ -79,3 +79,42 @@ const char *mrc_page_below(request_rec *r, const char *handler)
     below = r->uri + strlen(base);
     return *below && ends_with_slash(base) ? below - 1 : below;
 }
+
+/* Whether one of SECTIONS, an array of configurations that may be NULL, or a section in it, sets
+ * the handler EXPR. */
+static bool is_in_sections(const apr_array_header_t *sections, const ap_expr_info_t *expr)
+{
+    for (int i = 0; sections && i < sections->nelts; i++) {
+        const core_dir_config *section =
+            ap_get_core_module_config(APR_ARRAY_IDX(sections, i, ap_conf_vector_t *));
+
+        if (section && (section->expr_handler == expr || is_in_sections(section->sec_file, expr) ||
+                        is_in_sections(section->sec_if, expr)))
+            return true;
+    }
+    return false;
+}
+
+/* Whether the configuration of SERVER sets the handler EXPR, inside or outside sections. */
+static bool is_of_server(server_rec *server, const ap_expr_info_t *expr)
+{
+    const core_server_config *core = ap_get_core_module_config(server->module_config);
+    const core_dir_config *outside = ap_get_core_module_config(server->lookup_defaults);
+
+    return outside->expr_handler == expr || is_in_sections(outside->sec_file, expr) ||
+           is_in_sections(outside->sec_if, expr) || is_in_sections(core->sec_dir, expr) ||
+           is_in_sections(core->sec_url, expr);
+}
+
+bool mrc_page_is_of_server(request_rec *r, const char *handler)
+{
+    const core_dir_config *merged = ap_get_core_module_config(r->per_dir_config);
+    const char *error = NULL;
+    const char *given;
+
+    /* httpd merges sections by copying the pointer of the innermost one. */
+    if (!merged->expr_handler || !is_of_server(r->server, merged->expr_handler))
+        return false;
+    given = ap_expr_str_exec(r, merged->expr_handler, &error);
+    return !error && !ap_cstr_casecmp(given, handler);
+}

@@ -5,6 +5,8 @@
 #ifndef MRC_HTTPD_ROUTE_PAGE_H
 #define MRC_HTTPD_ROUTE_PAGE_H
 
+#include <stdbool.h>
+
 #include "httpd.h"
 
 /* The handlers. */
@@ -24,5 +26,11 @@ const char *mrc_page_find(request_rec *r, const char *path);
  * for which it is set are meant.
  */
 const char *mrc_page_below(request_rec *r, const char *handler);
+
+/*
+ * Whether a SetHandler of the server's configuration, in whatever section, gives R the page
+ * HANDLER. An .htaccess file must not: its owner would read about the hubs of other sites.
+ */
+bool mrc_page_is_of_server(request_rec *r, const char *handler);
 
 #endif
