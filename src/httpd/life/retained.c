@@ -21,11 +21,13 @@ APLOG_USE_MODULE(mercure);
 
 /*
  * The state that survives a reload. It lives in the process pool. Another build of the module may
- * read it later, so change the version with every change of the structs behind these pointers, in
- * this process or in shared memory.
+ * read it later, so the version changes with every change of the structs behind these pointers, in
+ * this process or in shared memory; tests/checks/check_retained.py computes the layout from them.
+ *
+ * Layout: 0bd93beb9f4d4e52
  */
 #define RETAINED_KEY     "mod_mercure"
-#define RETAINED_VERSION 16
+#define RETAINED_VERSION 17
 
 struct retained {
     unsigned version;
