@@ -503,6 +503,41 @@ def test_without_the_directive_the_file_has_no_part(httpd, sites):
     assert httpd.get("/", host="a.example").status == 500
 
 
+def environments(httpd):
+    """The initial environments of the server's processes, as the system shows them."""
+    for pid in (httpd.pid, *httpd.children()):
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            yield file.read().decode()
+
+
+def test_no_file_shows_the_secrets_of_the_environment(httpd, sites):
+    """httpd replaces ${NAME} in .htaccess files, too. In the configuration of the server, that goes on to work."""
+    secret, password = "key-of-the-server:0123456789abcdef0123456789abcdef", "password-of-the-redis-server"
+    httpd.env.update({"MRC_SECRET": secret, "MRC_PASSWORD": password, "MRC_OPEN": "open"})
+    httpd.load("auth_basic", "authz_user", "headers")
+    shared = hub("MercureTransport redis://127.0.0.1:1 password=env:MRC_PASSWORD", path="/shared", name="shared")
+    httpd.expect_log("MRC03", required=False)  # nothing listens there
+    text = (sites.config(f"MercureKey {token.ISSUER} HS256 env:MRC_SECRET") + shared
+            + '<Location "/own">\nHeader always set X-Own "${MRC_SECRET} ${MRC_PASSWORD}"\n</Location>\n')
+    sites.write("b", 'AuthType Basic\nAuthName "${MRC_SECRET} ${MRC_PASSWORD} ${MRC_OPEN}"\nRequire valid-user\n'
+                     'Header always set X-Seen "expr=[%{osenv:MRC_SECRET}]"\n')
+    httpd.expect_log("AH00111: .*MRC_(SECRET|PASSWORD)")
+    httpd.start(text)
+    for again in (httpd.graceful, httpd.restart, lambda: None):
+        answer = httpd.get("/", host="b.example")
+        assert answer.header("WWW-Authenticate") == 'Basic realm="${MRC_SECRET} ${MRC_PASSWORD} open"', answer
+        assert answer.header("X-Seen") == "[]", answer
+        assert httpd.get("/own").header("X-Own") == f"{secret} {password}"
+        assert sites.publish("a", key=secret) == 200
+        for shown in environments(httpd):
+            assert "MRC_OPEN=open" in shown and secret not in shown and password not in shown
+        again()
+    # The same way does not lead around the rule that a key in such a file is no variable.
+    httpd.expect_log("MRC0501: .*[$]{")
+    sites.write("b", f'MercureKey {token.ISSUER} HS256 "${{MRC_SECRET}}"\n')
+    sites.wait("b", 500, key=secret)
+
+
 def test_two_sites_with_one_document_root(httpd, sites):
     """They have the same keys. Their audiences and hubs differ."""
     sites.key("a")
