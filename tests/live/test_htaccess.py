@@ -576,7 +576,7 @@ def test_shared_hub_without_keys_is_warned_of(httpd, sites):
 
 def test_virtual_hosts_of_one_name(httpd, sites):
     """They are one site, so the file in their document root counts for its hub, whichever of them is asked. With two
-    document roots, none counts. The main server's document root is not that of a virtual host that only redirects."""
+    document roots, none counts. A virtual host that only redirects has that of the other one, not the main server's."""
     ports = httpd.port, httpd.add_port()
     sites.key("a")
     sites.write("b", f"MercureKey {token.ISSUER} HS256 {KEYS['b']}\n")
@@ -600,7 +600,14 @@ def test_virtual_hosts_of_one_name(httpd, sites):
     httpd.restart(config(None, None))
     assert answers() == [(401, 200)] * 2, "both have the document root of the main server"
     httpd.restart(config(None, "a"))
-    assert answers() == [(404, 404), (200, 401)]
+    assert answers() == [(200, 401)] * 2, "the other one is the site"
+    # The keys and the settings of the server do not count where the site has replaced them.
+    sites.key("a", "MercureAnonymous Off")
+    httpd.restart(config(None, "a", keys=True, anonymous=True))
+    for port in ports:
+        minted = token.publisher(aud=f"http://a.example:{port}{PATH}")
+        assert httpd.publish(TOPIC, "x", token=minted, host="a.example", port=port, status=None).status == 401
+        assert httpd.request("HEAD", f"{PATH}?match=x", host="a.example", port=port).status == 401
     assert "MRC0238" not in httpd.log()
     httpd.expect_log("MRC0238: .* for the hub a.example.*the document root of a.example is .*, and that of a.example is ")
     httpd.restart(config("a", "b", anonymous=True, keys=True))
