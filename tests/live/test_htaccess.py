@@ -584,9 +584,9 @@ def test_virtual_hosts_of_one_name(httpd, sites):
     main = f'<Directory "{httpd.docroot}">\nAllowOverride AuthConfig\n</Directory>\n'
 
     def config(first, second, **more):
-        hosts = [(sites.vhost(root, port=port, name="a.example") if root else httpd.vhost(port=port, name="a.example"))
-                 for root, port in zip((first, second), ports)]
-        return main + sites.folders() + hub("MercureHtaccess On", **{**HUB, **more}) + "".join(hosts)
+        hosts = [(sites.vhost(root, sites.folders(), port=port, name="a.example") if root
+                  else httpd.vhost(port=port, name="a.example")) for root, port in zip((first, second), ports)]
+        return main + hub("MercureHtaccess On", **{**HUB, **more}) + "".join(hosts)
 
     def publish(port, name):
         minted = token.publisher(key=KEYS[name], aud=f"http://a.example:{port}{PATH}")
