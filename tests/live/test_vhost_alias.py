@@ -281,37 +281,54 @@ AP_DECLARE_MODULE(where) = {STANDARD20_MODULE_STUFF, NULL, NULL, NULL, NULL, NUL
 
 
 def test_pages_of_a_site_without_keys_take_no_hub(httpd):
-    """Requests for pages that publish, or for the URLs of hubs, do not take hubs from the sites that have keys."""
+    """Requests for pages that publish, or for the URLs of hubs, do not take hubs from the sites that have keys. A site
+    that has removed its key publishes nothing, and nothing names its hub."""
     sites = Sites(httpd, "none", "asked", "keys")
-    given = f"MercureAnonymous On\nMercureKey {token.ISSUER} HS256 key-0123456789abcdef0123456789abcdef\n"
+    key = "key-0123456789abcdef0123456789abcdef"
+    given = f"MercureAnonymous On\nMercureKey {token.ISSUER} HS256 {key}\n"
     for name in ("asked", "keys"):
         httpd.write(f"sites/{name}.example/htdocs/.htaccess", given)
     module = build_module(httpd.write("mod_where.c", WHERE))
     httpd.load("headers")
     httpd.start(sites.config("MercureHtaccess On", keys=False, anonymous=False, server="MercureSites 1")
                 + f'LoadModule where_module "{module}"\n<Location "/where">\nSetHandler where\n</Location>\n'
-                + '<Location "/index.html">\nMercurePublishHeader On\n'
+                + '<Location "/index.html">\nMercurePublishHeader On\nMercureDiscovery On\n'
                 + f'Header set Mercure-Publish "topic={TOPIC}&data=page"\n</Location>\n')
 
-    def page(name):
+    def page(name, named=True):
         answer = httpd.get("/index.html", host=sites.host(name))
         assert answer.text == f"page of {name}" and not answer.header("Mercure-Publish")
-
-    for name, url in (("none", "none"), ("asked", f"http://asked.example:{httpd.port}{PATH}")):
+        assert answer.header("Link") == (f'<{PATH}>; rel="mercure"' if named else None)
+        url = f"http://{name}.example:{httpd.port}{PATH}" if named else "none"
         assert httpd.get("/where", host=sites.host(name)).text == url
-    httpd.expect_log(f"MRC0802: 1 update.* to the hub {httpd.path('sites/none.example/htdocs')}{PATH}: this site has no key for a hub")
-    page("none")
+
+    def expect_no_key(name):
+        folder = httpd.path(f"sites/{name}.example/htdocs")
+        httpd.expect_log(f"MRC0802: 1 update.* to the hub {folder}{PATH}: this site has no key for a hub")
+
+    def wait(status):
+        wait_until(lambda: all(httpd.request("HEAD", f"{PATH}?match=x", host=sites.host("keys")).status == status
+                               for _ in range(8)), what="the change")
+
+    assert httpd.get("/where", host=sites.host("asked")).text == f"http://asked.example:{httpd.port}{PATH}"
+    expect_no_key("none")
+    page("none", named=False)
     page("keys")
     with sites.subscribe("keys") as stream:
         assert stream.next().data == "page"
-        # Now a site has the only hub, and keeps it even without keys.
+        # Now a site has the only hub, and keeps it even without keys, for when it has one again.
         httpd.expect_log("MRC0502: .*asked.example/htdocs has no hub")
         httpd.expect_log("MRC0802: 1 update.*: the server has as many sites")
         page("asked")
         httpd.write("sites/keys.example/htdocs/.htaccess", "")
-        wait_until(lambda: httpd.request("HEAD", f"{PATH}?match=x", host=sites.host("keys")).status == 404, what="the change")
-        page("keys")
-        assert stream.next().data == "page"
+        wait(404)
+        expect_no_key("keys")
+        page("keys", named=False)
+        httpd.write("sites/keys.example/htdocs/.htaccess", given)
+        wait(200)
+        minted = token.publisher(key=key, aud=f"http://keys.example:{httpd.port}{PATH}")
+        httpd.publish(TOPIC, "end", token=minted, host=sites.host("keys"))
+        assert stream.next().data == "end"
 
 
 @pytest.mark.parametrize("host", ["..", ".", ".one.example", "one..example", "%2e%2e", "a/../one.example", "",

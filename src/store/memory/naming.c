@@ -1,5 +1,6 @@
 #include "store/memory/naming.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "core/base/bytes.h"
@@ -40,15 +41,6 @@ static size_t search(struct mrc_memory_hub *const *hubs, size_t count, const cha
             break;
     }
     return free_place;
-}
-
-bool mrc_naming_has(struct mrc_memory_hub *const *hubs, size_t count, const char *name)
-{
-    bool is_found = false;
-
-    if (count > 0)
-        search(hubs, count, name, &is_found);
-    return is_found;
 }
 
 /* Under the lock. */

@@ -10,7 +10,6 @@
 #ifndef MRC_STORE_MEMORY_NAMING_H
 #define MRC_STORE_MEMORY_NAMING_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "apr_errno.h"
@@ -21,9 +20,6 @@ struct mrc_memory_hub;
 
 /* The name of the site that has HUB; NULL: no site has it. */
 const char *mrc_naming_name_of(struct mrc_memory_hub *hub);
-
-/* Whether one of the COUNT HUBS has the site NAME. Takes no lock. */
-bool mrc_naming_has(struct mrc_memory_hub *const *hubs, size_t count, const char *name);
 
 /* Finds the hub of NAME (1 to MRC_SITE_NAME_MAX bytes) among the COUNT HUBS, or claims one for it.
  * APR_ENOSPC: all have other names; or an error of mrc_memory_hub_make(). */

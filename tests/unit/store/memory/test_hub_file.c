@@ -556,7 +556,6 @@ START_TEST(each_site_gets_a_hub_of_its_own)
         ck_assert_ptr_null(mrc_naming_name_of(hubs[i]));
     }
     ck_assert_int_eq(mrc_naming_obtain(memory, hubs, 0, "x", NULL, &place), APR_ENOSPC);
-    ck_assert(!mrc_naming_has(hubs, 0, "x") && !mrc_naming_has(hubs, 8, "/srv/site-0"));
     ck_assert_int_eq(mrc_naming_obtain(memory, hubs, 8, "", NULL, &place), APR_EINVAL);
     memset(name, 'x', sizeof(name));
     name[MRC_SITE_NAME_MAX + 1] = '\0';
@@ -573,9 +572,7 @@ START_TEST(each_site_gets_a_hub_of_its_own)
         ck_assert(!taken[place]);
         taken[place] = true;
         ck_assert_str_eq(mrc_naming_name_of(hubs[place]), name);
-        ck_assert(mrc_naming_has(hubs, 8, name));
     }
-    ck_assert(!mrc_naming_has(hubs, 8, "/srv/one too many"));
     finish(memory, dir);
 }
 END_TEST
