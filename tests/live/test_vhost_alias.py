@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from env import token
+from env import operator, token
 from env.hub import PATH, hub
 from env.wait import wait_until
 from test_inside import build_module, php
@@ -96,6 +96,31 @@ def test_a_reload_keeps_the_sites(httpd):
         for name, first in ids.items():
             got = sites.history(name)
             assert got[0] == first and not set(got) & set(ids.values()) - {first}
+
+
+def test_another_number_of_hubs_keeps_those_of_the_sites(httpd):
+    """Their history, and above all their revocations: the log advises to raise the number."""
+    sites = Sites(httpd, *"abcdefgh")
+    control = f'MercureControlKey {operator.ISSUER} HS256 "{operator.KEY}"'
+    httpd.start(sites.config(control, server="MercureSites 8"))
+    ids = {name: sites.publish(name).text for name in "abcdefgh"}
+    for name in ids:
+        aud = f"http://{name}.example:{httpd.port}{PATH}"
+        operator.call(httpd, "POST", "revoke", {"jti": f"revoked-{name}"}, operator.bearer(aud=aud),
+                      host=sites.host(name), status=200)
+    for directives, number in ((), 40), (("MercureHistory count=50 bytes=32M",), 9), ((), 1000), ((), 8):
+        httpd.graceful(sites.config(control, *directives, server=f"MercureSites {number}"))
+        for name, first in ids.items():
+            revoked = token.publisher(aud=f"http://{name}.example:{httpd.port}{PATH}", jti=f"revoked-{name}")
+            httpd.publish(TOPIC, "x", token=revoked, host=sites.host(name), status=401)
+            got = sites.history(name)
+            assert got[0] == first and not set(got) & set(ids.values()) - {first}
+    # With fewer hubs than sites that have one, the others are as before.
+    httpd.graceful(sites.config(control, server="MercureSites 5"))
+    httpd.expect_log("MRC0502: ")
+    answers = {name: sites.publish(name, status=None).status for name in ids}
+    assert sorted(answers.values()) == [200] * 5 + [503] * 3
+    assert all(sites.history(name)[0] == ids[name] for name, status in answers.items() if status == 200)
 
 
 def test_the_site_after_the_last_one_gets_503(httpd):

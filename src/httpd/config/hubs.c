@@ -322,13 +322,19 @@ static bool can_have_sites(const struct mrc_hub_conf *hub)
     return !first->section->name && !hub->settings->store_path && !hub->settings->transport;
 }
 
+/* The longest key of a hub that the keys of its sites contain completely. */
+#define SITES_KEY_MAX 900
+
 static void add_site(struct finder *finder, struct mrc_hub_conf *hub, int64_t number, int64_t count)
 {
     struct mrc_hub_conf *site = apr_pmemdup(finder->pool, hub, sizeof(*site));
+    const char *key = hub->spec.shape.key;
+    const char *set = apr_psprintf(finder->pool, "sites=%.*s #", SITES_KEY_MAX, key);
 
-    site->spec.shape.key = make_unique(finder, finder->by_key,
-                                       apr_psprintf(finder->pool, "sites=%.900s #%d of %d",
-                                                    hub->spec.shape.key, (int)number, (int)count));
+    site->spec.shape.key =
+        make_unique(finder, finder->by_key,
+                    apr_psprintf(finder->pool, "%s%d of %d", set, (int)number, (int)count));
+    site->spec.shape.set_bytes = strlen(key) <= SITES_KEY_MAX ? strlen(set) : 0;
     site->label = make_unique(finder, finder->labels,
                               apr_psprintf(finder->pool, "%s (site %d)", hub->label, (int)number));
     site->index = finder->hubs->nelts;

@@ -25,7 +25,7 @@ APLOG_USE_MODULE(mercure);
  * this process or in shared memory.
  */
 #define RETAINED_KEY     "mod_mercure"
-#define RETAINED_VERSION 16
+#define RETAINED_VERSION 17
 
 struct retained {
     unsigned version;
