@@ -57,6 +57,7 @@ static void register_hooks(apr_pool_t *pconf)
      * check_config asks the MPM for its limits, so it runs after the MPM's own check. */
     ap_hook_pre_config(mrc_log_variables_pre_config, before_variables, NULL, APR_HOOK_LAST);
     ap_hook_check_config(mrc_lifecycle_check_config, before_us, NULL, APR_HOOK_LAST);
+    ap_hook_post_config(mrc_lifecycle_hide_variables, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_post_config(mrc_lifecycle_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(mrc_lifecycle_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(mrc_lifecycle_child_stopping, NULL, NULL, APR_HOOK_FIRST);

@@ -549,6 +549,41 @@ def test_without_the_directive_the_file_has_no_part(httpd, sites):
     assert httpd.get("/", host="a.example").status == 500
 
 
+def environments(httpd):
+    """The initial environments of the server's processes, as the system shows them."""
+    for pid in (httpd.pid, *httpd.children()):
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            yield file.read().decode()
+
+
+def test_no_file_shows_the_secrets_of_the_environment(httpd, sites):
+    """httpd replaces ${NAME} in .htaccess files, too. In the configuration of the server, that goes on to work."""
+    secret, password = "key-of-the-server:0123456789abcdef0123456789abcdef", "password-of-the-redis-server"
+    httpd.env.update({"MRC_SECRET": secret, "MRC_PASSWORD": password, "MRC_OPEN": "open"})
+    httpd.load("auth_basic", "authz_user", "headers")
+    shared = hub("MercureTransport redis://127.0.0.1:1 password=env:MRC_PASSWORD", path="/shared", name="shared")
+    httpd.expect_log("MRC03", required=False)  # nothing listens there
+    text = (sites.config(f"MercureKey {token.ISSUER} HS256 env:MRC_SECRET") + shared
+            + '<Location "/own">\nHeader always set X-Own "${MRC_SECRET} ${MRC_PASSWORD}"\n</Location>\n')
+    sites.write("b", 'AuthType Basic\nAuthName "${MRC_SECRET} ${MRC_PASSWORD} ${MRC_OPEN}"\nRequire valid-user\n'
+                     'Header always set X-Seen "expr=[%{osenv:MRC_SECRET}]"\n')
+    httpd.expect_log("AH00111: .*MRC_(SECRET|PASSWORD)")
+    httpd.start(text)
+    for again in (httpd.graceful, httpd.restart, lambda: None):
+        answer = httpd.get("/", host="b.example")
+        assert answer.header("WWW-Authenticate") == 'Basic realm="${MRC_SECRET} ${MRC_PASSWORD} open"', answer
+        assert answer.header("X-Seen") == "[]", answer
+        assert httpd.get("/own").header("X-Own") == f"{secret} {password}"
+        assert sites.publish("a", key=secret) == 200
+        for shown in environments(httpd):
+            assert "MRC_OPEN=open" in shown and secret not in shown and password not in shown
+        again()
+    # The same way does not lead around the rule that a key in such a file is no variable.
+    httpd.expect_log("MRC0501: .*[$]{")
+    sites.write("b", f'MercureKey {token.ISSUER} HS256 "${{MRC_SECRET}}"\n')
+    sites.wait("b", 500, key=secret)
+
+
 def test_two_sites_with_one_document_root(httpd, sites):
     """They have the same keys. Their audiences and hubs differ."""
     sites.key("a")
@@ -587,7 +622,7 @@ def test_shared_hub_without_keys_is_warned_of(httpd, sites):
 
 def test_virtual_hosts_of_one_name(httpd, sites):
     """They are one site, so the file in their document root counts for its hub, whichever of them is asked. With two
-    document roots, none counts. The main server's document root is not that of a virtual host that only redirects."""
+    document roots, none counts. A virtual host that only redirects has that of the other one, not the main server's."""
     ports = httpd.port, httpd.add_port()
     sites.key("a")
     sites.write("b", f"MercureKey {token.ISSUER} HS256 {KEYS['b']}\n")
@@ -595,9 +630,9 @@ def test_virtual_hosts_of_one_name(httpd, sites):
     main = f'<Directory "{httpd.docroot}">\nAllowOverride AuthConfig\n</Directory>\n'
 
     def config(first, second, **more):
-        hosts = [(sites.vhost(root, port=port, name="a.example") if root else httpd.vhost(port=port, name="a.example"))
-                 for root, port in zip((first, second), ports)]
-        return main + sites.folders() + hub("MercureHtaccess On", **{**HUB, **more}) + "".join(hosts)
+        hosts = [(sites.vhost(root, sites.folders(), port=port, name="a.example") if root
+                  else httpd.vhost(port=port, name="a.example")) for root, port in zip((first, second), ports)]
+        return main + hub("MercureHtaccess On", **{**HUB, **more}) + "".join(hosts)
 
     def publish(port, name):
         minted = token.publisher(key=KEYS[name], aud=f"http://a.example:{port}{PATH}")
@@ -611,7 +646,14 @@ def test_virtual_hosts_of_one_name(httpd, sites):
     httpd.restart(config(None, None))
     assert answers() == [(401, 200)] * 2, "both have the document root of the main server"
     httpd.restart(config(None, "a"))
-    assert answers() == [(404, 404), (200, 401)]
+    assert answers() == [(200, 401)] * 2, "the other one is the site"
+    # The keys and the settings of the server do not count where the site has replaced them.
+    sites.key("a", "MercureAnonymous Off")
+    httpd.restart(config(None, "a", keys=True, anonymous=True))
+    for port in ports:
+        minted = token.publisher(aud=f"http://a.example:{port}{PATH}")
+        assert httpd.publish(TOPIC, "x", token=minted, host="a.example", port=port, status=None).status == 401
+        assert httpd.request("HEAD", f"{PATH}?match=x", host="a.example", port=port).status == 401
     assert "MRC0238" not in httpd.log()
     httpd.expect_log("MRC0238: .* for the hub a.example.*the document root of a.example is .*, and that of a.example is ")
     httpd.restart(config("a", "b", anonymous=True, keys=True))

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from env import token
+from env import operator, token
 from env.hub import PATH, hub
 from env.wait import wait_until
 from test_inside import build_module, php
@@ -96,6 +96,31 @@ def test_a_reload_keeps_the_sites(httpd):
         for name, first in ids.items():
             got = sites.history(name)
             assert got[0] == first and not set(got) & set(ids.values()) - {first}
+
+
+def test_another_number_of_hubs_keeps_those_of_the_sites(httpd):
+    """Their history, and above all their revocations: the log advises to raise the number."""
+    sites = Sites(httpd, *"abcdefgh")
+    control = f'MercureControlKey {operator.ISSUER} HS256 "{operator.KEY}"'
+    httpd.start(sites.config(control, server="MercureSites 8"))
+    ids = {name: sites.publish(name).text for name in "abcdefgh"}
+    for name in ids:
+        aud = f"http://{name}.example:{httpd.port}{PATH}"
+        operator.call(httpd, "POST", "revoke", {"jti": f"revoked-{name}"}, operator.bearer(aud=aud),
+                      host=sites.host(name), status=200)
+    for directives, number in ((), 40), (("MercureHistory count=50 bytes=32M",), 9), ((), 1000), ((), 8):
+        httpd.graceful(sites.config(control, *directives, server=f"MercureSites {number}"))
+        for name, first in ids.items():
+            revoked = token.publisher(aud=f"http://{name}.example:{httpd.port}{PATH}", jti=f"revoked-{name}")
+            httpd.publish(TOPIC, "x", token=revoked, host=sites.host(name), status=401)
+            got = sites.history(name)
+            assert got[0] == first and not set(got) & set(ids.values()) - {first}
+    # With fewer hubs than sites that have one, the others are as before.
+    httpd.graceful(sites.config(control, server="MercureSites 5"))
+    httpd.expect_log("MRC0502: ")
+    answers = {name: sites.publish(name, status=None).status for name in ids}
+    assert sorted(answers.values()) == [200] * 5 + [503] * 3
+    assert all(sites.history(name)[0] == ids[name] for name, status in answers.items() if status == 200)
 
 
 def test_the_site_after_the_last_one_gets_503(httpd):
@@ -281,37 +306,54 @@ AP_DECLARE_MODULE(where) = {STANDARD20_MODULE_STUFF, NULL, NULL, NULL, NULL, NUL
 
 
 def test_pages_of_a_site_without_keys_take_no_hub(httpd):
-    """Requests for pages that publish, or for the URLs of hubs, do not take hubs from the sites that have keys."""
+    """Requests for pages that publish, or for the URLs of hubs, do not take hubs from the sites that have keys. A site
+    that has removed its key publishes nothing, and nothing names its hub."""
     sites = Sites(httpd, "none", "asked", "keys")
-    given = f"MercureAnonymous On\nMercureKey {token.ISSUER} HS256 key-0123456789abcdef0123456789abcdef\n"
+    key = "key-0123456789abcdef0123456789abcdef"
+    given = f"MercureAnonymous On\nMercureKey {token.ISSUER} HS256 {key}\n"
     for name in ("asked", "keys"):
         httpd.write(f"sites/{name}.example/htdocs/.htaccess", given)
     module = build_module(httpd.write("mod_where.c", WHERE))
     httpd.load("headers")
     httpd.start(sites.config("MercureHtaccess On", keys=False, anonymous=False, server="MercureSites 1")
                 + f'LoadModule where_module "{module}"\n<Location "/where">\nSetHandler where\n</Location>\n'
-                + '<Location "/index.html">\nMercurePublishHeader On\n'
+                + '<Location "/index.html">\nMercurePublishHeader On\nMercureDiscovery On\n'
                 + f'Header set Mercure-Publish "topic={TOPIC}&data=page"\n</Location>\n')
 
-    def page(name):
+    def page(name, named=True):
         answer = httpd.get("/index.html", host=sites.host(name))
         assert answer.text == f"page of {name}" and not answer.header("Mercure-Publish")
-
-    for name, url in (("none", "none"), ("asked", f"http://asked.example:{httpd.port}{PATH}")):
+        assert answer.header("Link") == (f'<{PATH}>; rel="mercure"' if named else None)
+        url = f"http://{name}.example:{httpd.port}{PATH}" if named else "none"
         assert httpd.get("/where", host=sites.host(name)).text == url
-    httpd.expect_log(f"MRC0802: 1 update.* to the hub {httpd.path('sites/none.example/htdocs')}{PATH}: this site has no key for a hub")
-    page("none")
+
+    def expect_no_key(name):
+        folder = httpd.path(f"sites/{name}.example/htdocs")
+        httpd.expect_log(f"MRC0802: 1 update.* to the hub {folder}{PATH}: this site has no key for a hub")
+
+    def wait(status):
+        wait_until(lambda: all(httpd.request("HEAD", f"{PATH}?match=x", host=sites.host("keys")).status == status
+                               for _ in range(8)), what="the change")
+
+    assert httpd.get("/where", host=sites.host("asked")).text == f"http://asked.example:{httpd.port}{PATH}"
+    expect_no_key("none")
+    page("none", named=False)
     page("keys")
     with sites.subscribe("keys") as stream:
         assert stream.next().data == "page"
-        # Now a site has the only hub, and keeps it even without keys.
+        # Now a site has the only hub, and keeps it even without keys, for when it has one again.
         httpd.expect_log("MRC0502: .*asked.example/htdocs has no hub")
         httpd.expect_log("MRC0802: 1 update.*: the server has as many sites")
         page("asked")
         httpd.write("sites/keys.example/htdocs/.htaccess", "")
-        wait_until(lambda: httpd.request("HEAD", f"{PATH}?match=x", host=sites.host("keys")).status == 404, what="the change")
-        page("keys")
-        assert stream.next().data == "page"
+        wait(404)
+        expect_no_key("keys")
+        page("keys", named=False)
+        httpd.write("sites/keys.example/htdocs/.htaccess", given)
+        wait(200)
+        minted = token.publisher(key=key, aud=f"http://keys.example:{httpd.port}{PATH}")
+        httpd.publish(TOPIC, "end", token=minted, host=sites.host("keys"))
+        assert stream.next().data == "end"
 
 
 @pytest.mark.parametrize("host", ["..", ".", ".one.example", "one..example", "%2e%2e", "a/../one.example", "",

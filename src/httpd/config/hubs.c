@@ -283,6 +283,7 @@ static int find_locations(struct finder *finder, server_rec *server)
         location->url_path = make_url_path(pool, location->escaped_path);
         location->settings = merge_for_path(pool, server, location->path);
         location->document_root = document_root(pool, server);
+        location->root_server = server;
         APR_ARRAY_PUSH(locations, struct mrc_location *) = location;
     }
     qsort(locations->elts, locations->nelts, locations->elt_size, longer_path_first);
@@ -321,13 +322,19 @@ static bool can_have_sites(const struct mrc_hub_conf *hub)
     return !first->section->name && !hub->settings->store_path && !hub->settings->transport;
 }
 
+/* The longest key of a hub that the keys of its sites contain completely. */
+#define SITES_KEY_MAX 900
+
 static void add_site(struct finder *finder, struct mrc_hub_conf *hub, int64_t number, int64_t count)
 {
     struct mrc_hub_conf *site = apr_pmemdup(finder->pool, hub, sizeof(*site));
+    const char *key = hub->spec.shape.key;
+    const char *set = apr_psprintf(finder->pool, "sites=%.*s #", SITES_KEY_MAX, key);
 
-    site->spec.shape.key = make_unique(finder, finder->by_key,
-                                       apr_psprintf(finder->pool, "sites=%.900s #%d of %d",
-                                                    hub->spec.shape.key, (int)number, (int)count));
+    site->spec.shape.key =
+        make_unique(finder, finder->by_key,
+                    apr_psprintf(finder->pool, "%s%d of %d", set, (int)number, (int)count));
+    site->spec.shape.set_bytes = strlen(key) <= SITES_KEY_MAX ? strlen(set) : 0;
     site->label = make_unique(finder, finder->labels,
                               apr_psprintf(finder->pool, "%s (site %d)", hub->label, (int)number));
     site->index = finder->hubs->nelts;
@@ -400,7 +407,8 @@ static bool has_one_name(struct finder *finder, const struct mrc_hub_conf *hub)
  * Finds the document root whose .htaccess files count for HUB. With several, the owner of one could
  * take over the hub of the others, so none counts. MAIN_ROOT is that of the main server, which a
  * virtual host without a DocumentRoot inherits. If other virtual hosts of the same ServerName have
- * one, that host only redirects to them, as from http to https: its root is no site's.
+ * one, that host only redirects to them, as from http to https: its hub is theirs, so what their
+ * site says about the hub counts there, too.
  */
 static void find_document_root(struct finder *finder, struct mrc_hub_conf *hub,
                                const char *main_root)
@@ -426,8 +434,11 @@ static void find_document_root(struct finder *finder, struct mrc_hub_conf *hub,
     for (int i = 0; first && i < hub->locations->nelts; i++) {
         struct mrc_location *location = APR_ARRAY_IDX(hub->locations, i, struct mrc_location *);
 
-        if (location != first && strcmp(location->document_root, first->document_root) != 0)
-            location->document_root = NULL;
+        if (hub->shared || location->virtual_root ||
+            !strcmp(location->document_root, first->document_root))
+            continue;
+        location->document_root = first->document_root;
+        location->root_server = first->root_server;
     }
 }
 

@@ -49,7 +49,10 @@ struct mrc_location {
                                           * NULL: the hub is that of the virtual host */
     const char *document_root;           /* without a slash at its end; the .htaccess files in and
                                           * below it count for the hub, except with virtual_root,
-                                          * where each site has its own. NULL: none counts */
+                                          * where each site has its own. That of another server of
+                                          * the site, if SERVER has none of its own */
+    server_rec *root_server;             /* the server with this DocumentRoot or virtual_root, whose
+                                          * AllowOverride counts */
 };
 
 /* Who speaks HTTP/2 for a virtual host. */

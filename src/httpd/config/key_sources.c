@@ -1,7 +1,5 @@
 #include "httpd/config/key_sources.h"
 
-#include <stdlib.h>
-
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -16,6 +14,7 @@
 #include "http_config.h"
 
 #include "core/jose/keyset.h"
+#include "httpd/base/environment.h"
 #include "httpd/config/reload.h"
 #include "store/base/file.h"
 
@@ -171,7 +170,7 @@ static const char *read_file_source(apr_pool_t *pconf, const char *name, struct 
 
 static const char *read_variable(apr_pool_t *pconf, const char *name, struct reading *reading)
 {
-    const char *value = getenv(name);
+    const char *value = mrc_environment_read(pconf, name);
 
     if (!value && !mrc_key_sources_show_variable(name))
         return MRC_KEY_SOURCES_NO_VARIABLE;

@@ -118,6 +118,7 @@ static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub, bool is_late)
 {
     const struct mrc_hub_settings *settings = hub->settings;
     const char *key = hub->spec.shape.key;
+    size_t set_bytes = hub->spec.shape.set_bytes;
     uint64_t event = largest_event(hub);
     uint64_t body = (uint64_t)settings->limit_body_bytes;
     uint64_t largest = body > event ? body : event;
@@ -128,6 +129,7 @@ static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub, bool is_late)
         .shape =
             {
                 .key = key,
+                .set_bytes = set_bytes,
                 .history = settings->history,
                 .ring_bytes = ring_bytes(settings, largest),
                 .body_max_bytes = largest + RECORD_EXTRA_BYTES,

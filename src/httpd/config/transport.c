@@ -1,7 +1,5 @@
 #include "httpd/config/transport.h"
 
-#include <stdlib.h>
-
 #include "httpd.h"
 
 #include "apr_lib.h"
@@ -11,6 +9,7 @@
 
 #include "core/base/buf.h"
 #include "core/base/percent.h"
+#include "httpd/base/environment.h"
 #include "httpd/config/directive_table.h"
 #include "httpd/config/key_sources.h"
 #include "httpd/config/reload.h"
@@ -263,7 +262,7 @@ static const char *set_replicas(struct reading *reading, const char *value)
 
 static const char *read_variable(struct reading *reading, const char *name, const char **ret_value)
 {
-    const char *value = getenv(name);
+    const char *value = mrc_environment_read(reading->pool, name);
 
     if (!value && !mrc_key_sources_show_variable(name))
         return refuse(reading, MRC_KEY_SOURCES_NO_VARIABLE, "", "");
@@ -272,7 +271,7 @@ static const char *read_variable(struct reading *reading, const char *name, cons
                       value ? "is empty: set it where httpd is started"
                             : "is not set: set it where httpd is started (on Debian in "
                               "/etc/apache2/envvars)");
-    *ret_value = apr_pstrdup(reading->pool, value);
+    *ret_value = value;
     return NULL;
 }
 

@@ -59,11 +59,12 @@ static void take_override(const core_dir_config *section, struct mrc_htaccess_pl
         place->override_list = section->override_list;
 }
 
-/* Whether the site with the document root ROOT may have an .htaccess file; then RET_PLACE says
- * where. ROOT may be NULL. */
-static int find_place(request_rec *r, const char *root, struct mrc_htaccess_place *ret_place)
+/* Whether the site with the document root ROOT of SERVER may have an .htaccess file; then RET_PLACE
+ * says where. ROOT may be NULL. */
+static int find_place(request_rec *r, server_rec *server, const char *root,
+                      struct mrc_htaccess_place *ret_place)
 {
-    const core_server_config *core = ap_get_core_module_config(r->server->module_config);
+    const core_server_config *core = ap_get_core_module_config(server->module_config);
     ap_conf_vector_t **sections = (ap_conf_vector_t **)core->sec_dir->elts;
     apr_size_t len = root ? strlen(root) : 0;
     const char *path;
@@ -71,14 +72,14 @@ static int find_place(request_rec *r, const char *root, struct mrc_htaccess_plac
     while (len > 0 && root[len - 1] == '/')
         len--;
     *ret_place = (struct mrc_htaccess_place){
-        .server = r->server,
+        .server = server,
         .dir = apr_pstrmemdup(r->pool, root ? root : "", len),
         .names = core->access_name,
     };
     if (len == 0 || root[0] != '/' || !core->access_name)
         return 0;
     path = apr_pstrcat(r->pool, ret_place->dir, "/", NULL);
-    take_override(ap_get_core_module_config(r->server->lookup_defaults), ret_place);
+    take_override(ap_get_core_module_config(server->lookup_defaults), ret_place);
     for (int i = 0; i < core->sec_dir->nelts; i++) {
         const core_dir_config *section = ap_get_core_module_config(sections[i]);
 
@@ -152,8 +153,8 @@ static const struct mrc_htaccess_reading *take(struct looking *looking)
 {
     request_rec *r = looking->r;
     struct mrc_htaccess_hold *hold = mrc_htaccess_cache_take(
-        looking->cache, apr_psprintf(r->pool, "%pp %s", r->server, looking->place.dir), read_site,
-        looking, mrc_clock_us());
+        looking->cache, apr_psprintf(r->pool, "%pp %s", looking->place.server, looking->place.dir),
+        read_site, looking, mrc_clock_us());
 
     if (!hold)
         return NULL;
@@ -179,16 +180,16 @@ static const struct mrc_htaccess_reading *read_anew(const struct looking *lookin
 }
 
 /*
- * The reading for the site with the document root ROOT. RET_READING is NULL if the site may have no
- * .htaccess file. DECLINED; or the HTTP status and RET_DETAIL.
+ * The reading for the site with the document root ROOT of SERVER. RET_READING is NULL if the site
+ * may have no .htaccess file. DECLINED; or the HTTP status and RET_DETAIL.
  */
-static int find_reading(struct looking *looking, const char *root,
+static int find_reading(struct looking *looking, server_rec *server, const char *root,
                         const struct mrc_htaccess_reading **ret_reading, const char **ret_detail)
 {
     const struct mrc_htaccess_reading *reading = NULL;
 
     *ret_reading = NULL;
-    if (!find_place(looking->r, root, &looking->place))
+    if (!find_place(looking->r, server, root, &looking->place))
         return DECLINED;
     if (looking->cache)
         reading = take(looking);
@@ -238,7 +239,7 @@ int mrc_htaccess_lookup(request_rec *r, const struct mrc_claim *claim,
 
     if (!settings->location.htaccess || mrc_hubs_shared(location))
         return DECLINED;
-    status = find_reading(&looking, root, &reading, ret_detail);
+    status = find_reading(&looking, location->root_server, root, &reading, ret_detail);
     if (status != DECLINED)
         return status;
     settings = add(r->pool, settings, reading);
@@ -256,7 +257,7 @@ int mrc_htaccess_look(request_rec *r, const struct mrc_location *location, const
 
     if (!location->settings->location.htaccess || mrc_hubs_shared(location))
         return DECLINED;
-    status = find_reading(&looking, root, &reading, ret_detail);
+    status = find_reading(&looking, location->root_server, root, &reading, ret_detail);
     if (status != DECLINED)
         return status;
     return require_key(&add(r->pool, location->settings, reading)->location, ret_detail);

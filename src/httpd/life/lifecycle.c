@@ -6,6 +6,7 @@
 #include "http_core.h"
 #include "http_log.h"
 
+#include "httpd/base/environment.h"
 #include "httpd/base/module.h"
 #include "httpd/carrier/mod_http2.h"
 #include "httpd/child/start.h"
@@ -41,6 +42,13 @@ int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *
     if (status == OK)
         status = mrc_check_responses(main_server);
     return status == OK ? mrc_check_memory(ptemp, main_server) : status;
+}
+
+int mrc_lifecycle_hide_variables(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                                 server_rec *main_server)
+{
+    mrc_environment_hide(pconf);
+    return OK;
 }
 
 static void log_sizing(apr_pool_t *ptemp, server_rec *main_server)

@@ -14,6 +14,13 @@ int mrc_lifecycle_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *
                                server_rec *main_server);
 
 /*
+ * post_config, in the parent, before all other modules, which may start processes there: hides the
+ * environment variables that hold secrets.
+ */
+int mrc_lifecycle_hide_variables(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                                 server_rec *main_server);
+
+/*
  * post_config, in the parent: creates the shared memory, or adapts it to a reloaded configuration.
  */
 int mrc_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,

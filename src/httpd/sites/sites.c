@@ -79,14 +79,6 @@ static size_t first_of(const struct mrc_hub_conf *hub)
     return (size_t)APR_ARRAY_IDX(hub->sites, 0, struct mrc_hub_conf *)->index;
 }
 
-static bool has_hub(request_rec *r, const struct mrc_hub_conf *hub, const char *root)
-{
-    struct mrc_child *child = mrc_this_child_get();
-
-    return child && mrc_child_has_site(child, first_of(hub), (size_t)hub->sites->nelts,
-                                       name_of(r->pool, root));
-}
-
 /* The hub of the site with the document root ROOT. NULL: there is none, for the reason in
  * RET_DETAIL; RET_IS_FULL: because other sites have all. */
 static struct mrc_hub_conf *find_hub(request_rec *r, const struct mrc_hub_conf *hub,
@@ -141,13 +133,13 @@ static int find(request_rec *r, const struct mrc_location *location, const char 
     return status == APR_ENOMEM ? HTTP_SERVICE_UNAVAILABLE : HTTP_NOT_FOUND;
 }
 
-/* The same for a site that has, or may get, a hub. */
+/* The same for a site that has a key, and so has a hub or may get one. */
 static int look(request_rec *r, const struct mrc_location *location, bool is_patient,
                 const char **ret_root, const char **ret_detail)
 {
     int status = find(r, location, ret_root, ret_detail);
 
-    if (status != DECLINED || has_hub(r, location->hub, *ret_root))
+    if (status != DECLINED)
         return status;
     return mrc_htaccess_look(r, location, *ret_root, mrc_this_child_htaccess(), is_patient,
                              ret_detail);

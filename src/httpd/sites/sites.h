@@ -17,16 +17,16 @@ struct mrc_claim;
 struct mrc_location;
 
 /*
- * For a request R that is not for a hub: whether its site has a hub at LOCATION, or has keys and so
- * may get one. Takes no hub. Also for a site without VirtualDocumentRoot, whose hub may have its
- * keys from the .htaccess file. DECLINED; or an HTTP status, with the reason in RET_DETAIL: 404 if
- * there is no site, or it has no key; another status does not say that.
+ * For a request R that is not for a hub: whether its site has keys for a hub at LOCATION, and so
+ * has one or may get one. Takes no hub. Also for a site without VirtualDocumentRoot, whose hub may
+ * have its keys from the .htaccess file. DECLINED; or an HTTP status, with the reason in
+ * RET_DETAIL: 404 if there is no site, or it has no key; another status does not say that.
  */
 int mrc_sites_look(request_rec *r, const struct mrc_location *location, const char **ret_detail);
 
 /*
  * For such a request: the Location that serves the host of R in place of LOCATION, which is
- * LOCATION itself without VirtualDocumentRoot. Takes a hub for a site that may get one. NULL: the
+ * LOCATION itself without VirtualDocumentRoot. Takes a hub for a site that has keys. NULL: the
  * site has none: RET_STATUS is the HTTP status, and RET_DETAIL the reason.
  */
 const struct mrc_location *mrc_sites_choose(request_rec *r, const struct mrc_location *location,

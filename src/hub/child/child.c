@@ -559,13 +559,6 @@ static struct mrc_memory_hub **places_from(struct mrc_child *child, size_t first
     return places;
 }
 
-bool mrc_child_has_site(struct mrc_child *child, size_t first, size_t count, const char *name)
-{
-    struct mrc_memory_hub **places = places_from(child, first, count);
-
-    return places && mrc_naming_has(places, count, name);
-}
-
 apr_status_t mrc_child_obtain_site(struct mrc_child *child, size_t first, size_t count,
                                    const char *name, size_t *ret_place)
 {

@@ -70,9 +70,6 @@ struct mrc_hub *mrc_child_hub(struct mrc_child *child, size_t i);
  * opened. */
 struct mrc_hub *mrc_child_view_hub(struct mrc_child *child, apr_pool_t *pool, size_t i);
 
-/* Whether one of the COUNT hubs from FIRST on is that of the site NAME. Any thread. */
-bool mrc_child_has_site(struct mrc_child *child, size_t first, size_t count, const char *name);
-
 /* Finds the hub of the site NAME among the COUNT hubs from FIRST on, or claims one for it.
  * APR_ENOSPC: all have other sites; or another error, which is reported. Any thread. */
 apr_status_t mrc_child_obtain_site(struct mrc_child *child, size_t first, size_t count,

@@ -3,6 +3,7 @@
 #define MRC_STORE_HUB_SHAPE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "apr_errno.h"
@@ -12,7 +13,9 @@
 
 /* The size of a hub's regions. Start from {0}: a field that is 0 is a part that the hub lacks. */
 struct mrc_hub_shape {
-    const char *key; /* identity across reloads; 1 to MRC_HUB_KEY_MAX bytes */
+    const char *key;  /* identity across reloads; 1 to MRC_HUB_KEY_MAX bytes */
+    size_t set_bytes; /* this many bytes of KEY are the same in all hubs of a set for sites, and in
+                       * no others (memory/naming.h); 0: it is in no set */
     struct mrc_ring_bounds history;
     uint64_t ring_bytes;     /* payload that the ring must hold, without the records' overhead */
     uint64_t body_max_bytes; /* the largest sum of a record's id and payload */

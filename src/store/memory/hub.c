@@ -149,11 +149,26 @@ void mrc_memory_hub_enlist(struct mrc_memory *memory, struct mrc_memory_hub *hub
     apr_hash_set(memory->by_key, hub->key, APR_HASH_KEY_STRING, hub);
 }
 
+static void forget_key(struct mrc_memory *memory, const struct mrc_memory_hub *hub)
+{
+    if (mrc_memory_hub_find(memory, hub->key) == hub)
+        apr_hash_set(memory->by_key, hub->key, APR_HASH_KEY_STRING, NULL);
+}
+
 void mrc_memory_hub_delist(struct mrc_memory *memory, struct mrc_memory_hub *hub)
 {
     *hub->link = hub->next;
     if (hub->next)
         hub->next->link = hub->link;
-    if (mrc_memory_hub_find(memory, hub->key) == hub)
-        apr_hash_set(memory->by_key, hub->key, APR_HASH_KEY_STRING, NULL);
+    forget_key(memory, hub);
+}
+
+void mrc_memory_hub_rename(struct mrc_memory *memory, struct mrc_memory_hub *hub, const char *key)
+{
+    forget_key(memory, hub);
+    hub->key = apr_pstrdup(hub->batch->pool, key);
+    hub->shape.key = hub->key;
+    /* The table points to the key, so an entry that another hub has left behind goes first. */
+    apr_hash_set(memory->by_key, key, APR_HASH_KEY_STRING, NULL);
+    apr_hash_set(memory->by_key, hub->key, APR_HASH_KEY_STRING, hub);
 }

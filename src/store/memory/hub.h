@@ -45,6 +45,10 @@ apr_status_t mrc_memory_hub_create(struct mrc_memory *memory, const struct mrc_h
 void mrc_memory_hub_enlist(struct mrc_memory *memory, struct mrc_memory_hub *hub);
 void mrc_memory_hub_delist(struct mrc_memory *memory, struct mrc_memory_hub *hub);
 
+/* Gives HUB, which is in the list, another KEY. Children of earlier generations know the old one.
+ */
+void mrc_memory_hub_rename(struct mrc_memory *memory, struct mrc_memory_hub *hub, const char *key);
+
 /* Attaches HUB, whose segment is made. */
 struct mrc_hub_segment *mrc_memory_hub_attach(struct mrc_memory_hub *hub);
 

@@ -77,7 +77,8 @@ void mrc_memory_reclaim(struct mrc_memory *memory);
  * Changes the hubs to those of SHAPES, at start and at each reload. A hub of the same size is kept
  * and gets the new bounds; a hub of another size moves with its history to a new segment; a hub
  * without a shape is superseded and removed. A new hub that is on demand gets no memory yet, and
- * one that its site has not used for an hour is given back (idle.h). Running children keep the
+ * one that its site has not used for an hour is given back (idle.h). Of a set for sites (sites.h)
+ * that gets another number of hubs, the sites keep theirs. Running children keep the
  * segments that they have inherited. A publication that reaches one of them for a hub that has
  * moved gets MRC_STATUS_SUPERSEDED; children with subscribers are woken and find
  * mrc_ring_is_superseded().

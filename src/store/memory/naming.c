@@ -1,5 +1,6 @@
 #include "store/memory/naming.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "core/base/bytes.h"
@@ -19,12 +20,18 @@ const char *mrc_naming_name_of(struct mrc_memory_hub *hub)
     return segment ? mrc_site_name_at(mrc_hub_segment_site(segment)) : NULL;
 }
 
+size_t mrc_naming_first(const char *name, size_t count)
+{
+    static const uint64_t key[2] = {0, 0}; /* only names of directories get here: no flood */
+
+    return (size_t)(mrc_siphash(key, mrc_bytes_of(name)) % count);
+}
+
 /* The place of NAME, or else one that it may have; COUNT: there is neither. */
 static size_t search(struct mrc_memory_hub *const *hubs, size_t count, const char *name,
                      bool *ret_is_found)
 {
-    static const uint64_t key[2] = {0, 0}; /* only names of directories get here: no flood */
-    size_t place = (size_t)(mrc_siphash(key, mrc_bytes_of(name)) % count), free_place = count;
+    size_t place = mrc_naming_first(name, count), free_place = count;
 
     *ret_is_found = false;
     for (size_t i = 0; i < count; i++, place = (place + 1) % count) {
@@ -40,15 +47,6 @@ static size_t search(struct mrc_memory_hub *const *hubs, size_t count, const cha
             break;
     }
     return free_place;
-}
-
-bool mrc_naming_has(struct mrc_memory_hub *const *hubs, size_t count, const char *name)
-{
-    bool is_found = false;
-
-    if (count > 0)
-        search(hubs, count, name, &is_found);
-    return is_found;
 }
 
 /* Under the lock. */

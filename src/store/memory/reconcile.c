@@ -8,6 +8,7 @@
 #include "store/memory/idle.h"
 #include "store/memory/internal.h"
 #include "store/memory/memory.h"
+#include "store/memory/sites.h"
 #include "store/regions/staging.h"
 
 /*
@@ -345,7 +346,8 @@ apr_status_t mrc_memory_reconcile(struct mrc_memory *memory,
     if (apr_pool_create(&temp, memory->pool) != APR_SUCCESS)
         return mrc_status_set(error, APR_ENOMEM, "out of memory");
     places = apr_palloc(temp, sizeof(*places) * (n + 1));
-    /* This comes first, because the other hubs may need the room. */
+    mrc_memory_sites_arrange(memory, temp, shapes, n, remaining(start_us));
+    /* This comes before the new hubs, because they may need the room. */
     remove_unwanted(memory, shapes, n, start_us);
     plan_file(memory, temp, shapes, n, places);
     status = apply_shapes(memory, shapes, n, places, start_us, &warning, error);

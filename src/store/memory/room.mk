@@ -6,7 +6,8 @@ libmrcstore_la_SOURCES += \
 	%D%/internal.h \
 	%D%/memory.c %D%/memory.h \
 	%D%/naming.c %D%/naming.h \
-	%D%/reconcile.c
+	%D%/reconcile.c \
+	%D%/sites.c %D%/sites.h
 
 unit_tests += tests/unit/store/memory/test_memory \
 	tests/unit/store/memory/test_hub_file \
