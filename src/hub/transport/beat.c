@@ -104,6 +104,7 @@ bool mrc_beat_take(struct mrc_member *member, const struct redisReply *reply, in
     struct mrc_redis_beat beat;
 
     mrc_machines_begin(&member->machines);
+    member->must_list = mrc_member_owes_list(member);
     if (!mrc_redis_beat_reply(reply, &beat, see, &seeing, error)) {
         if (error->reason != MRC_ENGINE_FULL)
             return false;

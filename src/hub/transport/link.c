@@ -378,12 +378,13 @@ static bool wants_to_join(const struct mrc_member *member, int64_t now_us)
     return member->state == MRC_MEMBER_LED && now_us >= member->join_at_us;
 }
 
-/* Whether a hub waits to join, to read revocations, or to put back what others did not: then
- * nothing is sent on W until all replies have come. */
+/* Whether a hub waits to join, to read revocations, to enter its subscriptions, or to put back what
+ * others did not: then nothing is sent on W until all replies have come. */
 static bool has_to_join(const struct mrc_link_thread *link, int64_t now_us)
 {
     for (size_t i = 0; i < link->count; i++) {
         if (wants_to_join(&link->members[i], now_us) || mrc_member_must_read(&link->members[i]) ||
+            mrc_member_must_list(&link->members[i]) ||
             mrc_restore_is_due(&link->members[i], now_us))
             return true;
     }
@@ -412,6 +413,31 @@ static bool begin_asks(const struct mrc_link_thread *link, struct mrc_member *me
                           error);
 }
 
+static void report_full(struct mrc_member *member, bool is_full, const char *text)
+{
+    if (member->is_full != is_full)
+        mrc_member_report(member, is_full ? MRC_LINK_EVENT_FULL : MRC_LINK_EVENT_TAKES, text, 0, 0);
+    member->is_full = is_full;
+}
+
+/* The engine may list too few or too many subscriptions of MEMBER, and accepts no writes now. */
+static void refuse(struct mrc_member *member, int64_t now_us, const struct mrc_engine_error *error)
+{
+    mrc_outbox_refuse(member->outbox);
+    member->send_at_us = now_us + RETRY_FULL_US;
+    report_full(member, true, error->text.text);
+}
+
+/* The engine accepts no writes, and MEMBER cannot join without one: the other hubs continue. */
+static void wait_for_room(struct mrc_member *member, int64_t now_us,
+                          const struct mrc_engine_error *error)
+{
+    member->join_at_us = now_us + RETRY_STUCK_US;
+    mrc_link_set_refusal(member->link, MRC_LINK_REFUSED_FULL);
+    mrc_link_set_state(member->link, MRC_LINK_DOWN, apr_time_now());
+    report_full(member, true, error->text.text);
+}
+
 /* Does what MEMBER needs the connection for alone. False: the connection has failed. */
 static bool join_one(struct mrc_link_thread *link, struct mrc_member *member, int64_t now_us,
                      struct mrc_engine_error *error)
@@ -420,6 +446,12 @@ static bool join_one(struct mrc_link_thread *link, struct mrc_member *member, in
         if (member->is_blocked)
             set_aside(link, member, error);
         return member->is_blocked;
+    }
+    if (mrc_member_must_list(member)) {
+        if (!mrc_member_list(member, link->redis, error))
+            return false;
+        if (mrc_member_owes_list(member))
+            refuse(member, now_us, error);
     }
     if (mrc_restore_is_due(member, now_us) && !mrc_restore(member, link->redis, now_us, error))
         return false;
@@ -436,6 +468,8 @@ static bool join_one(struct mrc_link_thread *link, struct mrc_member *member, in
         set_aside(link, member, error);
     else if (error->reason == MRC_ENGINE_IDENTITY)
         put_off(member, error, now_us);
+    else if (error->reason == MRC_ENGINE_FULL)
+        wait_for_room(member, now_us, error);
     else
         return false;
     return true;
@@ -467,6 +501,10 @@ static void send_batch(struct mrc_link_thread *link, struct mrc_member *member, 
     struct mrc_redis_publish publish = {.generation = member->position.generation};
     int64_t timeout_us = member->spec->engine.timeout_us;
 
+    if (mrc_member_owes_list(member)) {
+        member->must_list = member->must_list || mrc_outbox_has_work(member->outbox);
+        return;
+    }
     mrc_member_fill_bounds(member, &publish);
     if (!mrc_outbox_send(member->outbox, link->redis, &member->keys, &publish, now_us))
         return;
@@ -551,13 +589,6 @@ static void send_read(struct mrc_link_thread *link, int64_t now_us)
 }
 
 /* ---- replies on W -----------------------------------------------------------------------------*/
-
-static void report_full(struct mrc_member *member, bool is_full, const char *text)
-{
-    if (member->is_full != is_full)
-        mrc_member_report(member, is_full ? MRC_LINK_EVENT_FULL : MRC_LINK_EVENT_TAKES, text, 0, 0);
-    member->is_full = is_full;
-}
 
 static bool take_publish(struct mrc_member *member, const struct redisReply *reply, int64_t now_us,
                          struct mrc_engine_error *error)

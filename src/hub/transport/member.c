@@ -631,6 +631,18 @@ static bool enter_again(struct mrc_member *member, struct mrc_redis *redis,
     return !is_removed || enter_only(member, redis, roster, mrc_roster_read_ending, error);
 }
 
+/* An engine that is full answers everything else, so the hub goes on with it and still owes them.
+ */
+static bool try_to_enter(struct mrc_member *member, struct mrc_redis *redis,
+                         struct mrc_engine_error *error)
+{
+    member->must_list = false;
+    if (!enter_again(member, redis, error))
+        return error->reason == MRC_ENGINE_FULL;
+    mrc_link_set_debts(member->link, mrc_link_get_debts(member->link) & ~MRC_LINK_OWES_ENTRIES);
+    return true;
+}
+
 /* Notes what is to be done, because the connection or this leader may end before that. */
 static void note_debts(struct mrc_member *member, enum mrc_redis_verdict verdict)
 {
@@ -665,10 +677,10 @@ static bool settle_with(struct mrc_member *member, struct mrc_redis *redis,
                         const struct mrc_redis_join *join, struct mrc_engine_error *error)
 {
     note_debts(member, join->verdict);
-    if (!follow_verdict(member, redis, join, error) || !enter_again(member, redis, error) ||
+    if (!follow_verdict(member, redis, join, error) || !try_to_enter(member, redis, error) ||
         !take_revocations(member, redis, mrc_relay_join, error))
         return false;
-    mrc_link_set_debts(member->link, 0);
+    mrc_link_set_debts(member->link, mrc_link_get_debts(member->link) & ~MRC_LINK_OWES_ORDER);
     /* The number is from before the revocations were read. */
     member->revocations = join->revocations;
     member->must_read = false;
@@ -724,6 +736,23 @@ bool mrc_member_read_revocations(struct mrc_member *member, struct mrc_redis *re
         return false;
     member->must_read = false;
     return true;
+}
+
+bool mrc_member_owes_list(const struct mrc_member *member)
+{
+    return member->state == MRC_MEMBER_IN &&
+           mrc_link_get_debts(member->link) & MRC_LINK_OWES_ENTRIES;
+}
+
+bool mrc_member_must_list(const struct mrc_member *member)
+{
+    return member->state == MRC_MEMBER_IN && member->must_list;
+}
+
+bool mrc_member_list(struct mrc_member *member, struct mrc_redis *redis,
+                     struct mrc_engine_error *error)
+{
+    return try_to_enter(member, redis, error);
 }
 
 /* ---- entries ----------------------------------------------------------------------------------*/

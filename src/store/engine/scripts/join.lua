@@ -14,7 +14,7 @@ if not head[1] then
   redis.call('HSET', KEYS[2], 'g', ARGV[1], 'n', 0, 'c', 0, 'i', ARGV[6], 'v', ARGV[7], 'k', ARGV[9])
   head = {ARGV[1], '0', false, ARGV[6], ARGV[7], false, ARGV[9]}
 end
-if head[6] ~= ARGV[8] then redis.call('HSET', KEYS[2], 'b', ARGV[8]) end
+if head[6] ~= ARGV[8] then redis.pcall('HSET', KEYS[2], 'b', ARGV[8]) end -- not needed if the server refuses writes
 local newest = tonumber(head[2])
 local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
 local oldest = first and tonumber(string.match(first[1], '^%d+')) or newest + 1
