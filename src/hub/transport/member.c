@@ -651,22 +651,31 @@ static void note_debts(struct mrc_member *member, enum mrc_redis_verdict verdict
 }
 
 typedef bool relay_fn(struct mrc_hub *hub, struct mrc_redis *redis,
-                      const struct mrc_redis_keys *keys, struct mrc_relay_found *ret_found,
-                      struct mrc_engine_error *error);
+                      const struct mrc_redis_keys *keys, bool was_full,
+                      struct mrc_relay_found *ret_found, struct mrc_engine_error *error);
+
+/* The list of revocations has no room for one of BYTES. */
+static void note_lack(struct mrc_member *member, size_t bytes)
+{
+    if (!member->lacks_bytes)
+        mrc_member_report(member, MRC_LINK_EVENT_REVOCATIONS, NULL, 0, 0);
+    if (!member->lacks_bytes || bytes < member->lacks_bytes)
+        member->lacks_bytes = bytes;
+}
 
 /* Takes the revocations of the engine with RELAY. */
 static bool take_revocations(struct mrc_member *member, struct mrc_redis *redis, relay_fn *relay,
                              struct mrc_engine_error *error)
 {
     struct mrc_relay_found found;
-    bool is_good = relay(member->hub, redis, &member->keys, &found, error);
+    bool is_good = relay(member->hub, redis, &member->keys, member->lacks_bytes > 0, &found, error);
 
     if (found.has_orders)
         wake_now(member); /* even after a failure: the orders are there */
-    if (found.is_full && !member->has_reported_list)
-        mrc_member_report(member, MRC_LINK_EVENT_REVOCATIONS, NULL, 0, 0);
-    if (is_good || found.is_full) /* otherwise it is not known */
-        member->has_reported_list = found.is_full;
+    if (found.lacks_bytes)
+        note_lack(member, found.lacks_bytes);
+    if (is_good || found.lacks_bytes) /* otherwise it is not known */
+        member->lacks_bytes = found.lacks_bytes;
     member->must_enter = found.is_refused;
     member->is_blocked = found.is_stuck;
     return is_good;
@@ -846,7 +855,7 @@ static bool take_order(struct mrc_member *member, const struct mrc_entry *entry,
         return true;
     }
     if (status == APR_ENOSPC)
-        mrc_member_report(member, MRC_LINK_EVENT_REVOCATIONS, NULL, 0, 0);
+        note_lack(member, order.len);
     return status == APR_SUCCESS || status == APR_ENOSPC ||
            get_stuck(member, status, cannot_order, error);
 }

@@ -58,7 +58,7 @@ struct mrc_member {
     struct mrc_tags tags; /* of what was appended and not announced yet */
     bool has_tags;
     bool has_reported_skip, has_reported_refusal, has_reported_bounds, has_reported_stuck, is_full;
-    bool has_reported_list; /* of revocations, which is full */
+    size_t lacks_bytes; /* of the smallest revocation that the list has no room for; 0: none */
     bool is_stuck;   /* the ring has not taken the next entry; publishers are refused meanwhile */
     bool is_blocked; /* the last attempt to join, or to read revocations, has failed here: the ring
                       * or the list has not taken one */
