@@ -263,7 +263,11 @@ void mrc_member_tell_gap(struct mrc_member *member, uint64_t missed)
 
 static void take_gap(struct mrc_member *member, const struct mrc_redis_join *join)
 {
-    mrc_member_tell_gap(member, join->oldest - 1 - member->position.number);
+    uint64_t missed = join->oldest - 1 - member->position.number;
+
+    /* 0: the log has removed another entry than the last one of this machine, so others are
+     * missing, too. */
+    mrc_member_tell_gap(member, missed ? missed : 1);
     begin_generation(member, join->generation, join->oldest - 1);
 }
 
@@ -351,6 +355,7 @@ static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
     const struct mrc_lineage_entry *last = NULL;
     struct mrc_lineage_search search;
     uint64_t lost, missed, fork_seq;
+    bool has_last;
 
     if (!mrc_walk(member->ring, member->position.since_seq, trace, &tracing)) {
         mrc_lineage_free(&tracing.lineage);
@@ -371,9 +376,10 @@ static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
         mrc_member_tell_gap(member, missed);
     member->position.number =
         last && last->number >= join->oldest ? last->number : join->oldest - 1;
-    member->position.token_writer = last ? last->writer : 0;
-    member->position.token_counter = last ? last->counter : 0;
-    member->position.token_time_us = last ? last->time_us : 0;
+    has_last = !missed && last && last->number == member->position.number;
+    member->position.token_writer = has_last ? last->writer : 0;
+    member->position.token_counter = has_last ? last->counter : 0;
+    member->position.token_time_us = has_last ? last->time_us : 0;
     /* If this leader dies here, the next one finds the same. */
     mrc_link_note_fork(member->link, fork_seq, last ? last->number : 0);
     mrc_unsettled_lose(&member->unsettled, fork_seq);
