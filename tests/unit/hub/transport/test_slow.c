@@ -1,5 +1,5 @@
 /*
- * A machine reads a log that is long for its network. Between link and server is a proxy, which
+ * A machine reads what is long for its network. Between link and server is a proxy, which
  * passes the server's answers slowly, or stops in the middle of them.
  */
 #include <arpa/inet.h>
@@ -8,17 +8,21 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
+#include "hub/control/order.h"
 #include "hub/transport/link.h"
 #include "hub_unit.h"
 #include "store/base/clock.h"
 #include "store/engine/redis.h"
 #include "store/engine/redis_unit.h"
+#include "store/engine/registry.h"
 #include "store/regions/link.h"
+#include "store/regions/revocations.h"
 
 #define GENERATION  7
 #define ENTRY_BYTES (64 * 1024)
 #define PIECE_BYTES (16 * 1024)
 #define SECOND_US   ((int64_t)1000 * 1000)
+#define UNTIL_US    INT64_C(9000000000000000)
 
 static const char *const path = "/hub";
 static struct mrc_engine_host proxy_host = {.name = "127.0.0.1"};
@@ -31,6 +35,8 @@ static struct mrc_transport_spec transport = {
     .lease_us = 15 * SECOND_US,
 };
 static const struct mrc_hub_spec spec = {
+    .shape = {.is_controlled = true},
+    .is_controlled = true,
     .paths = &path,
     .paths_count = 1,
     .transport = &transport,
@@ -164,6 +170,55 @@ static void make_log(unsigned count)
     mrc_redis_close(redis);
 }
 
+static void enter_revocation(struct mrc_redis *redis, const struct mrc_redis_keys *keys, unsigned i)
+{
+    struct mrc_order order = mrc_order_init(MRC_ORDER_REVOKE);
+    struct mrc_revocation entry = {.until_us = UNTIL_US};
+    unsigned char random[16] = {0};
+    char id[MRC_UPDATE_ID_BYTES], jti[900];
+    struct mrc_engine_error error;
+    struct mrc_buf bytes;
+    bool is_lifted;
+
+    memcpy(random, &i, sizeof(i));
+    mrc_update_id_make(random, id);
+    memset(jti, 'j', sizeof(jti));
+    order.jti = (struct mrc_bytes){jti, sizeof(jti)};
+    order.id = mrc_bytes_of(id);
+    order.until_us = UNTIL_US;
+    mrc_buf_init(&bytes, SIZE_MAX);
+    mrc_order_encode(&order, &bytes);
+    entry.data = mrc_buf_bytes(&bytes);
+    ck_assert(mrc_update_id_parse(order.id, entry.id));
+    ck_assert_msg(mrc_registry_enter(redis, keys, GENERATION, &entry, 1, &is_lifted, &error), "%s",
+                  error.text.text);
+    mrc_buf_free(&bytes);
+}
+
+/* The engine has COUNT revocations, each of about 1 KB. */
+static void make_revocations(unsigned count)
+{
+    const struct mrc_redis_join_args args = {
+        .fresh_generation = GENERATION,
+        .writer = 1,
+        .identity = "/hub",
+        .bounds = "count=0 bytes=0 age=0",
+        .fresh_key = "00ff",
+    };
+    struct mrc_engine_error error;
+    struct mrc_redis_keys keys;
+    struct mrc_redis_join unused;
+    struct mrc_redis *redis;
+
+    mrc_redis_keys_make(place.pool, transport.prefix, transport.name, "machine.1", &keys);
+    redis = mrc_redis_open(NULL, &redis_spec, keys.log, &error);
+    ck_assert_msg(redis != NULL, "%s", error.text.text);
+    ck_assert_msg(mrc_redis_join(redis, &keys, &args, &unused, &error), "%s", error.text.text);
+    for (unsigned i = 0; i < count; i++)
+        enter_revocation(redis, &keys, i);
+    mrc_redis_close(redis);
+}
+
 /* ---- the link ---------------------------------------------------------------------------------*/
 
 static void note_report(void *ctx, const struct mrc_link_report *report)
@@ -236,6 +291,33 @@ START_TEST(after_an_answer_that_did_not_arrive_the_machine_asks_for_less)
 }
 END_TEST
 
+static bool is_up(void)
+{
+    struct mrc_link_status status;
+
+    mrc_link_get_status(mrc_hub_link(place.hub), &status);
+    return status.state == MRC_LINK_UP;
+}
+
+/* Four seconds for the answer, with a timeout of two. */
+START_TEST(the_list_of_revocations_is_not_given_up_while_it_arrives)
+{
+    int64_t until_us;
+
+    pause_us = 90 * 1000;
+    connection_bytes = SIZE_MAX;
+    make_revocations(750);
+    start_link();
+    until_us = mrc_clock_us() + 40 * SECOND_US;
+    while (!is_up()) {
+        usleep(10000);
+        ck_assert_msg(mrc_clock_us() < until_us, "the hub does not join");
+    }
+    ck_assert_uint_eq(atomic_load(&downs), 0);
+    ck_assert(!mrc_revocations_is_empty(mrc_hub_revocations(place.hub)));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("slow");
@@ -249,6 +331,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, tear_down);
     tcase_add_test(tcase, an_answer_that_takes_long_is_not_given_up_while_it_arrives);
     tcase_add_test(tcase, after_an_answer_that_did_not_arrive_the_machine_asks_for_less);
+    tcase_add_test(tcase, the_list_of_revocations_is_not_given_up_while_it_arrives);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }
