@@ -338,17 +338,16 @@ static void put_off_deadlines(struct mrc_link_thread *link, int64_t now_us)
     }
 }
 
-/* The thread has waited for something on this machine, and the answers of the engine meanwhile wait
- * for the thread. */
-static void excuse_engine(struct mrc_link_thread *link, int64_t now_us)
+/* The thread has not looked at the answers of the engine for WAITED_US. */
+static void excuse_engine(struct mrc_link_thread *link, int64_t waited_us)
 {
-    put_off_deadlines(link, now_us);
-    for (unsigned i = 0; i < link->expected_count; i++) {
-        struct expected *expected = &link->expected[(link->first + i) % EXPECTED_MAX];
-
-        if (expected->until_us < link->read_until_us)
-            expected->until_us = link->read_until_us;
+    link->read_until_us += waited_us;
+    for (size_t i = 0; i < link->count; i++) {
+        if (link->members[i].due_us)
+            link->members[i].due_us += waited_us;
     }
+    for (unsigned i = 0; i < link->expected_count; i++)
+        link->expected[(link->first + i) % EXPECTED_MAX].until_us += waited_us;
 }
 
 /*
@@ -358,17 +357,14 @@ static void excuse_engine(struct mrc_link_thread *link, int64_t now_us)
 static void set_aside(struct mrc_link_thread *link, struct mrc_member *member,
                       const struct mrc_engine_error *error)
 {
-    int64_t now_us = mrc_clock_us();
-
     forget_expected(link, member);
     mrc_member_lose(member);
-    member->join_at_us = now_us + RETRY_STUCK_US;
+    member->join_at_us = mrc_clock_us() + RETRY_STUCK_US;
     mrc_link_set_refusal(member->link, MRC_LINK_REFUSED_DOWN);
     mrc_link_set_state(member->link, MRC_LINK_DOWN, apr_time_now());
     if (!member->has_reported_stuck && !mrc_ring_is_superseded(member->ring))
         mrc_member_report(member, MRC_LINK_EVENT_STUCK, error->text.text, 0, 0);
     member->has_reported_stuck = true;
-    excuse_engine(link, now_us);
 }
 
 /* ---- joining ----------------------------------------------------------------------------------*/
@@ -761,6 +757,7 @@ static bool receive_r(struct mrc_link_thread *link, int64_t now_us, struct mrc_e
     link->is_reading = false;
     is_good = mrc_redis_read_reply(reply, take_entry, take_ask, &reading, error);
     mrc_redis_free_reply(reply);
+    excuse_engine(link, mrc_clock_us() - now_us); /* a hub may have waited for a lock */
     for (size_t i = 0; i < link->count; i++) {
         if (link->members[i].state == MRC_MEMBER_IN)
             mrc_member_announce(&link->members[i], now_us);
@@ -869,9 +866,12 @@ static bool flush(struct mrc_link_thread *link, enum mrc_redis_side side,
 static bool work(struct mrc_link_thread *link, int64_t now_us, struct mrc_engine_error *error)
 {
     if (link->expected_count == 0 && has_to_join(link, now_us)) {
+        int64_t began_us = now_us;
+
         if (!join(link, error))
             return false;
         now_us = mrc_clock_us(); /* it may have waited long */
+        excuse_engine(link, now_us - began_us);
     }
     send_all(link, now_us);
     send_read(link, now_us);

@@ -38,4 +38,4 @@ unit_tests += \
 tests_unit_hub_transport_test_apart_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mrc_ring_append_control
 tests_unit_hub_transport_test_no_memory_LDFLAGS = $(LINK_FAILING_CALLS) -Wl,--wrap=mrc_thread_join
 
-EXTRA_DIST += %D%/README.md tests/unit/hub/transport/dying.h
+EXTRA_DIST += %D%/README.md tests/unit/hub/transport/dying.h tests/unit/hub/transport/proxy.h

@@ -7,6 +7,7 @@
 
 #include "hub/control/order.h"
 #include "hub/transport/link.h"
+#include "hub/transport/proxy.h"
 #include "hub_unit.h"
 #include "store/base/clock.h"
 #include "store/base/status.h"
@@ -36,19 +37,20 @@ static atomic_uint downs, stuck, full, takes;
 
 static atomic_bool is_blocked;
 static atomic_uint attempts;
+static _Atomic useconds_t lock_us = 2500 * 1000; /* longer than the engine may take for an answer */
 
 apr_status_t __real_mrc_ring_append_control(struct mrc_ring *ring, struct mrc_bytes payload,
                                             int64_t now_us, int64_t wait_us, uint64_t *ret_seq);
 apr_status_t __wrap_mrc_ring_append_control(struct mrc_ring *ring, struct mrc_bytes payload,
                                             int64_t now_us, int64_t wait_us, uint64_t *ret_seq);
 
-/* Waits in vain for longer than the engine may take for an answer. */
+/* Waits in vain. */
 apr_status_t __wrap_mrc_ring_append_control(struct mrc_ring *ring, struct mrc_bytes payload,
                                             int64_t now_us, int64_t wait_us, uint64_t *ret_seq)
 {
     if (ring != mrc_hub_ring(places[BLOCKED].hub) || !atomic_load(&is_blocked))
         return __real_mrc_ring_append_control(ring, payload, now_us, wait_us, ret_seq);
-    usleep(2500 * 1000);
+    usleep(lock_us);
     atomic_fetch_add(&attempts, 1);
     return APR_TIMEUP;
 }
@@ -66,7 +68,7 @@ static struct hub_place open_place(struct mrc_transport_spec *transport, bool is
     };
 
     transport->engine =
-        (struct mrc_engine_spec){.hosts = &redis_host, .hosts_count = 1, .timeout_us = SECOND_US};
+        (struct mrc_engine_spec){.hosts = &proxy_host, .hosts_count = 1, .timeout_us = SECOND_US};
     transport->prefix = "mercure";
     transport->machine = "machine";
     transport->lease_us = 60 * SECOND_US;
@@ -182,6 +184,8 @@ static bool is_up(int i)
 static void setup(void)
 {
     redis_start();
+    connection_bytes = SIZE_MAX;
+    start_proxy();
     for (int i = 0; i < HUBS; i++)
         places[i] = open_place(&transports[i], i == BLOCKED);
 }
@@ -213,6 +217,24 @@ START_TEST(a_hub_that_takes_no_order_leaves_the_others_alone)
     ck_assert_uint_eq(atomic_load(&downs), 0);
     ck_assert_uint_eq(atomic_load(&stuck), 1);
     ck_assert_int_eq(publish(BLOCKED), APR_SUCCESS);
+}
+END_TEST
+
+/* An attempt that does not wait is no reason to wait longer for the engine. */
+START_TEST(a_connection_that_has_died_is_noticed_while_a_hub_is_blocked)
+{
+    enter_revocation();
+    atomic_store(&is_blocked, true);
+    lock_us = 0;
+    start_link();
+    wait_until(is_up(FREE));
+    wait_until(atomic_load(&attempts) >= 2);
+    atomic_store(&is_reader_silent, true);
+    wait_until(atomic_load(&downs) > 0);
+    ck_assert(!is_up(FREE));
+    atomic_store(&is_reader_silent, false);
+    wait_until(is_up(FREE));
+    wait_until(publish(FREE) == APR_SUCCESS);
 }
 END_TEST
 
@@ -269,6 +291,7 @@ int main(void)
     tcase_set_timeout(tcase, 90);
     tcase_add_checked_fixture(tcase, setup, tear_down);
     tcase_add_test(tcase, a_hub_that_takes_no_order_leaves_the_others_alone);
+    tcase_add_test(tcase, a_connection_that_has_died_is_noticed_while_a_hub_is_blocked);
     tcase_add_test(tcase, hubs_join_an_engine_that_accepts_no_writes);
     tcase_add_test(tcase, a_hub_that_the_engine_cannot_make_leaves_the_others_alone);
     suite_add_tcase(suite, tcase);

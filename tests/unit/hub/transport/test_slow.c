@@ -2,14 +2,11 @@
  * A machine reads what is long for its network. Between link and server is a proxy, which
  * passes the server's answers slowly, or stops in the middle of them.
  */
-#include <arpa/inet.h>
-#include <poll.h>
-#include <pthread.h>
 #include <stdatomic.h>
-#include <sys/socket.h>
 
 #include "hub/control/order.h"
 #include "hub/transport/link.h"
+#include "hub/transport/proxy.h"
 #include "hub_unit.h"
 #include "store/base/clock.h"
 #include "store/engine/redis.h"
@@ -20,12 +17,10 @@
 
 #define GENERATION  7
 #define ENTRY_BYTES (64 * 1024)
-#define PIECE_BYTES (16 * 1024)
 #define SECOND_US   ((int64_t)1000 * 1000)
 #define UNTIL_US    INT64_C(9000000000000000)
 
 static const char *const path = "/hub";
-static struct mrc_engine_host proxy_host = {.name = "127.0.0.1"};
 static struct mrc_transport_spec transport = {
     .engine = {.hosts = &proxy_host, .hosts_count = 1, .timeout_us = 2 * SECOND_US},
     .prefix = "mercure",
@@ -45,96 +40,6 @@ static const struct mrc_hub_spec spec = {
 static struct hub_place place;
 static struct mrc_link_thread *link_thread;
 static atomic_uint downs; /* how often the link was reported down */
-
-/* ---- the proxy --------------------------------------------------------------------------------*/
-
-static _Atomic useconds_t pause_us;     /* after each piece of the server's answers */
-static _Atomic size_t connection_bytes; /* of answers on one connection; the rest does not come */
-static int listening;
-
-static int connect_to_server(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(redis_port)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    return fd;
-}
-
-/* Passes at most MAX bytes on. Returns their number; 0: the connection has ended. */
-static size_t pass(int from, int to, size_t max)
-{
-    static _Thread_local char data[PIECE_BYTES];
-    ssize_t n = read(from, data, max < sizeof(data) ? max : sizeof(data));
-    ssize_t at = 0;
-
-    while (at < n) {
-        ssize_t sent = send(to, data + at, (size_t)(n - at), MSG_NOSIGNAL);
-
-        if (sent <= 0)
-            return 0;
-        at += sent;
-    }
-    return n > 0 ? (size_t)n : 0;
-}
-
-static void *serve(void *arg)
-{
-    int client = (int)(intptr_t)arg, server = connect_to_server();
-    size_t left = connection_bytes;
-    bool goes_on = true;
-
-    while (goes_on) {
-        struct pollfd fds[] = {{.fd = client, .events = POLLIN},
-                               {.fd = left ? server : -1, .events = POLLIN}};
-
-        if (poll(fds, 2, -1) < 0)
-            break;
-        if (fds[0].revents)
-            goes_on = pass(client, server, PIECE_BYTES) > 0;
-        if (fds[1].revents) {
-            size_t n = pass(server, client, left);
-
-            goes_on = goes_on && n > 0;
-            left -= n;
-            if (n == PIECE_BYTES)
-                usleep(pause_us);
-        }
-    }
-    close(client);
-    close(server);
-    return NULL;
-}
-
-static void *accept_all(void *unused)
-{
-    for (;;) {
-        int fd = accept(listening, NULL, NULL);
-        pthread_t thread;
-
-        if (fd < 0)
-            return NULL;
-        ck_assert_int_eq(pthread_create(&thread, NULL, serve, (void *)(intptr_t)fd), 0);
-        pthread_detach(thread);
-    }
-}
-
-static void start_proxy(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t len = sizeof(address);
-    pthread_t thread;
-
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    listening = socket(AF_INET, SOCK_STREAM, 0);
-    ck_assert_int_eq(bind(listening, (struct sockaddr *)&address, len), 0);
-    ck_assert_int_eq(listen(listening, 16), 0);
-    ck_assert_int_eq(getsockname(listening, (struct sockaddr *)&address, &len), 0);
-    proxy_host.port = ntohs(address.sin_port);
-    ck_assert_int_eq(pthread_create(&thread, NULL, accept_all, NULL), 0);
-    pthread_detach(thread);
-}
 
 /* ---- the log ----------------------------------------------------------------------------------*/
 
@@ -291,6 +196,15 @@ START_TEST(after_an_answer_that_did_not_arrive_the_machine_asks_for_less)
 }
 END_TEST
 
+#define wait_until(condition)                                                                      \
+    do {                                                                                           \
+        int64_t until_us_ = mrc_clock_us() + 40 * SECOND_US;                                       \
+        while (!(condition)) {                                                                     \
+            ck_assert_msg(mrc_clock_us() < until_us_, "never came true: %s", #condition);          \
+            usleep(10000);                                                                         \
+        }                                                                                          \
+    } while (0)
+
 static bool is_up(void)
 {
     struct mrc_link_status status;
@@ -300,21 +214,46 @@ static bool is_up(void)
 }
 
 /* Four seconds for the answer, with a timeout of two. */
+static unsigned count_known(void)
+{
+    struct mrc_revocation entry;
+    struct mrc_buf copy;
+    unsigned count = 0;
+    size_t at = 0;
+
+    mrc_buf_init(&copy, SIZE_MAX);
+    mrc_revocations_copy(mrc_hub_revocations(place.hub), &copy);
+    while (mrc_revocations_next(mrc_buf_bytes(&copy), &at, &entry))
+        count++;
+    mrc_buf_free(&copy);
+    return count;
+}
+
 START_TEST(the_list_of_revocations_is_not_given_up_while_it_arrives)
 {
-    int64_t until_us;
-
     pause_us = 90 * 1000;
     connection_bytes = SIZE_MAX;
     make_revocations(750);
     start_link();
-    until_us = mrc_clock_us() + 40 * SECOND_US;
-    while (!is_up()) {
-        usleep(10000);
-        ck_assert_msg(mrc_clock_us() < until_us, "the hub does not join");
-    }
+    wait_until(is_up());
+    ck_assert_uint_eq(count_known(), 750);
     ck_assert_uint_eq(atomic_load(&downs), 0);
-    ck_assert(!mrc_revocations_is_empty(mrc_hub_revocations(place.hub)));
+}
+END_TEST
+
+/* The other connection, which reads the log, is not blamed for that. */
+START_TEST(nor_is_it_if_the_machine_has_joined_before)
+{
+    pause_us = 90 * 1000;
+    connection_bytes = SIZE_MAX;
+    make_revocations(1);
+    start_link();
+    wait_until(is_up());
+    ck_assert_uint_eq(count_known(), 1);
+    make_revocations(750);
+    wait_until(count_known() == 750);
+    hub_publish(place.hub, "id", "https://example.com/topic", "data"); /* the link goes on */
+    ck_assert_uint_eq(atomic_load(&downs), 0);
 }
 END_TEST
 
@@ -332,6 +271,7 @@ int main(void)
     tcase_add_test(tcase, an_answer_that_takes_long_is_not_given_up_while_it_arrives);
     tcase_add_test(tcase, after_an_answer_that_did_not_arrive_the_machine_asks_for_less);
     tcase_add_test(tcase, the_list_of_revocations_is_not_given_up_while_it_arrives);
+    tcase_add_test(tcase, nor_is_it_if_the_machine_has_joined_before);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }
