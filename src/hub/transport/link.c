@@ -934,7 +934,8 @@ static int64_t next_us(const struct mrc_link_thread *link)
             next = member->restore_at_us;
         if (member->state == MRC_MEMBER_IN && member->beat_at_us < next)
             next = member->beat_at_us;
-        if (member->state == MRC_MEMBER_IN && member->is_full && member->send_at_us < next)
+        if (member->state == MRC_MEMBER_IN && member->is_full &&
+            mrc_outbox_has_work(member->outbox) && member->send_at_us < next)
             next = member->send_at_us;
     }
     return next;
