@@ -7,7 +7,8 @@ import pytest
 
 from env import token
 # pytest finds the fixtures by their names.
-from env.cluster import cluster, new_redis, redis, wait_up  # noqa: F401
+from env.cluster import PAGES, cluster, new_redis, redis, wait_up  # noqa: F401
+from env.hub import PATH, hub
 from env.wait import wait_until
 from test_cluster import wait_synced
 from test_subscriptions import ALL, ROOT, TOPIC, document, listed, url, watch
@@ -103,6 +104,37 @@ def test_an_etag_of_a_list_asks_the_server_nothing(machines, redis):
         assert a.get(ROOT, {**bearer, "If-None-Match": tag}).status == 304
         assert lists(redis) == before
     wait_until(lambda: a.get(ROOT, {**bearer, "If-None-Match": tag}).status == 200, what="another list")
+
+
+def test_a_machine_starts_while_redis_stores_nothing(new_httpd, redis):
+    """It cannot enter its subscriptions, and serves subscribers of both hubs of its link all the same."""
+    paths = {"shared": PATH, "other": "/other"}
+    tokens = {name: token.publisher(aud=f"https://hub.example{path}") for name, path in paths.items()}
+    server = new_httpd()
+
+    def publish(name, data):
+        return server.publish(TOPIC, data, path=paths[name], token=tokens[name], status=None).status
+
+    server.start(PAGES + hub(f"MercureTransport {redis.url} {LEASE}", "MercureSubscriptions On", name="shared")
+                 + hub(f"MercureTransport {redis.url} {LEASE}", path="/other", name="other"))
+    for name in paths:
+        wait_until(lambda: publish(name, "before") == 200, what="an accepted update")
+    server.stop()
+    redis.ask("CONFIG", "SET", "min-replicas-to-write", "1")
+    server.expect_log("MRC0313")
+    server.start()
+    wait_until(lambda: server.get("/metrics").text.count("mercure_transport_up{") == 2
+               and all(f'mercure_transport_up{{hub="{name}"}} 1' in server.get("/metrics").text for name in paths),
+               what="two hubs that have joined")
+    for name, path in paths.items():
+        with server.subscribe([("match", TOPIC)], path=path, headers={"Last-Event-ID": "earliest"}) as stream:
+            assert stream.next().data == "before"
+        assert publish(name, "refused") == 503
+    with subscribe(server):
+        redis.ask("CONFIG", "SET", "min-replicas-to-write", "0")
+        wait_until(lambda: listed_topics(server) == [TOPIC], what="a subscription that is listed")
+    for name in paths:
+        wait_until(lambda: publish(name, "after") == 200, what="an accepted update")
 
 
 def test_a_machine_that_dies_is_announced_once(machines, redis):

@@ -4,11 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "apr_time.h"
+
 #include "hub/hub/hub.h"
 #include "hub/hub/numbers.h"
 #include "hub/transport/member.h"
 #include "hub/transport/query.h"
 #include "store/engine/registry.h"
+#include "store/regions/revocations.h"
 #include "store/regions/roster.h"
 
 /*
@@ -97,6 +100,13 @@ static void look_at_machines(struct mrc_member *member, int64_t now_us)
     snprintf(member->dead.value, sizeof(member->dead.value), "%s", dead->value);
 }
 
+/* Whether the list of revocations lacks one that now has room. */
+static bool has_room_now(const struct mrc_member *member)
+{
+    return member->lacks_bytes && mrc_revocations_fits(mrc_hub_revocations(member->hub),
+                                                       member->lacks_bytes, apr_time_now());
+}
+
 bool mrc_beat_take(struct mrc_member *member, const struct redisReply *reply, int64_t now_us,
                    struct mrc_engine_error *error)
 {
@@ -104,6 +114,7 @@ bool mrc_beat_take(struct mrc_member *member, const struct redisReply *reply, in
     struct mrc_redis_beat beat;
 
     mrc_machines_begin(&member->machines);
+    member->must_list = mrc_member_owes_list(member);
     if (!mrc_redis_beat_reply(reply, &beat, see, &seeing, error)) {
         if (error->reason != MRC_ENGINE_FULL)
             return false;
@@ -113,7 +124,7 @@ bool mrc_beat_take(struct mrc_member *member, const struct redisReply *reply, in
         member->must_read = true;
         return true;
     }
-    if (beat.revocations != member->revocations || member->must_enter)
+    if (beat.revocations != member->revocations || member->must_enter || has_room_now(member))
         member->must_read = true;
     member->revocations = beat.revocations;
     look_at_machines(member, now_us);

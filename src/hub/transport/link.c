@@ -338,17 +338,16 @@ static void put_off_deadlines(struct mrc_link_thread *link, int64_t now_us)
     }
 }
 
-/* The thread has waited for something on this machine, and the answers of the engine meanwhile wait
- * for the thread. */
-static void excuse_engine(struct mrc_link_thread *link, int64_t now_us)
+/* The thread has not looked at the answers of the engine for WAITED_US. */
+static void excuse_engine(struct mrc_link_thread *link, int64_t waited_us)
 {
-    put_off_deadlines(link, now_us);
-    for (unsigned i = 0; i < link->expected_count; i++) {
-        struct expected *expected = &link->expected[(link->first + i) % EXPECTED_MAX];
-
-        if (expected->until_us < link->read_until_us)
-            expected->until_us = link->read_until_us;
+    link->read_until_us += waited_us;
+    for (size_t i = 0; i < link->count; i++) {
+        if (link->members[i].due_us)
+            link->members[i].due_us += waited_us;
     }
+    for (unsigned i = 0; i < link->expected_count; i++)
+        link->expected[(link->first + i) % EXPECTED_MAX].until_us += waited_us;
 }
 
 /*
@@ -358,17 +357,14 @@ static void excuse_engine(struct mrc_link_thread *link, int64_t now_us)
 static void set_aside(struct mrc_link_thread *link, struct mrc_member *member,
                       const struct mrc_engine_error *error)
 {
-    int64_t now_us = mrc_clock_us();
-
     forget_expected(link, member);
     mrc_member_lose(member);
-    member->join_at_us = now_us + RETRY_STUCK_US;
+    member->join_at_us = mrc_clock_us() + RETRY_STUCK_US;
     mrc_link_set_refusal(member->link, MRC_LINK_REFUSED_DOWN);
     mrc_link_set_state(member->link, MRC_LINK_DOWN, apr_time_now());
     if (!member->has_reported_stuck && !mrc_ring_is_superseded(member->ring))
         mrc_member_report(member, MRC_LINK_EVENT_STUCK, error->text.text, 0, 0);
     member->has_reported_stuck = true;
-    excuse_engine(link, now_us);
 }
 
 /* ---- joining ----------------------------------------------------------------------------------*/
@@ -378,12 +374,13 @@ static bool wants_to_join(const struct mrc_member *member, int64_t now_us)
     return member->state == MRC_MEMBER_LED && now_us >= member->join_at_us;
 }
 
-/* Whether a hub waits to join, to read revocations, or to put back what others did not: then
- * nothing is sent on W until all replies have come. */
+/* Whether a hub waits to join, to read revocations, to enter its subscriptions, or to put back what
+ * others did not: then nothing is sent on W until all replies have come. */
 static bool has_to_join(const struct mrc_link_thread *link, int64_t now_us)
 {
     for (size_t i = 0; i < link->count; i++) {
         if (wants_to_join(&link->members[i], now_us) || mrc_member_must_read(&link->members[i]) ||
+            mrc_member_must_list(&link->members[i]) ||
             mrc_restore_is_due(&link->members[i], now_us))
             return true;
     }
@@ -412,6 +409,31 @@ static bool begin_asks(const struct mrc_link_thread *link, struct mrc_member *me
                           error);
 }
 
+static void report_full(struct mrc_member *member, bool is_full, const char *text)
+{
+    if (member->is_full != is_full)
+        mrc_member_report(member, is_full ? MRC_LINK_EVENT_FULL : MRC_LINK_EVENT_TAKES, text, 0, 0);
+    member->is_full = is_full;
+}
+
+/* The engine may list too few or too many subscriptions of MEMBER, and accepts no writes now. */
+static void refuse(struct mrc_member *member, int64_t now_us, const struct mrc_engine_error *error)
+{
+    mrc_outbox_refuse(member->outbox);
+    member->send_at_us = now_us + RETRY_FULL_US;
+    report_full(member, true, error->text.text);
+}
+
+/* The engine accepts no writes, and MEMBER cannot join without one: the other hubs continue. */
+static void wait_for_room(struct mrc_member *member, int64_t now_us,
+                          const struct mrc_engine_error *error)
+{
+    member->join_at_us = now_us + RETRY_STUCK_US;
+    mrc_link_set_refusal(member->link, MRC_LINK_REFUSED_FULL);
+    mrc_link_set_state(member->link, MRC_LINK_DOWN, apr_time_now());
+    report_full(member, true, error->text.text);
+}
+
 /* Does what MEMBER needs the connection for alone. False: the connection has failed. */
 static bool join_one(struct mrc_link_thread *link, struct mrc_member *member, int64_t now_us,
                      struct mrc_engine_error *error)
@@ -420,6 +442,12 @@ static bool join_one(struct mrc_link_thread *link, struct mrc_member *member, in
         if (member->is_blocked)
             set_aside(link, member, error);
         return member->is_blocked;
+    }
+    if (mrc_member_must_list(member)) {
+        if (!mrc_member_list(member, link->redis, error))
+            return false;
+        if (mrc_member_owes_list(member))
+            refuse(member, now_us, error);
     }
     if (mrc_restore_is_due(member, now_us) && !mrc_restore(member, link->redis, now_us, error))
         return false;
@@ -436,6 +464,8 @@ static bool join_one(struct mrc_link_thread *link, struct mrc_member *member, in
         set_aside(link, member, error);
     else if (error->reason == MRC_ENGINE_IDENTITY)
         put_off(member, error, now_us);
+    else if (error->reason == MRC_ENGINE_FULL)
+        wait_for_room(member, now_us, error);
     else
         return false;
     return true;
@@ -467,6 +497,10 @@ static void send_batch(struct mrc_link_thread *link, struct mrc_member *member, 
     struct mrc_redis_publish publish = {.generation = member->position.generation};
     int64_t timeout_us = member->spec->engine.timeout_us;
 
+    if (mrc_member_owes_list(member)) {
+        member->must_list = member->must_list || mrc_outbox_has_work(member->outbox);
+        return;
+    }
     mrc_member_fill_bounds(member, &publish);
     if (!mrc_outbox_send(member->outbox, link->redis, &member->keys, &publish, now_us))
         return;
@@ -551,13 +585,6 @@ static void send_read(struct mrc_link_thread *link, int64_t now_us)
 }
 
 /* ---- replies on W -----------------------------------------------------------------------------*/
-
-static void report_full(struct mrc_member *member, bool is_full, const char *text)
-{
-    if (member->is_full != is_full)
-        mrc_member_report(member, is_full ? MRC_LINK_EVENT_FULL : MRC_LINK_EVENT_TAKES, text, 0, 0);
-    member->is_full = is_full;
-}
 
 static bool take_publish(struct mrc_member *member, const struct redisReply *reply, int64_t now_us,
                          struct mrc_engine_error *error)
@@ -730,6 +757,7 @@ static bool receive_r(struct mrc_link_thread *link, int64_t now_us, struct mrc_e
     link->is_reading = false;
     is_good = mrc_redis_read_reply(reply, take_entry, take_ask, &reading, error);
     mrc_redis_free_reply(reply);
+    excuse_engine(link, mrc_clock_us() - now_us); /* a hub may have waited for a lock */
     for (size_t i = 0; i < link->count; i++) {
         if (link->members[i].state == MRC_MEMBER_IN)
             mrc_member_announce(&link->members[i], now_us);
@@ -838,9 +866,12 @@ static bool flush(struct mrc_link_thread *link, enum mrc_redis_side side,
 static bool work(struct mrc_link_thread *link, int64_t now_us, struct mrc_engine_error *error)
 {
     if (link->expected_count == 0 && has_to_join(link, now_us)) {
+        int64_t began_us = now_us;
+
         if (!join(link, error))
             return false;
         now_us = mrc_clock_us(); /* it may have waited long */
+        excuse_engine(link, now_us - began_us);
     }
     send_all(link, now_us);
     send_read(link, now_us);
@@ -903,7 +934,8 @@ static int64_t next_us(const struct mrc_link_thread *link)
             next = member->restore_at_us;
         if (member->state == MRC_MEMBER_IN && member->beat_at_us < next)
             next = member->beat_at_us;
-        if (member->state == MRC_MEMBER_IN && member->is_full && member->send_at_us < next)
+        if (member->state == MRC_MEMBER_IN && member->is_full &&
+            mrc_outbox_has_work(member->outbox) && member->send_at_us < next)
             next = member->send_at_us;
     }
     return next;

@@ -263,7 +263,11 @@ void mrc_member_tell_gap(struct mrc_member *member, uint64_t missed)
 
 static void take_gap(struct mrc_member *member, const struct mrc_redis_join *join)
 {
-    mrc_member_tell_gap(member, join->oldest - 1 - member->position.number);
+    uint64_t missed = join->oldest - 1 - member->position.number;
+
+    /* 0: the log has removed another entry than the last one of this machine, so others are
+     * missing, too. */
+    mrc_member_tell_gap(member, missed ? missed : 1);
     begin_generation(member, join->generation, join->oldest - 1);
 }
 
@@ -351,6 +355,7 @@ static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
     const struct mrc_lineage_entry *last = NULL;
     struct mrc_lineage_search search;
     uint64_t lost, missed, fork_seq;
+    bool has_last;
 
     if (!mrc_walk(member->ring, member->position.since_seq, trace, &tracing)) {
         mrc_lineage_free(&tracing.lineage);
@@ -371,9 +376,10 @@ static bool take_lost(struct mrc_member *member, struct mrc_redis *redis,
         mrc_member_tell_gap(member, missed);
     member->position.number =
         last && last->number >= join->oldest ? last->number : join->oldest - 1;
-    member->position.token_writer = last ? last->writer : 0;
-    member->position.token_counter = last ? last->counter : 0;
-    member->position.token_time_us = last ? last->time_us : 0;
+    has_last = !missed && last && last->number == member->position.number;
+    member->position.token_writer = has_last ? last->writer : 0;
+    member->position.token_counter = has_last ? last->counter : 0;
+    member->position.token_time_us = has_last ? last->time_us : 0;
     /* If this leader dies here, the next one finds the same. */
     mrc_link_note_fork(member->link, fork_seq, last ? last->number : 0);
     mrc_unsettled_lose(&member->unsettled, fork_seq);
@@ -631,6 +637,18 @@ static bool enter_again(struct mrc_member *member, struct mrc_redis *redis,
     return !is_removed || enter_only(member, redis, roster, mrc_roster_read_ending, error);
 }
 
+/* An engine that is full answers everything else, so the hub goes on with it and still owes them.
+ */
+static bool try_to_enter(struct mrc_member *member, struct mrc_redis *redis,
+                         struct mrc_engine_error *error)
+{
+    member->must_list = false;
+    if (!enter_again(member, redis, error))
+        return error->reason == MRC_ENGINE_FULL;
+    mrc_link_set_debts(member->link, mrc_link_get_debts(member->link) & ~MRC_LINK_OWES_ENTRIES);
+    return true;
+}
+
 /* Notes what is to be done, because the connection or this leader may end before that. */
 static void note_debts(struct mrc_member *member, enum mrc_redis_verdict verdict)
 {
@@ -639,22 +657,31 @@ static void note_debts(struct mrc_member *member, enum mrc_redis_verdict verdict
 }
 
 typedef bool relay_fn(struct mrc_hub *hub, struct mrc_redis *redis,
-                      const struct mrc_redis_keys *keys, struct mrc_relay_found *ret_found,
-                      struct mrc_engine_error *error);
+                      const struct mrc_redis_keys *keys, bool was_full,
+                      struct mrc_relay_found *ret_found, struct mrc_engine_error *error);
+
+/* The list of revocations has no room for one of BYTES. */
+static void note_lack(struct mrc_member *member, size_t bytes)
+{
+    if (!member->lacks_bytes)
+        mrc_member_report(member, MRC_LINK_EVENT_REVOCATIONS, NULL, 0, 0);
+    if (!member->lacks_bytes || bytes < member->lacks_bytes)
+        member->lacks_bytes = bytes;
+}
 
 /* Takes the revocations of the engine with RELAY. */
 static bool take_revocations(struct mrc_member *member, struct mrc_redis *redis, relay_fn *relay,
                              struct mrc_engine_error *error)
 {
     struct mrc_relay_found found;
-    bool is_good = relay(member->hub, redis, &member->keys, &found, error);
+    bool is_good = relay(member->hub, redis, &member->keys, member->lacks_bytes > 0, &found, error);
 
     if (found.has_orders)
         wake_now(member); /* even after a failure: the orders are there */
-    if (found.is_full && !member->has_reported_list)
-        mrc_member_report(member, MRC_LINK_EVENT_REVOCATIONS, NULL, 0, 0);
-    if (is_good || found.is_full) /* otherwise it is not known */
-        member->has_reported_list = found.is_full;
+    if (found.lacks_bytes)
+        note_lack(member, found.lacks_bytes);
+    if (is_good || found.lacks_bytes) /* otherwise it is not known */
+        member->lacks_bytes = found.lacks_bytes;
     member->must_enter = found.is_refused;
     member->is_blocked = found.is_stuck;
     return is_good;
@@ -665,10 +692,10 @@ static bool settle_with(struct mrc_member *member, struct mrc_redis *redis,
                         const struct mrc_redis_join *join, struct mrc_engine_error *error)
 {
     note_debts(member, join->verdict);
-    if (!follow_verdict(member, redis, join, error) || !enter_again(member, redis, error) ||
+    if (!follow_verdict(member, redis, join, error) || !try_to_enter(member, redis, error) ||
         !take_revocations(member, redis, mrc_relay_join, error))
         return false;
-    mrc_link_set_debts(member->link, 0);
+    mrc_link_set_debts(member->link, mrc_link_get_debts(member->link) & ~MRC_LINK_OWES_ORDER);
     /* The number is from before the revocations were read. */
     member->revocations = join->revocations;
     member->must_read = false;
@@ -724,6 +751,23 @@ bool mrc_member_read_revocations(struct mrc_member *member, struct mrc_redis *re
         return false;
     member->must_read = false;
     return true;
+}
+
+bool mrc_member_owes_list(const struct mrc_member *member)
+{
+    return member->state == MRC_MEMBER_IN &&
+           mrc_link_get_debts(member->link) & MRC_LINK_OWES_ENTRIES;
+}
+
+bool mrc_member_must_list(const struct mrc_member *member)
+{
+    return member->state == MRC_MEMBER_IN && member->must_list;
+}
+
+bool mrc_member_list(struct mrc_member *member, struct mrc_redis *redis,
+                     struct mrc_engine_error *error)
+{
+    return try_to_enter(member, redis, error);
 }
 
 /* ---- entries ----------------------------------------------------------------------------------*/
@@ -817,7 +861,7 @@ static bool take_order(struct mrc_member *member, const struct mrc_entry *entry,
         return true;
     }
     if (status == APR_ENOSPC)
-        mrc_member_report(member, MRC_LINK_EVENT_REVOCATIONS, NULL, 0, 0);
+        note_lack(member, order.len);
     return status == APR_SUCCESS || status == APR_ENOSPC ||
            get_stuck(member, status, cannot_order, error);
 }

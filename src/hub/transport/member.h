@@ -58,7 +58,7 @@ struct mrc_member {
     struct mrc_tags tags; /* of what was appended and not announced yet */
     bool has_tags;
     bool has_reported_skip, has_reported_refusal, has_reported_bounds, has_reported_stuck, is_full;
-    bool has_reported_list; /* of revocations, which is full */
+    size_t lacks_bytes; /* of the smallest revocation that the list has no room for; 0: none */
     bool is_stuck;   /* the ring has not taken the next entry; publishers are refused meanwhile */
     bool is_blocked; /* the last attempt to join, or to read revocations, has failed here: the ring
                       * or the list has not taken one */
@@ -74,6 +74,7 @@ struct mrc_member {
     uint64_t revocations; /* the number in the last beat (redis.h) */
     bool must_read;       /* the engine may have revocations that were not read yet */
     bool must_enter;      /* it may lack some, because it was full */
+    bool must_list;       /* it is to list the subscriptions now, and was full before */
 
     int64_t beat_at_us;
     uint64_t beats;
@@ -96,7 +97,8 @@ bool mrc_member_lead(struct mrc_member *member);
 void mrc_member_resign(struct mrc_member *member);
 
 /* Joins the log; the hub is then IN. False: it has not joined. ERROR says why; the connection is
- * still good if the reason is MRC_ENGINE_IDENTITY, or if the member is blocked. */
+ * still good if the reason is MRC_ENGINE_IDENTITY or MRC_ENGINE_FULL, or if the member is blocked.
+ */
 bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t now_us,
                      struct mrc_engine_error *error);
 
@@ -105,6 +107,17 @@ bool mrc_member_join(struct mrc_member *member, struct mrc_redis *redis, int64_t
 bool mrc_member_must_read(const struct mrc_member *member);
 bool mrc_member_read_revocations(struct mrc_member *member, struct mrc_redis *redis,
                                  struct mrc_engine_error *error);
+
+/*
+ * Whether a hub that has joined owes the engine the list of its subscriptions, because the engine
+ * was full. Then no batch is sent, which could change the list that the engine has. Whether it is
+ * time to enter the list again, and doing that: afterwards the hub owes it still if the engine is
+ * full, and ERROR says so. False: the connection has failed.
+ */
+bool mrc_member_owes_list(const struct mrc_member *member);
+bool mrc_member_must_list(const struct mrc_member *member);
+bool mrc_member_list(struct mrc_member *member, struct mrc_redis *redis,
+                     struct mrc_engine_error *error);
 
 /* The connection is lost. */
 void mrc_member_lose(struct mrc_member *member);

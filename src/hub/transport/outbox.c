@@ -460,6 +460,21 @@ void mrc_outbox_refused(struct mrc_outbox *outbox)
     remove_if(outbox, is_refused, NULL);
 }
 
+static bool is_waiting(struct mrc_outbox *outbox, struct parcel *parcel, void *ctx)
+{
+    if (parcel->slot < 0 || parcel->state != WAITS)
+        return false;
+    mrc_link_count(outbox->link, (unsigned)MRC_LINK_REFUSED + MRC_LINK_REFUSED_FULL, 1);
+    answer(outbox, parcel, parcel->was_sent ? MRC_STATUS_UNCONFIRMED : MRC_STATUS_UNREACHABLE);
+    return true;
+}
+
+void mrc_outbox_refuse(struct mrc_outbox *outbox)
+{
+    take(outbox);
+    remove_if(outbox, is_waiting, NULL);
+}
+
 /* Thousands may be put back, so those are removed together. */
 void mrc_outbox_arrived(struct mrc_outbox *outbox, uint64_t counter, int64_t now_us)
 {

@@ -71,6 +71,10 @@ void mrc_outbox_confirmed(struct mrc_outbox *outbox, bool is_enough, int64_t now
 /* The reply to the batch: the engine refuses it, and nothing of it is stored. */
 void mrc_outbox_refused(struct mrc_outbox *outbox);
 
+/* The engine accepts nothing now: refuses what is staged and what waits, except what is put back.
+ */
+void mrc_outbox_refuse(struct mrc_outbox *outbox);
+
 /* The entry of this writer with COUNTER has come back and is in the ring. */
 void mrc_outbox_arrived(struct mrc_outbox *outbox, uint64_t counter, int64_t now_us);
 

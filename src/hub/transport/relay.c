@@ -80,6 +80,8 @@ struct taking {
     struct mrc_revocations *list;
     const struct mrc_redis_keys *keys;
     unsigned debts;       /* of the link, before this */
+    bool was_full;        /* the list, before this */
+    size_t lacks_bytes;   /* as in struct mrc_relay_found */
     struct mrc_buf copy;  /* of the list, before this */
     struct mrc_buf known; /* the ids in it; sorted */
     struct mrc_buf ids;   /* of all revocations in the engine; sorted once they are complete */
@@ -123,8 +125,23 @@ static bool get_stuck(struct taking *taking, apr_status_t status, struct mrc_eng
     return false;
 }
 
-/* Adds ENTRY to the list, and gives BYTES, its order, to the children. If this leader dies in
- * between, the next one finds ENTRY in the list. */
+/* An entry that is as large as one that the list had no room for needs no try. */
+static apr_status_t add(struct taking *taking, const struct mrc_revocation *entry)
+{
+    apr_status_t status = APR_ENOSPC;
+
+    if (!taking->lacks_bytes || entry->data.len < taking->lacks_bytes)
+        status = mrc_revocations_add(taking->list, entry, apr_time_now());
+    if (status == APR_ENOSPC && (!taking->lacks_bytes || entry->data.len < taking->lacks_bytes))
+        taking->lacks_bytes = entry->data.len;
+    return status;
+}
+
+/*
+ * Adds ENTRY to the list, and gives BYTES, its order, to the children. If this leader dies in
+ * between, the next one finds ENTRY in the list. The streams of a token end even if the list has no
+ * room for its revocation, but not again with each attempt after that.
+ */
 static void take_new(struct taking *taking, const struct mrc_revocation *entry,
                      struct mrc_bytes bytes)
 {
@@ -132,7 +149,11 @@ static void take_new(struct taking *taking, const struct mrc_revocation *entry,
     uint64_t unused;
 
     mrc_link_set_debts(link, taking->debts | MRC_LINK_OWES_ORDER);
-    taking->status = mrc_revocations_add(taking->list, entry, apr_time_now());
+    taking->status = add(taking, entry);
+    if (taking->status != APR_SUCCESS && (taking->status != APR_ENOSPC || taking->was_full)) {
+        mrc_link_set_debts(link, taking->debts);
+        return;
+    }
     taking->ordered = mrc_ring_append_control(mrc_hub_ring(taking->hub), bytes, apr_time_now(),
                                               RING_WAIT_US, &unused);
     if (taking->ordered == APR_SUCCESS)
@@ -151,7 +172,8 @@ static bool take(void *ctx, struct mrc_bytes bytes)
     mrc_buf_add(&taking->ids, entry.id, sizeof(entry.id));
     if (taking->debts & MRC_LINK_OWES_ORDER || !has_id(&taking->known, entry.id))
         take_new(taking, &entry, bytes);
-    return taking->status == APR_SUCCESS && taking->ordered == APR_SUCCESS;
+    return (taking->status == APR_SUCCESS || taking->status == APR_ENOSPC) &&
+           taking->ordered == APR_SUCCESS;
 }
 
 static void copy_list(struct taking *taking)
@@ -203,7 +225,7 @@ static bool enter_some(struct taking *taking, struct mrc_redis *redis,
 
         if (are_lifted[i])
             status = mrc_revocations_remove(taking->list, entries[i].id, apr_time_now());
-        if (status != APR_SUCCESS && status != APR_NOTFOUND && status != APR_ENOSPC)
+        if (status != APR_SUCCESS && status != APR_NOTFOUND)
             return get_stuck(taking, status, error);
     }
     return true;
@@ -242,17 +264,19 @@ static bool try_to_enter(struct taking *taking, struct mrc_redis *redis,
 }
 
 static bool run(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
-                bool is_joining, struct mrc_relay_found *ret_found, struct mrc_engine_error *error)
+                bool is_joining, bool was_full, struct mrc_relay_found *ret_found,
+                struct mrc_engine_error *error)
 {
     struct taking taking = {
         .hub = hub,
+        .was_full = was_full,
         .list = mrc_hub_revocations(hub),
         .keys = keys,
         .debts = mrc_link_get_debts(mrc_hub_link(hub)),
     };
     bool is_good;
 
-    *ret_found = (struct mrc_relay_found){.is_full = false};
+    *ret_found = (struct mrc_relay_found){.lacks_bytes = 0};
     if (!taking.list)
         return true;
     mrc_buf_init(&taking.copy, SIZE_MAX);
@@ -260,7 +284,7 @@ static bool run(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_r
     mrc_buf_init(&taking.ids, SIZE_MAX);
     is_good =
         take_all(&taking, redis, error) && (!is_joining || try_to_enter(&taking, redis, error));
-    ret_found->is_full = taking.status == APR_ENOSPC;
+    ret_found->lacks_bytes = taking.lacks_bytes;
     ret_found->is_refused = taking.is_refused;
     ret_found->is_stuck = taking.is_stuck;
     ret_found->has_orders = taking.has_orders;
@@ -271,13 +295,15 @@ static bool run(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_r
 }
 
 bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
-                    struct mrc_relay_found *ret_found, struct mrc_engine_error *error)
+                    bool was_full, struct mrc_relay_found *ret_found,
+                    struct mrc_engine_error *error)
 {
-    return run(hub, redis, keys, true, ret_found, error);
+    return run(hub, redis, keys, true, was_full, ret_found, error);
 }
 
 bool mrc_relay_read(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
-                    struct mrc_relay_found *ret_found, struct mrc_engine_error *error)
+                    bool was_full, struct mrc_relay_found *ret_found,
+                    struct mrc_engine_error *error)
 {
-    return run(hub, redis, keys, false, ret_found, error);
+    return run(hub, redis, keys, false, was_full, ret_found, error);
 }

@@ -9,6 +9,7 @@
 #define MRC_HUB_TRANSPORT_RELAY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "apr_errno.h"
 
@@ -32,7 +33,9 @@ apr_status_t mrc_relay_take_again(struct mrc_hub *hub);
 
 /* Set even after a failure. */
 struct mrc_relay_found {
-    bool is_full;    /* the list of revocations is full, and lacks some */
+    /* The list of revocations is full: the smallest one that it has no room for has so many bytes.
+     * 0: it has all. */
+    size_t lacks_bytes;
     bool is_stuck;   /* the ring or the list has not taken one; the connection is still good */
     bool is_refused; /* the engine accepts no writes, and may lack some */
     bool has_orders; /* the children have been given orders */
@@ -41,14 +44,17 @@ struct mrc_relay_found {
 /*
  * Takes the revocations of the engine when the hub joins, and ends the streams of those that are
  * new here. Enters those that the engine has lost, and removes those that were lifted there. An
- * engine that accepts no writes is no failure: call it again later. If the hub is not controlled,
- * it has no revocations, and nothing happens.
+ * engine that accepts no writes is no failure: call it again later. WAS_FULL: the list had no room
+ * for some when it was read before, and the streams of these have ended then. If the hub is not
+ * controlled, it has no revocations, and nothing happens.
  */
 bool mrc_relay_join(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
-                    struct mrc_relay_found *ret_found, struct mrc_engine_error *error);
+                    bool was_full, struct mrc_relay_found *ret_found,
+                    struct mrc_engine_error *error);
 
 /* The same after another machine has entered some again; enters and removes none. */
 bool mrc_relay_read(struct mrc_hub *hub, struct mrc_redis *redis, const struct mrc_redis_keys *keys,
-                    struct mrc_relay_found *ret_found, struct mrc_engine_error *error);
+                    bool was_full, struct mrc_relay_found *ret_found,
+                    struct mrc_engine_error *error);
 
 #endif

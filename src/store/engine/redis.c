@@ -22,6 +22,9 @@
 #define W_MAX_BYTES ((uint64_t)64 << 20)
 #define R_MAX_BYTES ((uint64_t)2 << 30)
 
+/* Such an answer may take so much longer than others: 1 MB at 35 KB/s. */
+#define LONG_REPLY_US ((int64_t)30 * 1000 * 1000)
+
 void mrc_redis_keys_make(apr_pool_t *pool, const char *prefix, const char *name,
                          const char *machine, struct mrc_redis_keys *ret_keys)
 {
@@ -41,16 +44,30 @@ void mrc_redis_keys_make(apr_pool_t *pool, const char *prefix, const char *name,
 
 /* ---- connecting -------------------------------------------------------------------------------*/
 
-struct redisReply *mrc_redis_wait_on(struct mrc_redis *redis, enum mrc_redis_side side,
-                                     struct mrc_engine_error *error)
+/* NULL: REPLY, which is freed, is an error, or NULL. */
+static struct redisReply *check(struct redisReply *reply, struct mrc_engine_error *error)
 {
-    struct redisReply *reply = mrc_wire_wait(redis->wires[side], redis->spec->timeout_us, error);
-
     if (reply && !mrc_reply_is_good(reply, error)) {
         mrc_wire_free_reply(reply);
         return NULL;
     }
     return reply;
+}
+
+struct redisReply *mrc_redis_wait_on(struct mrc_redis *redis, enum mrc_redis_side side,
+                                     struct mrc_engine_error *error)
+{
+    return check(mrc_wire_wait(redis->wires[side], redis->spec->timeout_us, error), error);
+}
+
+struct redisReply *mrc_redis_wait_long(struct mrc_redis *redis, enum mrc_redis_side side,
+                                       struct mrc_engine_error *error)
+{
+    int64_t timeout_us = redis->spec->timeout_us;
+
+    return check(
+        mrc_wire_wait_long(redis->wires[side], timeout_us, timeout_us + LONG_REPLY_US, error),
+        error);
 }
 
 static bool select_db(struct mrc_redis *redis, enum mrc_redis_side side,

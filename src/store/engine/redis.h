@@ -92,7 +92,7 @@ enum mrc_redis_verdict {
     MRC_REDIS_NEW,  /* the machine knew nothing */
     MRC_REDIS_SAME, /* its last entry is there */
     MRC_REDIS_LOST, /* the engine has lost entries that the machine has */
-    MRC_REDIS_GAP,  /* the engine no longer has the entry after its last one */
+    MRC_REDIS_GAP,  /* the engine no longer has the entry after its last one, or may have lost it */
     MRC_REDIS_RESET /* the engine has begun anew */
 };
 

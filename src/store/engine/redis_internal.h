@@ -43,6 +43,10 @@ struct mrc_redis {
 struct redisReply *mrc_redis_wait_on(struct mrc_redis *redis, enum mrc_redis_side side,
                                      struct mrc_engine_error *error);
 
+/* The same for a reply that may be long for its network: its parts must come in time. */
+struct redisReply *mrc_redis_wait_long(struct mrc_redis *redis, enum mrc_redis_side side,
+                                       struct mrc_engine_error *error);
+
 /* Begins, on W, the command that runs SCRIPT with COUNT keys and ARGS arguments. The last key may
  * be NULL: the caller adds it. */
 struct mrc_wire *mrc_redis_begin_script(struct mrc_redis *redis, enum mrc_redis_script script,

@@ -7,16 +7,20 @@
 #include "store/engine/reply.h"
 #include "store/engine/wire.h"
 
-/* Waits for the answer. NULL: it is not an array, or the connection has failed. */
-static struct redisReply *wait_for_array(struct mrc_redis *redis, struct mrc_engine_error *error)
+/* NULL: REPLY, which is freed, is no array, or NULL. */
+static struct redisReply *check_array(struct redisReply *reply, struct mrc_engine_error *error)
 {
-    struct redisReply *reply = mrc_redis_wait_on(redis, MRC_REDIS_W, error);
-
     if (!reply || reply->type == REDIS_REPLY_ARRAY)
         return reply;
     mrc_wire_free_reply(reply);
     mrc_reply_set_error(error, MRC_ENGINE_PROTOCOL, "the answer to a list is malformed");
     return NULL;
+}
+
+/* Waits for the answer. NULL: it is not an array, or the connection has failed. */
+static struct redisReply *wait_for_array(struct mrc_redis *redis, struct mrc_engine_error *error)
+{
+    return check_array(mrc_redis_wait_on(redis, MRC_REDIS_W, error), error);
 }
 
 /* Adds the key of the subscriptions of MACHINE. */
@@ -128,12 +132,10 @@ bool mrc_registry_is_removed(struct mrc_redis *redis, const struct mrc_redis_key
 
 /* ---- sets -------------------------------------------------------------------------------------*/
 
-/* Calls EACH for the members in the next answer. */
-static bool take_members(struct mrc_redis *redis, mrc_registry_fn *each, void *ctx,
-                         size_t *ret_count, struct mrc_engine_error *error)
+/* Calls EACH for the members in REPLY, which is freed. False: it is NULL. */
+static bool take_members(struct redisReply *reply, mrc_registry_fn *each, void *ctx,
+                         size_t *ret_count)
 {
-    struct redisReply *reply = wait_for_array(redis, error);
-
     if (!reply)
         return false;
     for (size_t i = 0; i < reply->elements; i++) {
@@ -178,7 +180,7 @@ bool mrc_registry_subscriptions(struct mrc_redis *redis, const struct mrc_redis_
     mrc_wire_add_text(wire, "LIMIT");
     mrc_wire_add_number(wire, 0);
     mrc_wire_add_number(wire, MRC_REGISTRY_PIECE);
-    return take_members(redis, each, ctx, ret_count, error);
+    return take_members(wait_for_array(redis, error), each, ctx, ret_count);
 }
 
 bool mrc_registry_revocations(struct mrc_redis *redis, const struct mrc_redis_keys *keys,
@@ -186,6 +188,7 @@ bool mrc_registry_revocations(struct mrc_redis *redis, const struct mrc_redis_ke
                               struct mrc_engine_error *error)
 {
     struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
+    struct redisReply *reply;
     size_t unused;
 
     mrc_wire_begin(wire, 5);
@@ -194,7 +197,8 @@ bool mrc_registry_revocations(struct mrc_redis *redis, const struct mrc_redis_ke
     mrc_wire_add_number(wire, (uint64_t)now_us);
     mrc_wire_add_text(wire, "+inf");
     mrc_wire_add_text(wire, "BYSCORE");
-    return take_members(redis, each, ctx, &unused, error);
+    reply = check_array(mrc_redis_wait_long(redis, MRC_REDIS_W, error), error);
+    return take_members(reply, each, ctx, &unused);
 }
 
 /* Whether REPLY is a list of places from 1 to COUNT. */

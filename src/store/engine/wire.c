@@ -36,6 +36,7 @@ struct mrc_wire {
     struct mrc_resp resp;
     struct mrc_buf out;
     size_t sent;              /* bytes of OUT */
+    uint64_t received;        /* bytes */
     bool write_waits_to_read; /* TLS needs to read before it can write more */
 };
 
@@ -313,6 +314,7 @@ bool mrc_wire_receive(struct mrc_wire *wire, struct mrc_engine_error *error)
 
         if (n <= 0)
             return n == 0;
+        wire->received += (uint64_t)n;
         if (!mrc_resp_check(&wire->resp, data, (size_t)n))
             return fail(error, MRC_ENGINE_PROTOCOL,
                         "an answer breaks the protocol: is this a Redis server?");
@@ -342,13 +344,15 @@ void mrc_wire_free_reply(struct redisReply *reply)
         freeReplyObject(reply);
 }
 
-struct redisReply *mrc_wire_wait(struct mrc_wire *wire, int64_t timeout_us,
-                                 struct mrc_engine_error *error)
+/* Waits as long as bytes come within each TIMEOUT_US, but not after LAST_US. */
+static struct redisReply *wait_until(struct mrc_wire *wire, int64_t timeout_us, int64_t last_us,
+                                     struct mrc_engine_error *error)
 {
     int64_t until_us = mrc_clock_us() + timeout_us;
     struct redisReply *reply = NULL;
 
     for (;;) {
+        uint64_t received = wire->received;
         short events = POLLIN;
 
         if (!mrc_wire_flush(wire, error) || !mrc_wire_receive(wire, error) ||
@@ -356,9 +360,23 @@ struct redisReply *mrc_wire_wait(struct mrc_wire *wire, int64_t timeout_us,
             return NULL;
         if (reply)
             return reply;
+        if (wire->received != received)
+            until_us = mrc_clock_us() + timeout_us;
         if (mrc_wire_has_more(wire))
             events |= POLLOUT;
-        if (!wait_for(wire->fd, events, until_us, error))
+        if (!wait_for(wire->fd, events, until_us < last_us ? until_us : last_us, error))
             return NULL;
     }
+}
+
+struct redisReply *mrc_wire_wait(struct mrc_wire *wire, int64_t timeout_us,
+                                 struct mrc_engine_error *error)
+{
+    return wait_until(wire, timeout_us, mrc_clock_us() + timeout_us, error);
+}
+
+struct redisReply *mrc_wire_wait_long(struct mrc_wire *wire, int64_t timeout_us, int64_t most_us,
+                                      struct mrc_engine_error *error)
+{
+    return wait_until(wire, timeout_us, mrc_clock_us() + most_us, error);
 }

@@ -2,8 +2,8 @@
  * A connection to a Redis server: its socket, TLS, and commands and replies as bytes.
  *
  * Commands are added to a buffer and flushed; replies come in the order of the commands. Nothing
- * here blocks except mrc_wire_connect() and mrc_wire_wait(), which have a time limit. A wire that
- * has failed is of no further use. One thread at a time.
+ * here blocks except mrc_wire_connect() and the waits at the end, which have a time limit. A wire
+ * that has failed is of no further use. One thread at a time.
  */
 #ifndef MRC_STORE_ENGINE_WIRE_H
 #define MRC_STORE_ENGINE_WIRE_H
@@ -74,5 +74,10 @@ void mrc_wire_free_reply(struct redisReply *reply);
  */
 struct redisReply *mrc_wire_wait(struct mrc_wire *wire, int64_t timeout_us,
                                  struct mrc_engine_error *error);
+
+/* The same for a reply that may be long for its network: more of it must come within each
+ * TIMEOUT_US, and all of it within MOST_US. */
+struct redisReply *mrc_wire_wait_long(struct mrc_wire *wire, int64_t timeout_us, int64_t most_us,
+                                      struct mrc_engine_error *error);
 
 #endif

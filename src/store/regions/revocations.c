@@ -124,7 +124,7 @@ struct draft {
     _Atomic uint64_t *half;
     struct mrc_sparse *pages;
     uint64_t words;
-    bool is_full;
+    apr_status_t status;
 };
 
 /*
@@ -139,19 +139,28 @@ static struct mrc_bytes view(const struct mrc_revocations *revocations)
                               words_of(revocations, generation) * 8};
 }
 
+/* The words of an entry with BYTES of data. */
+static uint64_t words_for(size_t bytes)
+{
+    return bytes <= MRC_REVOCATIONS_HALF_BYTES ? MRC_REVOCATIONS_HEAD_WORDS + (bytes + 7) / 8
+                                               : HALF_WORDS + 1;
+}
+
 static void put_entry(struct draft *draft, const struct mrc_revocation *entry)
 {
     uint64_t data_words = (entry->data.len + 7) / 8;
-    uint64_t words = MRC_REVOCATIONS_HEAD_WORDS + data_words;
+    uint64_t words = words_for(entry->data.len);
     uint64_t head[MRC_REVOCATIONS_HEAD_WORDS] = {words | (uint64_t)entry->data.len << 32,
                                                  (uint64_t)entry->until_us};
     _Atomic uint64_t *out = draft->half + draft->words;
 
-    if (entry->data.len > MRC_REVOCATIONS_HALF_BYTES || words > HALF_WORDS - draft->words ||
-        mrc_sparse_take(draft->pages, (void *)out, words * 8)) {
-        draft->is_full = true;
+    if (draft->status)
         return;
-    }
+    draft->status = words > HALF_WORDS - draft->words
+                        ? APR_ENOSPC
+                        : mrc_sparse_take(draft->pages, (void *)out, words * 8);
+    if (draft->status)
+        return;
     memcpy(&head[2], entry->id, sizeof(entry->id));
     for (int i = 0; i < MRC_REVOCATIONS_HEAD_WORDS; i++)
         atomic_store_explicit(&out[i], head[i], memory_order_release);
@@ -190,8 +199,8 @@ static apr_status_t change(struct mrc_revocations *revocations, const unsigned c
     }
     if (entry)
         put_entry(&draft, entry);
-    if (draft.is_full)
-        return APR_ENOSPC;
+    if (draft.status)
+        return draft.status;
     atomic_store(&header->words[(generation + 1) & 1], draft.words);
     atomic_store(&header->generation, generation + 1);
     return APR_SUCCESS;
@@ -229,6 +238,20 @@ apr_status_t mrc_revocations_remove(struct mrc_revocations *revocations,
     status = change(revocations, id, NULL, now_us, &was_there);
     mrc_lock_release(&revocations->header->lock);
     return status == APR_SUCCESS && !was_there ? APR_NOTFOUND : status;
+}
+
+bool mrc_revocations_fits(struct mrc_revocations *revocations, size_t bytes, int64_t now_us)
+{
+    uint64_t words = words_for(bytes);
+    struct mrc_revocation entry;
+    size_t at = 0;
+
+    if (lock(revocations) != APR_SUCCESS)
+        return false;
+    while (mrc_revocations_next(view(revocations), &at, &entry))
+        words += entry.until_us > now_us ? words_for(entry.data.len) : 0;
+    mrc_lock_release(&revocations->header->lock);
+    return words <= HALF_WORDS;
 }
 
 uint64_t mrc_revocations_epoch(const struct mrc_revocations *revocations)

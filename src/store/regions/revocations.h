@@ -41,15 +41,21 @@ struct mrc_revocations *mrc_revocations_attach(apr_pool_t *pool, void *region);
 
 /*
  * Adds ENTRY, which replaces one with the same id, and removes the entries that have ended at
- * NOW_US. APR_ENOSPC: the list is full; APR_TIMEUP: another process holds its lock.
+ * NOW_US. APR_ENOSPC: the list is full; MRC_STATUS_NO_ROOM: there is no memory for it;
+ * APR_TIMEUP: another process holds its lock.
  */
 apr_status_t mrc_revocations_add(struct mrc_revocations *revocations,
                                  const struct mrc_revocation *entry, int64_t now_us);
 
-/* Removes the entry with this ID. APR_NOTFOUND: there is none; APR_TIMEUP as above. */
+/* Removes the entry with this ID. APR_NOTFOUND: there is none; MRC_STATUS_NO_ROOM and APR_TIMEUP as
+ * above. */
 apr_status_t mrc_revocations_remove(struct mrc_revocations *revocations,
                                     const unsigned char id[MRC_REVOCATION_ID_BYTES],
                                     int64_t now_us);
+
+/* Whether an entry with BYTES of data finds the list full, without those that have ended at NOW_US.
+ * False, too, if another process holds its lock. */
+bool mrc_revocations_fits(struct mrc_revocations *revocations, size_t bytes, int64_t now_us);
 
 /* A number that changes with each change of the list; and whether the list is empty. */
 uint64_t mrc_revocations_generation(const struct mrc_revocations *revocations);

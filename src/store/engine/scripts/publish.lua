@@ -41,6 +41,7 @@ end
 if math.floor(n / 64) > math.floor(before / 64) then
   local maxn, maxc, maxa = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
   local minn, minc = tonumber(ARGV[7]), tonumber(ARGV[8])
+  local removed
   while true do
     local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
     if not oldest then break end
@@ -50,7 +51,12 @@ if math.floor(n / 64) > math.floor(before / 64) then
       or (maxa > 0 and us - ot > maxa)
     local spare = not ot or n - on >= minn + 64 or c - oc > minc + 65536
     if not over or not spare or on + 64 > n then break end
+    local last = string.format('%.0f', on + 63)
+    local entry = redis.call('XRANGE', KEYS[1], last, last)[1]
+    local time, origin = string.match(entry and entry[2][2] or '', '^(%d+) %d+ (.*)$')
+    removed = last .. ' ' .. (time and time .. ' ' .. origin or '')
     redis.call('XTRIM', KEYS[1], 'MINID', string.format('%.0f', on + 64))
   end
+  if removed then redis.call('HSET', KEYS[2], 't', removed) end -- see join.lua
 end
 return {string.format('%.0f', n), string.format('%.0f', done)}

@@ -5,8 +5,10 @@
 #include "hub/transport/listed.h"
 #include "hub/transport/member.h"
 #include "hub_unit.h"
+#include "store/engine/redis_internal.h"
 #include "store/engine/redis_unit.h"
 #include "store/engine/registry.h"
+#include "store/engine/wire.h"
 #include "store/regions/link.h"
 #include "store/regions/roster.h"
 
@@ -81,6 +83,26 @@ static void beat(void)
     ck_assert_ptr_nonnull(reply);
     ck_assert_msg(mrc_beat_take(&member, reply, 1, &error), "%s", error.text.text);
     mrc_redis_free_reply(reply);
+}
+
+static void command(const char *const *words, size_t count)
+{
+    struct mrc_wire *wire = redis->wires[MRC_REDIS_W];
+    struct redisReply *reply;
+
+    mrc_wire_begin(wire, count);
+    for (size_t i = 0; i < count; i++)
+        mrc_wire_add_text(wire, words[i]);
+    reply = mrc_redis_wait_on(redis, MRC_REDIS_W, &error);
+    ck_assert_msg(reply != NULL, "%s", error.text.text);
+    mrc_redis_free_reply(reply);
+}
+
+static void configure(const char *option, const char *value)
+{
+    const char *const words[] = {"CONFIG", "SET", option, value};
+
+    command(words, 4);
 }
 
 static void setup(void)
@@ -217,6 +239,51 @@ START_TEST(a_machine_that_is_not_listed_yet_enters_its_subscriptions)
 }
 END_TEST
 
+static const char *const refusing[][3] = {
+    {"min-replicas-to-write", "1", "0"}, /* every command that writes */
+    {"maxmemory", "1", "0"},             /* those that need memory */
+};
+
+/* The engine accepts no writes. The machine can read all the same, so it joins. */
+START_TEST(an_engine_that_refuses_writes_gets_them_later)
+{
+    const char *option = refusing[_i][0];
+
+    mrc_registry_begin(redis, &member.keys, MRC_REGISTRY_FORGET, 0);
+    ck_assert(mrc_registry_end(redis, &error));
+    configure(option, refusing[_i][1]);
+    join();
+    ck_assert(mrc_member_owes_list(&member));
+    ck_assert(!mrc_member_must_list(&member));
+    for (int i = 0; i < 2; i++) {
+        beat();
+        ck_assert(mrc_member_must_list(&member));
+        ck_assert_msg(mrc_member_list(&member, redis, &error), "%s", error.text.text);
+        ck_assert(mrc_member_owes_list(&member));
+        ck_assert(!mrc_member_must_list(&member));
+    }
+    configure(option, refusing[_i][2]);
+    beat();
+    ck_assert(mrc_member_must_list(&member));
+    ck_assert_msg(mrc_member_list(&member, redis, &error), "%s", error.text.text);
+    ck_assert(!mrc_member_owes_list(&member));
+    check_listed("abc");
+    beat();
+    ck_assert(!mrc_member_must_list(&member));
+}
+END_TEST
+
+/* The engine cannot note what the machine's history keeps. */
+START_TEST(a_machine_with_another_history_joins_an_engine_that_refuses_writes)
+{
+    const char *const words[] = {"HSET", member.keys.head, "b", "other"};
+
+    command(words, 4);
+    configure("min-replicas-to-write", "1");
+    join();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("enter");
@@ -230,6 +297,8 @@ int main(void)
     tcase_add_test(tcase, what_the_engine_has_lost_is_entered_again);
     tcase_add_loop_test(tcase, what_others_have_ended_is_announced_again, 1, 4);
     tcase_add_test(tcase, a_machine_that_is_not_listed_yet_enters_its_subscriptions);
+    tcase_add_loop_test(tcase, an_engine_that_refuses_writes_gets_them_later, 0, 2);
+    tcase_add_test(tcase, a_machine_with_another_history_joins_an_engine_that_refuses_writes);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -214,6 +214,8 @@ START_TEST(what_is_removed_after_a_loss_is_missed)
     ck_assert_uint_eq(join(), 192);
     ck_assert_uint_eq(mrc_link_get_gap(the_link), gap + 1);
     ck_assert(mrc_history_is_empty(mrc_hub_history(place.hub), apr_time_now()));
+    ck_assert_uint_eq(join(), 192);
+    ck_assert_uint_eq(mrc_link_get_gap(the_link), gap + 1); /* that is told once */
 }
 END_TEST
 
@@ -286,6 +288,66 @@ START_TEST(what_is_removed_before_a_loss_is_not_missed)
     ck_assert_uint_eq(join(), 195);
     ck_assert_uint_eq(mrc_link_get_gap(the_link), gap);
     ck_assert(!mrc_history_is_empty(mrc_hub_history(place.hub), apr_time_now()));
+}
+END_TEST
+
+/* The log has removed the entries up to 64, and no more. */
+static void grow_log(void)
+{
+    make_log(130, 64);
+}
+
+/* The log had lost what the machine has, and has got others instead, which it has removed since. */
+START_TEST(what_is_removed_up_to_the_last_entry_may_be_missed)
+{
+    uint64_t gap = mrc_link_get_gap(the_link);
+
+    have_read(GENERATION, 60, 64);
+    grow_log();
+    ck_assert_uint_eq(join(), 64);
+    ck_assert_uint_eq(mrc_link_get_gap(the_link), gap + 1);
+    ck_assert(mrc_history_is_empty(mrc_hub_history(place.hub), apr_time_now()));
+    ck_assert_uint_eq(join(), 64); /* now it knows of no entry */
+    ck_assert_uint_eq(mrc_link_get_gap(the_link), gap + 1);
+}
+END_TEST
+
+/* A log that an earlier version of the module has made does not say what it has removed last. */
+static void forget_removed(void)
+{
+    redisContext *connection = redisConnect("127.0.0.1", redis_port);
+    redisReply *reply;
+
+    ck_assert(connection && !connection->err);
+    reply = redisCommand(connection, "HDEL %s t", keys.head);
+    ck_assert(reply && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1);
+    freeReplyObject(reply);
+    redisFree(connection);
+}
+
+START_TEST(what_is_removed_up_to_the_last_entry_is_not_missed_if_that_is_known)
+{
+    uint64_t gap = mrc_link_get_gap(the_link), missed = _i == 1;
+    struct mrc_link_position position = {.generation = GENERATION, .number = 64};
+    struct mrc_entry_token token;
+    struct mrc_engine_error error;
+
+    make_log(64, 0);
+    for (uint64_t number = 60; number <= 64; number++)
+        append_shared(number);
+    ck_assert(mrc_redis_token_at(redis, &keys, 64, &token, &error));
+    position.token_writer = token.writer;
+    position.token_counter = token.counter;
+    position.token_time_us = token.time_us;
+    mrc_link_set_position(the_link, &position);
+    grow_log();
+    if (missed)
+        forget_removed();
+    for (int i = 0; i < 2; i++) {
+        ck_assert_uint_eq(join(), 64);
+        ck_assert_uint_eq(mrc_link_get_gap(the_link), gap + missed);
+        ck_assert_int_eq(mrc_history_is_empty(mrc_hub_history(place.hub), apr_time_now()), missed);
+    }
 }
 END_TEST
 
@@ -379,6 +441,9 @@ int main(void)
     tcase_add_test(tcase, it_is_missed_although_the_leader_dies);
     tcase_add_loop_test(tcase, what_is_removed_after_the_leader_has_died_is_missed, 0, 4);
     tcase_add_test(tcase, what_is_removed_before_a_loss_is_not_missed);
+    tcase_add_test(tcase, what_is_removed_up_to_the_last_entry_may_be_missed);
+    tcase_add_loop_test(tcase, what_is_removed_up_to_the_last_entry_is_not_missed_if_that_is_known,
+                        0, 2);
     tcase_add_test(tcase, a_log_without_entries_hides_nothing);
     tcase_add_loop_test(tcase, a_machine_that_has_nothing_of_the_log_may_have_missed_something, 0,
                         2);

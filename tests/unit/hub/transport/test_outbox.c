@@ -262,6 +262,33 @@ START_TEST(what_was_sent_once_is_never_certain_not_to_be_stored)
 }
 END_TEST
 
+START_TEST(nothing_is_sent_to_an_engine_that_is_known_to_be_full)
+{
+    struct mrc_redis_publish publish;
+    struct mrc_outbox *outbox = open_outbox();
+    int stored = stage(1), sent, unsent;
+
+    ck_assert(send_batch(outbox, &publish));
+    mrc_outbox_stored(outbox, 1);
+    mrc_outbox_arrived(outbox, 1, 1);
+    ck_assert(is_answered(stored, APR_SUCCESS));
+    sent = stage(1);
+    ck_assert(send_batch(outbox, &publish));
+    mrc_outbox_lost(outbox);
+    mrc_outbox_settle(outbox, 0, 0, true); /* the engine has neither */
+    ck_assert(mrc_outbox_put_back(outbox, 1, 1, mrc_bytes_of("id"), mrc_bytes_of("record"), 0));
+    unsent = stage(2);
+    mrc_outbox_refuse(outbox);
+    ck_assert(is_answered(sent, MRC_STATUS_UNCONFIRMED));
+    ck_assert(is_answered(unsent, MRC_STATUS_UNREACHABLE));
+    ck_assert(mrc_outbox_restores(outbox));
+    ck_assert(send_batch(outbox, &publish)); /* there is room again */
+    ck_assert_uint_eq(publish.counter, 1);
+    ck_assert_uint_eq(publish.entries, 1);
+    mrc_outbox_free(outbox);
+}
+END_TEST
+
 START_TEST(what_was_sent_before_a_loss_says_where_the_fork_was)
 {
     struct mrc_redis_publish publish;
@@ -491,6 +518,7 @@ int main(void)
     tcase_add_test(tcase, what_the_engine_does_not_have_is_sent_again_with_its_counters);
     tcase_add_test(tcase, the_answer_of_the_replicas_is_that_of_its_batch);
     tcase_add_test(tcase, what_was_sent_once_is_never_certain_not_to_be_stored);
+    tcase_add_test(tcase, nothing_is_sent_to_an_engine_that_is_known_to_be_full);
     tcase_add_test(tcase, what_was_sent_before_a_loss_says_where_the_fork_was);
     tcase_add_test(tcase, the_next_leader_answers_what_is_in_the_ring);
     tcase_add_test(tcase, the_next_leader_does_not_know_which_replicas_have_it);

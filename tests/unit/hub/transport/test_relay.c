@@ -4,6 +4,7 @@
  * lost, and the machines that joined before learn them.
  */
 #include <limits.h>
+#include <stdatomic.h>
 
 #include "core/base/buf.h"
 #include "hub/control/order.h"
@@ -12,6 +13,7 @@
 #include "hub/transport/member.h"
 #include "hub/transport/relay.h"
 #include "hub_unit.h"
+#include "store/base/sparse.h"
 #include "store/engine/redis_internal.h"
 #include "store/engine/redis_unit.h"
 #include "store/engine/registry.h"
@@ -191,9 +193,10 @@ static bool join(struct mrc_redis *own)
 {
     struct mrc_relay_found found;
 
-    ck_assert_msg(mrc_relay_join(place.hub, own, &keys, &found, &error), "%s", error.text.text);
+    ck_assert_msg(mrc_relay_join(place.hub, own, &keys, false, &found, &error), "%s",
+                  error.text.text);
     mrc_link_set_debts(the_link, 0);
-    ck_assert(!found.is_full);
+    ck_assert_uint_eq(found.lacks_bytes, 0);
     return found.has_orders;
 }
 
@@ -258,14 +261,17 @@ struct machine {
     struct mrc_member member;
 };
 
-static void ignore(void *ctx, const struct mrc_link_report *report)
+static unsigned fulls; /* how often a list was reported full */
+
+static void note_report(void *ctx, const struct mrc_link_report *report)
 {
+    fulls += report->event == MRC_LINK_EVENT_REVOCATIONS;
 }
 
 static void open_machine(struct machine *machine, const struct mrc_hub_spec *its_spec)
 {
     machine->place = hub_place_open(1024 * 1024, its_spec);
-    mrc_member_init(machine->place.pool, &machine->member, machine->place.hub, ignore, NULL);
+    mrc_member_init(machine->place.pool, &machine->member, machine->place.hub, note_report, NULL);
     ck_assert(mrc_member_lead(&machine->member));
 }
 
@@ -424,6 +430,184 @@ START_TEST(an_engine_that_refuses_writes_gets_them_later)
 }
 END_TEST
 
+/* ---- a list without room ----------------------------------------------------------------------*/
+
+/* The machine takes entry NUMBER of the log, which revokes the token JTI. */
+static bool take_order(struct machine *machine, uint64_t number, const char *jti)
+{
+    struct mrc_entry entry = {
+        .number = number,
+        .generation = GENERATION,
+        .is_ours = true,
+        .head.token = {.writer = 1, .counter = number, .time_us = 1},
+    };
+    struct mrc_buf order, blob;
+    bool is_good;
+
+    revocation_of(jti, &order);
+    mrc_buf_init(&blob, SIZE_MAX);
+    mrc_entry_add_blob(&blob, MRC_ENTRY_CONTROL, mrc_bytes_of(""), mrc_buf_bytes(&order));
+    entry.blob = mrc_buf_bytes(&blob);
+    is_good = mrc_member_take(&machine->member, &entry, 1, &error);
+    mrc_buf_free(&blob);
+    mrc_buf_free(&order);
+    return is_good;
+}
+
+/* Adds an entry with BYTES of data, which is no revocation, to the list. */
+static struct mrc_revocation add_filler(const struct machine *machine, size_t bytes)
+{
+    struct mrc_revocation entry = {.id = {'f'}, .until_us = UNTIL_US, .data.len = bytes};
+    char *data = calloc(1, bytes);
+
+    ck_assert_ptr_nonnull(data);
+    entry.data.ptr = data;
+    ck_assert_int_eq(
+        mrc_revocations_add(mrc_hub_revocations(machine->place.hub), &entry, apr_time_now()),
+        APR_SUCCESS);
+    free(data);
+    entry.data = mrc_bytes_of("");
+    return entry;
+}
+
+/* The list then has room for less than a revocation. */
+static struct mrc_revocation fill_list(const struct machine *machine)
+{
+    return add_filler(machine,
+                      (size_t)(mrc_revocations_bytes() - mrc_revocations_head_bytes()) / 2 - 64);
+}
+
+static void remove_filler(const struct machine *machine, const struct mrc_revocation *filler)
+{
+    ck_assert_int_eq(
+        mrc_revocations_remove(mrc_hub_revocations(machine->place.hub), filler->id, apr_time_now()),
+        APR_SUCCESS);
+}
+
+/* The order that the machine has read does not come again. */
+START_TEST(a_list_that_was_full_gets_later_what_an_order_has_revoked)
+{
+    struct mrc_revocation filler;
+    struct machine machine;
+
+    open_machine(&machine, &spec);
+    join_engine(&machine);
+    filler = fill_list(&machine);
+    ck_assert_msg(take_order(&machine, 1, "a"), "%s", error.text.text);
+    enter_revocation("a");
+    ck_assert(beat(&machine)); /* the engine has a new number */
+    read_again(&machine);
+    ck_assert_uint_eq(fulls, 1);
+    ck_assert_uint_eq(count_orders(mrc_hub_ring(machine.place.hub), "a"), 1);
+    ck_assert_uint_eq(count_known(&machine), 1);
+    ck_assert(!beat(&machine)); /* it would find no room */
+    remove_filler(&machine, &filler);
+    ck_assert(beat(&machine));
+    read_again(&machine);
+    ck_assert_uint_eq(count_known(&machine), 1);
+    /* Streams may have begun with the token meanwhile. */
+    ck_assert_uint_eq(count_orders(mrc_hub_ring(machine.place.hub), "a"), 2);
+    ck_assert(!beat(&machine));
+    ck_assert_uint_eq(fulls, 1);
+    close_machine(&machine);
+}
+END_TEST
+
+/* The streams of all of them end, once. */
+START_TEST(a_list_that_was_full_gets_later_what_it_did_not_take_at_the_join)
+{
+    struct mrc_revocation filler;
+    struct machine machine;
+
+    open_machine(&machine, &spec);
+    join_engine(&machine);
+    filler = fill_list(&machine);
+    enter_revocation("a");
+    enter_revocation("b");
+    ck_assert(beat(&machine));
+    for (int i = 0; i < 2; i++) {
+        read_again(&machine);
+        ck_assert_uint_eq(count_known(&machine), 1);
+        ck_assert_uint_eq(count_orders(mrc_hub_ring(machine.place.hub), "a"), 1);
+        ck_assert_uint_eq(count_orders(mrc_hub_ring(machine.place.hub), "b"), 1);
+        ck_assert_uint_eq(fulls, 1);
+        ck_assert(!beat(&machine));
+    }
+    remove_filler(&machine, &filler);
+    ck_assert(beat(&machine));
+    read_again(&machine);
+    ck_assert_uint_eq(count_known(&machine), 2);
+    ck_assert(!beat(&machine));
+    close_machine(&machine);
+}
+END_TEST
+
+/* Sets what the segments of all hubs may take. 0: no limit. */
+static void limit_memory(uint64_t bytes)
+{
+    atomic_store((_Atomic uint64_t *)(uintptr_t)store_budget()->limit, bytes);
+}
+
+/* The machine joins. The segments have taken all that they may then, and the ring has its pages. */
+static void take_all_memory(struct machine *machine)
+{
+    enter_revocation("a");
+    join_engine(machine);
+    add_filler(machine, 16384); /* the other half of the list has no pages for it */
+    limit_memory(atomic_load(store_budget()->taken));
+}
+
+static void check_none(struct machine *machine, const char *jti)
+{
+    ck_assert_uint_eq(count_known(machine), 2);
+    ck_assert_uint_eq(count_orders(mrc_hub_ring(machine->place.hub), jti), 0);
+    ck_assert_uint_eq(fulls, 0); /* nothing that is lifted would help */
+}
+
+/* Then the order stays the next entry. */
+START_TEST(without_memory_a_machine_does_not_pass_over_an_order)
+{
+    struct machine machine;
+
+    if (!mrc_sparse_is_possible(store_shared(4096)))
+        return;
+    open_machine(&machine, &spec);
+    take_all_memory(&machine);
+    ck_assert(!take_order(&machine, 1, "b"));
+    ck_assert(machine.member.is_stuck);
+    check_none(&machine, "b");
+    limit_memory(0);
+    ck_assert_msg(take_order(&machine, 1, "b"), "%s", error.text.text);
+    ck_assert_uint_eq(count_known(&machine), 3);
+    ck_assert_uint_eq(count_orders(mrc_hub_ring(machine.place.hub), "b"), 1);
+    close_machine(&machine);
+}
+END_TEST
+
+START_TEST(without_memory_a_machine_does_not_join)
+{
+    struct machine machine;
+
+    if (!mrc_sparse_is_possible(store_shared(4096)))
+        return;
+    open_machine(&machine, &spec);
+    take_all_memory(&machine);
+    enter_revocation("b");
+    for (int i = 0; i < 2; i++) {
+        mrc_member_lose(&machine.member);
+        ck_assert(!mrc_member_join(&machine.member, redis, 1, &error));
+        ck_assert(machine.member.is_blocked);
+        check_none(&machine, "b");
+    }
+    limit_memory(0);
+    join_engine(&machine);
+    ck_assert_uint_eq(count_known(&machine), 3);
+    ck_assert_uint_eq(count_orders(mrc_hub_ring(machine.place.hub), "b"), 1);
+    ck_assert_uint_eq(count_orders(mrc_hub_ring(machine.place.hub), "a"), 1);
+    close_machine(&machine);
+}
+END_TEST
+
 START_TEST(thousands_are_entered_and_read_again)
 {
     struct machine first, second;
@@ -525,6 +709,10 @@ int main(void)
     tcase_add_test(tcase, a_machine_that_joined_before_learns_what_another_one_enters_again);
     tcase_add_test(tcase, it_learns_that_even_if_the_engine_refuses_writes_after_that);
     tcase_add_test(tcase, an_engine_that_refuses_writes_gets_them_later);
+    tcase_add_test(tcase, a_list_that_was_full_gets_later_what_an_order_has_revoked);
+    tcase_add_test(tcase, a_list_that_was_full_gets_later_what_it_did_not_take_at_the_join);
+    tcase_add_test(tcase, without_memory_a_machine_does_not_pass_over_an_order);
+    tcase_add_test(tcase, without_memory_a_machine_does_not_join);
     tcase_add_test(tcase, thousands_are_entered_and_read_again);
     tcase_add_test(tcase, a_revocation_that_was_lifted_meanwhile_is_removed);
     tcase_add_test(tcase, what_the_engine_has_lost_is_entered_whatever_the_log_says);

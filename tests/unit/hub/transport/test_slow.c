@@ -1,27 +1,26 @@
 /*
- * A machine reads a log that is long for its network. Between link and server is a proxy, which
+ * A machine reads what is long for its network. Between link and server is a proxy, which
  * passes the server's answers slowly, or stops in the middle of them.
  */
-#include <arpa/inet.h>
-#include <poll.h>
-#include <pthread.h>
 #include <stdatomic.h>
-#include <sys/socket.h>
 
+#include "hub/control/order.h"
 #include "hub/transport/link.h"
+#include "hub/transport/proxy.h"
 #include "hub_unit.h"
 #include "store/base/clock.h"
 #include "store/engine/redis.h"
 #include "store/engine/redis_unit.h"
+#include "store/engine/registry.h"
 #include "store/regions/link.h"
+#include "store/regions/revocations.h"
 
 #define GENERATION  7
 #define ENTRY_BYTES (64 * 1024)
-#define PIECE_BYTES (16 * 1024)
 #define SECOND_US   ((int64_t)1000 * 1000)
+#define UNTIL_US    INT64_C(9000000000000000)
 
 static const char *const path = "/hub";
-static struct mrc_engine_host proxy_host = {.name = "127.0.0.1"};
 static struct mrc_transport_spec transport = {
     .engine = {.hosts = &proxy_host, .hosts_count = 1, .timeout_us = 2 * SECOND_US},
     .prefix = "mercure",
@@ -31,6 +30,8 @@ static struct mrc_transport_spec transport = {
     .lease_us = 15 * SECOND_US,
 };
 static const struct mrc_hub_spec spec = {
+    .shape = {.is_controlled = true},
+    .is_controlled = true,
     .paths = &path,
     .paths_count = 1,
     .transport = &transport,
@@ -39,96 +40,6 @@ static const struct mrc_hub_spec spec = {
 static struct hub_place place;
 static struct mrc_link_thread *link_thread;
 static atomic_uint downs; /* how often the link was reported down */
-
-/* ---- the proxy --------------------------------------------------------------------------------*/
-
-static _Atomic useconds_t pause_us;     /* after each piece of the server's answers */
-static _Atomic size_t connection_bytes; /* of answers on one connection; the rest does not come */
-static int listening;
-
-static int connect_to_server(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(redis_port)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    return fd;
-}
-
-/* Passes at most MAX bytes on. Returns their number; 0: the connection has ended. */
-static size_t pass(int from, int to, size_t max)
-{
-    static _Thread_local char data[PIECE_BYTES];
-    ssize_t n = read(from, data, max < sizeof(data) ? max : sizeof(data));
-    ssize_t at = 0;
-
-    while (at < n) {
-        ssize_t sent = send(to, data + at, (size_t)(n - at), MSG_NOSIGNAL);
-
-        if (sent <= 0)
-            return 0;
-        at += sent;
-    }
-    return n > 0 ? (size_t)n : 0;
-}
-
-static void *serve(void *arg)
-{
-    int client = (int)(intptr_t)arg, server = connect_to_server();
-    size_t left = connection_bytes;
-    bool goes_on = true;
-
-    while (goes_on) {
-        struct pollfd fds[] = {{.fd = client, .events = POLLIN},
-                               {.fd = left ? server : -1, .events = POLLIN}};
-
-        if (poll(fds, 2, -1) < 0)
-            break;
-        if (fds[0].revents)
-            goes_on = pass(client, server, PIECE_BYTES) > 0;
-        if (fds[1].revents) {
-            size_t n = pass(server, client, left);
-
-            goes_on = goes_on && n > 0;
-            left -= n;
-            if (n == PIECE_BYTES)
-                usleep(pause_us);
-        }
-    }
-    close(client);
-    close(server);
-    return NULL;
-}
-
-static void *accept_all(void *unused)
-{
-    for (;;) {
-        int fd = accept(listening, NULL, NULL);
-        pthread_t thread;
-
-        if (fd < 0)
-            return NULL;
-        ck_assert_int_eq(pthread_create(&thread, NULL, serve, (void *)(intptr_t)fd), 0);
-        pthread_detach(thread);
-    }
-}
-
-static void start_proxy(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t len = sizeof(address);
-    pthread_t thread;
-
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    listening = socket(AF_INET, SOCK_STREAM, 0);
-    ck_assert_int_eq(bind(listening, (struct sockaddr *)&address, len), 0);
-    ck_assert_int_eq(listen(listening, 16), 0);
-    ck_assert_int_eq(getsockname(listening, (struct sockaddr *)&address, &len), 0);
-    proxy_host.port = ntohs(address.sin_port);
-    ck_assert_int_eq(pthread_create(&thread, NULL, accept_all, NULL), 0);
-    pthread_detach(thread);
-}
 
 /* ---- the log ----------------------------------------------------------------------------------*/
 
@@ -161,6 +72,55 @@ static void make_log(unsigned count)
         mrc_redis_entry_add(redis, 1, (struct mrc_bytes){blob, sizeof(blob)}, mrc_bytes_of(""));
     ck_assert_msg(mrc_redis_publish_end(redis, &newest, &last, &error), "%s", error.text.text);
     ck_assert_uint_eq(newest, count);
+    mrc_redis_close(redis);
+}
+
+static void enter_revocation(struct mrc_redis *redis, const struct mrc_redis_keys *keys, unsigned i)
+{
+    struct mrc_order order = mrc_order_init(MRC_ORDER_REVOKE);
+    struct mrc_revocation entry = {.until_us = UNTIL_US};
+    unsigned char random[16] = {0};
+    char id[MRC_UPDATE_ID_BYTES], jti[900];
+    struct mrc_engine_error error;
+    struct mrc_buf bytes;
+    bool is_lifted;
+
+    memcpy(random, &i, sizeof(i));
+    mrc_update_id_make(random, id);
+    memset(jti, 'j', sizeof(jti));
+    order.jti = (struct mrc_bytes){jti, sizeof(jti)};
+    order.id = mrc_bytes_of(id);
+    order.until_us = UNTIL_US;
+    mrc_buf_init(&bytes, SIZE_MAX);
+    mrc_order_encode(&order, &bytes);
+    entry.data = mrc_buf_bytes(&bytes);
+    ck_assert(mrc_update_id_parse(order.id, entry.id));
+    ck_assert_msg(mrc_registry_enter(redis, keys, GENERATION, &entry, 1, &is_lifted, &error), "%s",
+                  error.text.text);
+    mrc_buf_free(&bytes);
+}
+
+/* The engine has COUNT revocations, each of about 1 KB. */
+static void make_revocations(unsigned count)
+{
+    const struct mrc_redis_join_args args = {
+        .fresh_generation = GENERATION,
+        .writer = 1,
+        .identity = "/hub",
+        .bounds = "count=0 bytes=0 age=0",
+        .fresh_key = "00ff",
+    };
+    struct mrc_engine_error error;
+    struct mrc_redis_keys keys;
+    struct mrc_redis_join unused;
+    struct mrc_redis *redis;
+
+    mrc_redis_keys_make(place.pool, transport.prefix, transport.name, "machine.1", &keys);
+    redis = mrc_redis_open(NULL, &redis_spec, keys.log, &error);
+    ck_assert_msg(redis != NULL, "%s", error.text.text);
+    ck_assert_msg(mrc_redis_join(redis, &keys, &args, &unused, &error), "%s", error.text.text);
+    for (unsigned i = 0; i < count; i++)
+        enter_revocation(redis, &keys, i);
     mrc_redis_close(redis);
 }
 
@@ -236,6 +196,67 @@ START_TEST(after_an_answer_that_did_not_arrive_the_machine_asks_for_less)
 }
 END_TEST
 
+#define wait_until(condition)                                                                      \
+    do {                                                                                           \
+        int64_t until_us_ = mrc_clock_us() + 40 * SECOND_US;                                       \
+        while (!(condition)) {                                                                     \
+            ck_assert_msg(mrc_clock_us() < until_us_, "never came true: %s", #condition);          \
+            usleep(10000);                                                                         \
+        }                                                                                          \
+    } while (0)
+
+static bool is_up(void)
+{
+    struct mrc_link_status status;
+
+    mrc_link_get_status(mrc_hub_link(place.hub), &status);
+    return status.state == MRC_LINK_UP;
+}
+
+/* Four seconds for the answer, with a timeout of two. */
+static unsigned count_known(void)
+{
+    struct mrc_revocation entry;
+    struct mrc_buf copy;
+    unsigned count = 0;
+    size_t at = 0;
+
+    mrc_buf_init(&copy, SIZE_MAX);
+    mrc_revocations_copy(mrc_hub_revocations(place.hub), &copy);
+    while (mrc_revocations_next(mrc_buf_bytes(&copy), &at, &entry))
+        count++;
+    mrc_buf_free(&copy);
+    return count;
+}
+
+START_TEST(the_list_of_revocations_is_not_given_up_while_it_arrives)
+{
+    pause_us = 90 * 1000;
+    connection_bytes = SIZE_MAX;
+    make_revocations(750);
+    start_link();
+    wait_until(is_up());
+    ck_assert_uint_eq(count_known(), 750);
+    ck_assert_uint_eq(atomic_load(&downs), 0);
+}
+END_TEST
+
+/* The other connection, which reads the log, is not blamed for that. */
+START_TEST(nor_is_it_if_the_machine_has_joined_before)
+{
+    pause_us = 90 * 1000;
+    connection_bytes = SIZE_MAX;
+    make_revocations(1);
+    start_link();
+    wait_until(is_up());
+    ck_assert_uint_eq(count_known(), 1);
+    make_revocations(750);
+    wait_until(count_known() == 750);
+    hub_publish(place.hub, "id", "https://example.com/topic", "data"); /* the link goes on */
+    ck_assert_uint_eq(atomic_load(&downs), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("slow");
@@ -249,6 +270,8 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, tear_down);
     tcase_add_test(tcase, an_answer_that_takes_long_is_not_given_up_while_it_arrives);
     tcase_add_test(tcase, after_an_answer_that_did_not_arrive_the_machine_asks_for_less);
+    tcase_add_test(tcase, the_list_of_revocations_is_not_given_up_while_it_arrives);
+    tcase_add_test(tcase, nor_is_it_if_the_machine_has_joined_before);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -1,4 +1,8 @@
 /* The commands and scripts, on a real server. */
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <sys/socket.h>
+
 #include "core/base/buf.h"
 #include "redis_unit.h"
 #include "store/engine/redis.h"
@@ -814,6 +818,55 @@ START_TEST(a_wrong_password_is_reported)
 }
 END_TEST
 
+/* A server that sends the beginning of a long answer, and then 100 bytes of it, one at a time. */
+static void *trickle(void *arg)
+{
+    static const char head[] = "$100\r\n";
+    int fd = accept((int)(intptr_t)arg, NULL, NULL);
+
+    ck_assert_int_eq(write(fd, head, strlen(head)), (ssize_t)strlen(head));
+    for (int i = 0; i < 102; i++) {
+        usleep(10000);
+        if (send(fd, i < 100 ? "x" : i == 100 ? "\r" : "\n", 1, MSG_NOSIGNAL) != 1)
+            break;
+    }
+    close(fd);
+    return NULL;
+}
+
+/* The answer takes a second: longer than its parts may take, or longer than all of it may. */
+START_TEST(a_long_wait_ends)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t len = sizeof(address);
+    struct mrc_engine_host host = {"127.0.0.1", 0};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct redisReply *reply;
+    struct mrc_wire *wire;
+    pthread_t thread;
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, len), 0);
+    ck_assert_int_eq(listen(fd, 1), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    host.port = ntohs(address.sin_port);
+    wire = mrc_wire_connect(NULL, &host, NULL, 1000 * 1000, &error);
+    ck_assert_msg(wire != NULL, "%s", error.text.text);
+    ck_assert_int_eq(pthread_create(&thread, NULL, trickle, (void *)(intptr_t)fd), 0);
+    if (_i == 0) {
+        reply = mrc_wire_wait_long(wire, 900 * 1000, 60 * 1000 * 1000, &error);
+        ck_assert_uint_eq(mrc_reply_text(reply).len, 100);
+        mrc_wire_free_reply(reply);
+    } else {
+        ck_assert_ptr_null(mrc_wire_wait_long(wire, 60 * 1000 * 1000, 100 * 1000, &error));
+        ck_assert_int_eq(error.reason, MRC_ENGINE_TIMEOUT);
+    }
+    mrc_wire_close(wire);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    close(fd);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("redis");
@@ -851,6 +904,7 @@ int main(void)
     tcase_add_test(tcase, revocations_are_entered_only_in_the_log_that_the_machine_has_joined);
     tcase_add_test(tcase, without_a_server_the_connection_is_refused);
     tcase_add_test(tcase, a_wrong_password_is_reported);
+    tcase_add_loop_test(tcase, a_long_wait_ends, 0, 2);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }

@@ -115,8 +115,13 @@ START_TEST(a_full_list_stays_as_it_was)
     generation = mrc_revocations_generation(list);
     ck_assert_int_eq(add(list, count, data), APR_ENOSPC);
     ck_assert_uint_eq(mrc_revocations_generation(list), generation);
+    ck_assert(!mrc_revocations_fits(list, strlen(data), NOW));
+    ck_assert(mrc_revocations_fits(list, strlen(data), LATER)); /* they have ended by then */
+    ck_assert(!mrc_revocations_fits(list, SIZE_MAX, LATER));
     ck_assert_int_eq(drop(list, 0), APR_SUCCESS);
+    ck_assert(mrc_revocations_fits(list, strlen(data), NOW));
     ck_assert_int_eq(add(list, count, data), APR_SUCCESS);
+    ck_assert(!mrc_revocations_fits(list, strlen(data), NOW));
 }
 END_TEST
 
