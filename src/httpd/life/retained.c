@@ -24,7 +24,7 @@ APLOG_USE_MODULE(mercure);
  * read it later, so the version changes with every change of the structs behind these pointers, in
  * this process or in shared memory; tests/checks/check_retained.py computes the layout from them.
  *
- * Layout: b864ab9e1fd6b67e
+ * Layout: 0a9d2dcf39531a69
  */
 #define RETAINED_KEY     "mod_mercure"
 #define RETAINED_VERSION 17
