@@ -440,6 +440,37 @@ def test_every_line_of_httpd_is_printed(env, folder):
         assert launch(env) == (0, "", "\n".join(lines[:count]) + "\n")
 
 
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("argument", ["-V", "-t"])
+def test_signal_during_the_start_ends_the_launcher_with_status_0(env, folder, argument, signum):
+    """The signal comes while a httpd runs that only answers a question. No httpd is started then, and nothing stays."""
+    use_fake_httpd(env, folder)
+    program, asked, go = folder / "httpd", folder / "asked", folder / "go"
+    program.write_text(program.read_text().replace("case $* in\n", f"""case " $* " in
+*' {argument} '*) : >'{asked}'; while [ ! -e '{go}' ]; do sleep 0.01; done ;;
+*-DFOREGROUND*) : >'{folder}/started' ;;
+esac
+case $* in
+"""))
+    log = folder / "log"
+    with running([LAUNCHER], env, log, preexec_fn=heed_sigint) as launcher:
+        wait_until(lambda: launcher.poll() is not None or asked.exists(), what="the question to httpd")
+        launcher.send_signal(signum)
+        go.touch()
+        assert launcher.wait(timeout=60) == 0, log.read_text()
+    assert log.read_text() == ""
+    assert sorted(os.listdir(folder)) == ["asked", "data", "go", "httpd", "log"]
+
+
+def test_signal_that_ends_a_check_of_the_health_is_no_health(env, folder):
+    """A launcher that asks for the health does not take a signal for a wish to end the hub."""
+    curl = folder / "curl"
+    curl.write_text("#!/bin/sh\nkill -TERM $PPID\n")
+    curl.chmod(0o755)
+    env["PATH"] = f"{folder}:{env['PATH']}"
+    assert launch(env, "--health")[0] == -signal.SIGTERM
+
+
 def test_start_warns_of_missing_issuers_and_descriptors(env, folder):
     use_fake_httpd(env, folder, "[a:notice] AH00489: resuming normal operations")
     env["MERCURE_MAX_SUBSCRIBERS"] = "9999999"
