@@ -13,8 +13,10 @@ import pytest
 
 from env import http, sse, token
 from env.h2 import Http2
+from env.hub import hub
 from env.httpd import HARD_STOP, Httpd, find_module, free_port, live_dir, release_port, sanitized
 from env.launcher import processes_below, running, wait_ready
+from env.redis import Redis
 from env.token import ISSUER, PUBLISHER_KEY, SUBSCRIBER_KEY, make_key
 from env.wait import wait_until
 
@@ -199,7 +201,7 @@ def test_variables_become_directives(env):
     assert "LogLevel notice mercure:debug" in lines
     hub = lines[lines.index(f'<Location "{HUB}">') + 1:lines.index("</Location>")]
     assert hub == [
-        "MercureHub On",
+        "MercureHub On name=mercure",
         f'MercureStore lmdb "{env["MERCURE_DATA_DIR"]}"',
         'MercurePublisherKey "https://a.example" HS256,HS512 env:MERCURE_PUBLISHER_JWT_KEY',
         'MercureSubscriberKey "https://a.example" HS256 env:MERCURE_SUBSCRIBER_JWT_KEY',
@@ -273,7 +275,7 @@ def test_protocol_0x_must_be_asked_for_beside_issuers(env):
     del env["MERCURE_TRUSTED_ISSUERS"], env["MERCURE_LEGACY"]
     env["MERCURE_SUBSCRIBER_JWT_KEY"] = "short"  # the hub only warns of it
     env["MERCURE_STORE"] = "memory"
-    assert hub_lines(env)[0] == ["MercureHub On", f"MercureLegacyPublisherKey {publisher}",
+    assert hub_lines(env)[0] == ["MercureHub On name=mercure", f"MercureLegacyPublisherKey {publisher}",
                                  "MercureLegacySubscriberKey HS256 env:MERCURE_SUBSCRIBER_JWT_KEY"]
     env["MERCURE_LEGACY"] = "0"
     assert_refused(env, "MERCURE_TRUSTED_ISSUERS", "MERCURE_LEGACY")
@@ -632,6 +634,74 @@ def test_history_survives_a_killed_launcher(env, folder):
         with sse.EventSource(port, f"{HUB}?match=a&last_event_id=earliest") as stream:
             assert stream.next().data == "kept"
     release_port(port)
+
+
+OLD_PUBLISHER = token.mint_raw({"alg": "HS256"}, {"mercure": {"publish": ["*"]}}, PUBLISHER_KEY)
+
+
+def take_earliest(port, count, **more):
+    """The data of the first COUNT updates of the history."""
+    with sse.EventSource(port, f"{HUB}?topic=a&lastEventID=earliest", **more) as stream:
+        return [event.data for event in stream.take(count)]
+
+
+@needs_directives
+def test_history_does_not_depend_on_the_server_name(env, folder):
+    """Neither another name and port, nor names that change their order, make another hub."""
+    del env["MERCURE_TRUSTED_ISSUERS"]
+    env.update(MERCURE_ALLOW_ANONYMOUS="1", MERCURE_METRICS="1", MERCURE_MAX_SUBSCRIBERS="10")
+    names = ["http://localhost", "https://other.example:8443", "a.example,http://localhost", ":1"]
+    for count, name in enumerate(names, 1):
+        with serving({**env, "SERVER_NAME": name}, folder) as (port, _):
+            publish(port, OLD_PUBLISHER, name.replace(":", "%3A"))
+            assert take_earliest(port, count) == names[:count]
+            text = http.request(port, "GET", "/metrics").text
+    assert 'mercure_updates_total{hub="mercure"} 1\n' in text
+    assert len(os.listdir(folder / "data")) == 1
+
+
+@needs_directives
+@pytest.mark.parametrize("name", ["Hub-1.example", "a-name.that-is-longer-than-what-the-directory-shows.example"])
+def test_history_named_after_the_server_name_is_kept(env, folder, name):
+    """Such a history is used, if no other hub uses it. That of a hub with another name stays."""
+    del env["MERCURE_TRUSTED_ISSUERS"]
+    env.update(MERCURE_ALLOW_ANONYMOUS="1", MERCURE_MAX_SUBSCRIBERS="10", SERVER_NAME=f"https://{name}:8443, b.example")
+    data = folder / "data"
+    with Httpd(name="launcher-former") as server:
+        server.start("".join(server.vhost(hub(f'MercureStore lmdb "{data}"'), name=host) for host in (name, "other.example")))
+        server.publish("a", "kept", host=name)
+        server.publish("a", "foreign", host="other.example")
+        status, _, stderr = launch({**env, "MERCURE_LISTEN_ADDR": f"127.0.0.1:{server.add_port()}"})
+        assert status == 2 and re.fullmatch(r"mercure-hub: MERCURE_DATA_DIR: another server uses [^\n]+\n", stderr), stderr
+    former = set(os.listdir(data))
+    assert len(former) == 2
+    for count in (2, 3):
+        with serving(env, folder) as (port, _):
+            publish(port, OLD_PUBLISHER, "new")
+            assert take_earliest(port, count) == ["kept", "new", "new"][:count]
+    assert len(former & set(os.listdir(data))) == 1 and len(os.listdir(data)) == 2
+
+
+@needs_directives
+def test_machines_with_different_server_names_are_one_hub(env, folder):
+    del env["MERCURE_TRUSTED_ISSUERS"], env["MERCURE_DATA_DIR"]
+    redis = Redis()
+    try:
+        env.update(MERCURE_ALLOW_ANONYMOUS="1", MERCURE_MAX_SUBSCRIBERS="10", MERCURE_TRANSPORT_URL=f"redis://127.0.0.1:{redis.port}")
+        with contextlib.ExitStack() as machines:
+            ports = []
+            for name in ("a.example", "https://b.example"):
+                place = folder / name[-9:]
+                place.mkdir()
+                place.chmod(0o777)
+                ports.append(machines.enter_context(serving({**env, "SERVER_NAME": name, "TMPDIR": str(place)}, place))[0])
+            for port in ports:
+                wait_until(lambda: http.request(port, "GET", "/health/ready").status == 200, what="a machine that has read the hub")
+            with sse.EventSource(ports[0], f"{HUB}?topic=a") as one, sse.EventSource(ports[1], f"{HUB}?topic=a") as two:
+                publish(ports[0], OLD_PUBLISHER, "to all")
+                assert one.next().data == two.next().data == "to all"
+    finally:
+        redis.close()
 
 
 # ---- addresses and names -------------------------------------------------------------------------

@@ -218,7 +218,7 @@ END
 }
 
 config_hub() {
-    printf '<Location "%s">\n    MercureHub On%s\n' "$HUB_PATH" "${extra_name:+ $extra_name}"
+    printf '<Location "%s">\n    MercureHub On %s\n' "$HUB_PATH" "${extra_name:-name=$HUB_NAME}"
     if [ "$transport" = redis ]; then
         echo "    MercureTransport env:MERCURE_TRANSPORT_ADDRESS$transport_options"
     fi
