@@ -636,6 +636,45 @@ def test_history_survives_a_killed_launcher(env, folder):
     release_port(port)
 
 
+@needs_directives
+def test_files_of_a_killed_launcher_are_removed(env, folder):
+    """The next start removes them, but none of a launcher or httpd that lives, of one that starts, or of another user."""
+    env.update(MERCURE_STORE="memory", MERCURE_MAX_SUBSCRIBERS="10")
+    next_start = dict(env)
+    use_fake_httpd(next_start, folder, "[a:notice] AH00489: resuming normal operations")
+
+    def start_again():
+        assert launch(next_start)[0] == 0
+        return set(glob.glob(str(folder / "mercure-hub.*")))
+
+    starting, linked = folder / "mercure-hub.starting", folder / "mercure-hub.linked"
+    starting.mkdir()
+    linked.symlink_to(folder / "data")
+    (folder / "data/held").touch()
+    kept = {str(starting), str(linked)}
+    if os.getuid() == 0:
+        foreign = folder / "mercure-hub.foreign"
+        foreign.mkdir()
+        (foreign / "held").touch()
+        os.chown(foreign, 65534, 65534)
+        kept.add(str(foreign))
+    port, log = free_port(), folder / "log"
+    with running([LAUNCHER], {**env, "MERCURE_LISTEN_ADDR": f"127.0.0.1:{port}"}, log) as launcher:
+        wait_ready(launcher, log)
+        living = set(glob.glob(str(folder / "mercure-hub.*")))
+        assert len(living - kept) == 1
+        assert start_again() == living
+        launcher.kill()
+        launcher.wait()
+        assert start_again() == living
+        assert http.request(port, "GET", "/health").status == 200
+    assert os.path.isdir(*(living - kept))
+    # A process that is killed closes its files some time after it has lost its command line.
+    wait_until(lambda: start_again() == kept, what="the removal of the files")
+    assert (folder / "data/held").exists()
+    release_port(port)
+
+
 OLD_PUBLISHER = token.mint_raw({"alg": "HS256"}, {"mercure": {"publish": ["*"]}}, PUBLISHER_KEY)
 
 
