@@ -743,6 +743,27 @@ def test_machines_with_different_server_names_are_one_hub(env, folder):
         redis.close()
 
 
+@needs_directives
+def test_no_line_of_the_access_log_is_longer_than_a_pipe_takes_at_once(env, folder):
+    """The kernel may divide a longer line, and put lines of other processes in between. A long query is not in the line."""
+    env["MERCURE_MAX_SUBSCRIBERS"] = "10"
+    short = f"{HUB}/{'s' * 800}"
+    requests = [("GET", f"{HUB}/{'a' * 30000}"), ("GET", f"{HUB}/{'%01' * 9000}"), ("GET", f"{HUB}/{'%0A' * 1000}"),
+                ("GET", f"{HUB}/{'%01' * 880}"), ("M" * 5000, HUB), ("GET", short), ("GET", f"{HUB}?match={'q' * 20000}")]
+    with serving(env, folder) as (port, log):
+        def access_lines():
+            return [line for line in log.read_bytes().split(b"\n")[:-1] if line.startswith(b"127.0.0.1 ")]
+
+        for count, (method, target) in enumerate(requests, 1):
+            assert http.request(port, method, target).status >= 400
+            wait_until(lambda: len(access_lines()) == count, what="the line of the request")
+        lines = access_lines()
+        assert max(len(line) + 1 for line in lines) <= 4096
+        assert [b'"(the path or the method is too long) HTTP/1.1" ' in line for line in lines] == [True] * 3 + [False, True, False, False]
+        assert b"\\x01" * 880 in lines[3]
+        assert f'"GET {short} HTTP/1.1" '.encode() in lines[5] and f'"GET {HUB} HTTP/1.1" '.encode() in lines[6]
+
+
 # ---- addresses and names -------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name, lines", [
