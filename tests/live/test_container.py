@@ -175,7 +175,7 @@ def test_image_runs_on_a_read_only_file_system(image):
         wait_until(lambda: hub.poll() is not None or health(), 60, "the health of the hub")
         assert hub.poll() is None, open(log, encoding="utf-8").read()
         # The data directory has the history, and httpd's files while it runs.
-        assert sorted(name.split("-")[0] for name in os.listdir(data)) == ["mercure", "site"]
+        assert sorted(name.split("-")[0] for name in os.listdir(data)) == ["mercure", "name"]
         for path in ("/health/live", "/health/ready", "/metrics"):
             assert http.request(port, "GET", path).status == 200
         assert http.request(port, "HEAD", HUB).header("X-Hub") == "one"

@@ -13,8 +13,10 @@ import pytest
 
 from env import http, sse, token
 from env.h2 import Http2
+from env.hub import hub
 from env.httpd import HARD_STOP, Httpd, find_module, free_port, live_dir, release_port, sanitized
 from env.launcher import processes_below, running, wait_ready
+from env.redis import Redis
 from env.token import ISSUER, PUBLISHER_KEY, SUBSCRIBER_KEY, make_key
 from env.wait import wait_until
 
@@ -199,7 +201,7 @@ def test_variables_become_directives(env):
     assert "LogLevel notice mercure:debug" in lines
     hub = lines[lines.index(f'<Location "{HUB}">') + 1:lines.index("</Location>")]
     assert hub == [
-        "MercureHub On",
+        "MercureHub On name=mercure",
         f'MercureStore lmdb "{env["MERCURE_DATA_DIR"]}"',
         'MercurePublisherKey "https://a.example" HS256,HS512 env:MERCURE_PUBLISHER_JWT_KEY',
         'MercureSubscriberKey "https://a.example" HS256 env:MERCURE_SUBSCRIBER_JWT_KEY',
@@ -274,7 +276,7 @@ def test_protocol_0x_must_be_asked_for_beside_issuers(env):
     del env["MERCURE_TRUSTED_ISSUERS"], env["MERCURE_LEGACY"]
     env["MERCURE_SUBSCRIBER_JWT_KEY"] = "short"  # the hub only warns of it
     env["MERCURE_STORE"] = "memory"
-    assert hub_lines(env)[0] == ["MercureHub On", f"MercureLegacyPublisherKey {publisher}",
+    assert hub_lines(env)[0] == ["MercureHub On name=mercure", f"MercureLegacyPublisherKey {publisher}",
                                  "MercureLegacySubscriberKey HS256 env:MERCURE_SUBSCRIBER_JWT_KEY"]
     env["MERCURE_LEGACY"] = "0"
     assert_refused(env, "MERCURE_TRUSTED_ISSUERS", "MERCURE_LEGACY")
@@ -439,6 +441,37 @@ def test_every_line_of_httpd_is_printed(env, folder):
     for count in (len(lines), 3):
         use_fake_httpd(env, folder, *lines[:count])
         assert launch(env) == (0, "", "\n".join(lines[:count]) + "\n")
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("argument", ["-V", "-t"])
+def test_signal_during_the_start_ends_the_launcher_with_status_0(env, folder, argument, signum):
+    """The signal comes while a httpd runs that only answers a question. No httpd is started then, and nothing stays."""
+    use_fake_httpd(env, folder)
+    program, asked, go = folder / "httpd", folder / "asked", folder / "go"
+    program.write_text(program.read_text().replace("case $* in\n", f"""case " $* " in
+*' {argument} '*) : >'{asked}'; while [ ! -e '{go}' ]; do sleep 0.01; done ;;
+*-DFOREGROUND*) : >'{folder}/started' ;;
+esac
+case $* in
+"""))
+    log = folder / "log"
+    with running([LAUNCHER], env, log, preexec_fn=heed_sigint) as launcher:
+        wait_until(lambda: launcher.poll() is not None or asked.exists(), what="the question to httpd")
+        launcher.send_signal(signum)
+        go.touch()
+        assert launcher.wait(timeout=60) == 0, log.read_text()
+    assert log.read_text() == ""
+    assert sorted(os.listdir(folder)) == ["asked", "data", "go", "httpd", "log"]
+
+
+def test_signal_that_ends_a_check_of_the_health_is_no_health(env, folder):
+    """A launcher that asks for the health does not take a signal for a wish to end the hub."""
+    curl = folder / "curl"
+    curl.write_text("#!/bin/sh\nkill -TERM $PPID\n")
+    curl.chmod(0o755)
+    env["PATH"] = f"{folder}:{env['PATH']}"
+    assert launch(env, "--health")[0] == -signal.SIGTERM
 
 
 def test_start_warns_of_missing_issuers_and_descriptors(env, folder):
@@ -615,6 +648,134 @@ def test_history_survives_a_killed_launcher(env, folder):
         with sse.EventSource(port, f"{HUB}?match=a&last_event_id=earliest") as stream:
             assert stream.next().data == "kept"
     release_port(port)
+
+
+@needs_directives
+def test_files_of_a_killed_launcher_are_removed(env, folder):
+    """The next start removes them, but none of a launcher or httpd that lives, of one that starts, or of another user."""
+    env.update(MERCURE_STORE="memory", MERCURE_MAX_SUBSCRIBERS="10")
+    next_start = dict(env)
+    use_fake_httpd(next_start, folder, "[a:notice] AH00489: resuming normal operations")
+
+    def start_again():
+        assert launch(next_start)[0] == 0
+        return set(glob.glob(str(folder / "mercure-hub.*")))
+
+    starting, linked = folder / "mercure-hub.starting", folder / "mercure-hub.linked"
+    starting.mkdir()
+    linked.symlink_to(folder / "data")
+    (folder / "data/held").touch()
+    kept = {str(starting), str(linked)}
+    if os.getuid() == 0:
+        foreign = folder / "mercure-hub.foreign"
+        foreign.mkdir()
+        (foreign / "held").touch()
+        os.chown(foreign, 65534, 65534)
+        kept.add(str(foreign))
+    port, log = free_port(), folder / "log"
+    with running([LAUNCHER], {**env, "MERCURE_LISTEN_ADDR": f"127.0.0.1:{port}"}, log) as launcher:
+        wait_ready(launcher, log)
+        living = set(glob.glob(str(folder / "mercure-hub.*")))
+        assert len(living - kept) == 1
+        assert start_again() == living
+        launcher.kill()
+        launcher.wait()
+        assert start_again() == living
+        assert http.request(port, "GET", "/health").status == 200
+    assert os.path.isdir(*(living - kept))
+    # A process that is killed closes its files some time after it has lost its command line.
+    wait_until(lambda: start_again() == kept, what="the removal of the files")
+    assert (folder / "data/held").exists()
+    release_port(port)
+
+
+OLD_PUBLISHER = token.mint_raw({"alg": "HS256"}, {"mercure": {"publish": ["*"]}}, PUBLISHER_KEY)
+
+
+def take_earliest(port, count, **more):
+    """The data of the first COUNT updates of the history."""
+    with sse.EventSource(port, f"{HUB}?topic=a&lastEventID=earliest", **more) as stream:
+        return [event.data for event in stream.take(count)]
+
+
+@needs_directives
+def test_history_does_not_depend_on_the_server_name(env, folder):
+    """Neither another name and port, nor names that change their order, make another hub."""
+    del env["MERCURE_TRUSTED_ISSUERS"]
+    env.update(MERCURE_ALLOW_ANONYMOUS="1", MERCURE_METRICS="1", MERCURE_MAX_SUBSCRIBERS="10")
+    names = ["http://localhost", "https://other.example:8443", "a.example,http://localhost", ":1"]
+    for count, name in enumerate(names, 1):
+        with serving({**env, "SERVER_NAME": name}, folder) as (port, _):
+            publish(port, OLD_PUBLISHER, name.replace(":", "%3A"))
+            assert take_earliest(port, count) == names[:count]
+            text = http.request(port, "GET", "/metrics").text
+    assert 'mercure_updates_total{hub="mercure"} 1\n' in text
+    assert len(os.listdir(folder / "data")) == 1
+
+
+@needs_directives
+@pytest.mark.parametrize("name", ["Hub-1.example", "a-name.that-is-longer-than-what-the-directory-shows.example"])
+def test_history_named_after_the_server_name_is_kept(env, folder, name):
+    """Such a history is used, if no other hub uses it. That of a hub with another name stays."""
+    del env["MERCURE_TRUSTED_ISSUERS"]
+    env.update(MERCURE_ALLOW_ANONYMOUS="1", MERCURE_MAX_SUBSCRIBERS="10", SERVER_NAME=f"https://{name}:8443, b.example")
+    data = folder / "data"
+    with Httpd(name="launcher-former") as server:
+        server.start("".join(server.vhost(hub(f'MercureStore lmdb "{data}"'), name=host) for host in (name, "other.example")))
+        server.publish("a", "kept", host=name)
+        server.publish("a", "foreign", host="other.example")
+        status, _, stderr = launch({**env, "MERCURE_LISTEN_ADDR": f"127.0.0.1:{server.add_port()}"})
+        assert status == 2 and re.fullmatch(r"mercure-hub: MERCURE_DATA_DIR: another server uses [^\n]+\n", stderr), stderr
+    former = set(os.listdir(data))
+    assert len(former) == 2
+    for count in (2, 3):
+        with serving(env, folder) as (port, _):
+            publish(port, OLD_PUBLISHER, "new")
+            assert take_earliest(port, count) == ["kept", "new", "new"][:count]
+    assert len(former & set(os.listdir(data))) == 1 and len(os.listdir(data)) == 2
+
+
+@needs_directives
+def test_machines_with_different_server_names_are_one_hub(env, folder):
+    del env["MERCURE_TRUSTED_ISSUERS"], env["MERCURE_DATA_DIR"]
+    redis = Redis()
+    try:
+        env.update(MERCURE_ALLOW_ANONYMOUS="1", MERCURE_MAX_SUBSCRIBERS="10", MERCURE_TRANSPORT_URL=f"redis://127.0.0.1:{redis.port}")
+        with contextlib.ExitStack() as machines:
+            ports = []
+            for name in ("a.example", "https://b.example"):
+                place = folder / name[-9:]
+                place.mkdir()
+                place.chmod(0o777)
+                ports.append(machines.enter_context(serving({**env, "SERVER_NAME": name, "TMPDIR": str(place)}, place))[0])
+            for port in ports:
+                wait_until(lambda: http.request(port, "GET", "/health/ready").status == 200, what="a machine that has read the hub")
+            with sse.EventSource(ports[0], f"{HUB}?topic=a") as one, sse.EventSource(ports[1], f"{HUB}?topic=a") as two:
+                publish(ports[0], OLD_PUBLISHER, "to all")
+                assert one.next().data == two.next().data == "to all"
+    finally:
+        redis.close()
+
+
+@needs_directives
+def test_no_line_of_the_access_log_is_longer_than_a_pipe_takes_at_once(env, folder):
+    """The kernel may divide a longer line, and put lines of other processes in between. A long query is not in the line."""
+    env["MERCURE_MAX_SUBSCRIBERS"] = "10"
+    short = f"{HUB}/{'s' * 800}"
+    requests = [("GET", f"{HUB}/{'a' * 30000}"), ("GET", f"{HUB}/{'%01' * 9000}"), ("GET", f"{HUB}/{'%0A' * 1000}"),
+                ("GET", f"{HUB}/{'%01' * 880}"), ("M" * 5000, HUB), ("GET", short), ("GET", f"{HUB}?match={'q' * 20000}")]
+    with serving(env, folder) as (port, log):
+        def access_lines():
+            return [line for line in log.read_bytes().split(b"\n")[:-1] if line.startswith(b"127.0.0.1 ")]
+
+        for count, (method, target) in enumerate(requests, 1):
+            assert http.request(port, method, target).status >= 400
+            wait_until(lambda: len(access_lines()) == count, what="the line of the request")
+        lines = access_lines()
+        assert max(len(line) + 1 for line in lines) <= 4096
+        assert [b'"(the path or the method is too long) HTTP/1.1" ' in line for line in lines] == [True] * 3 + [False, True, False, False]
+        assert b"\\x01" * 880 in lines[3]
+        assert f'"GET {short} HTTP/1.1" '.encode() in lines[5] and f'"GET {HUB} HTTP/1.1" '.encode() in lines[6]
 
 
 # ---- addresses and names -------------------------------------------------------------------------

@@ -3,6 +3,10 @@
 # shellcheck disable=SC2034 # mercure-hub and its parts share their variables
 
 HUB_PATH=/.well-known/mercure
+# Names the history, the hub in Redis, and the hub in the log and the metrics, unless MERCURE_EXTRA_DIRECTIVES has another
+# name. HUB_FOLDER is the directory of the history that the module derives from it.
+HUB_NAME=mercure
+HUB_FOLDER=name-mercure-b9313ed6d773c3d7
 NL='
 '
 TAB='	'

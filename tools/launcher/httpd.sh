@@ -188,9 +188,12 @@ END
     cat <<END
 ErrorLog log
 LogLevel notice mercure:$level
-# The path without its query, which may contain a token.
+# The path without its query, which may contain a token. A byte may become four, and the kernel writes no more than 4096
+# bytes (PIPE_BUF) into a pipe at once: lines of other processes could be in the middle of a longer line.
 LogFormat "%h %t \"%m %U %H\" %>s %B" hub
-CustomLog log hub
+LogFormat "%h %t \"(the path or the method is too long) %H\" %>s %B" long
+CustomLog log hub "expr=! (%{REQUEST_URI} =~ /(?s)^.{920}/ || %{REQUEST_METHOD} =~ /^.{20}/)"
+CustomLog log long "expr=%{REQUEST_URI} =~ /(?s)^.{920}/ || %{REQUEST_METHOD} =~ /^.{20}/"
 TypesConfig /dev/null
 AddType text/html .html
 DocumentRoot htdocs
@@ -218,7 +221,7 @@ END
 }
 
 config_hub() {
-    printf '<Location "%s">\n    MercureHub On%s\n' "$HUB_PATH" "${extra_name:+ $extra_name}"
+    printf '<Location "%s">\n    MercureHub On %s\n' "$HUB_PATH" "${extra_name:-name=$HUB_NAME}"
     if [ "$transport" = redis ]; then
         echo "    MercureTransport env:MERCURE_TRANSPORT_ADDRESS$transport_options"
     fi
