@@ -1,4 +1,4 @@
-#include "visible.h"
+#include "tools/visible.h"
 
 #include "core/base/utf8.h"
 
