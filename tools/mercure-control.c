@@ -14,8 +14,8 @@
 
 #include "core/base/buf.h"
 #include "core/base/json.h"
-#include "core/base/utf8.h"
 #include "core/jose/sign.h"
+#include "tools/visible.h"
 
 #define MAX_FILE    ((size_t)256 * 1024)
 #define MAX_ANSWER  ((size_t)256 * 1024 * 1024)
@@ -303,36 +303,6 @@ static void add_form(const struct call *call, struct mrc_buf *form)
     }
 }
 
-static void print_escape(FILE *out, uint32_t code_point)
-{
-    if (code_point > 0xffff)
-        fprintf(out, "\\u%04x\\u%04x", (unsigned)(0xd7c0 + (code_point >> 10)),
-                (unsigned)(0xdc00 + (code_point & 0x3ff)));
-    else
-        fprintf(out, "\\u%04x", (unsigned)code_point);
-}
-
-/* Prints TEXT, which is JSON or a message, with an escape for each control or format character but
- * line feeds: clients have chosen parts of it, and they can neither command a terminal nor change
- * the order of what it shows. */
-static void print_visible(FILE *out, struct mrc_bytes text)
-{
-    while (text.len) {
-        uint32_t code_point;
-        bool is_valid;
-        size_t len = mrc_utf8_decode(text, &code_point, &is_valid);
-
-        if (!is_valid)
-            fputs("\\ufffd", out);
-        else if (code_point != '\n' && !mrc_utf8_is_printable(code_point))
-            print_escape(out, code_point);
-        else
-            fwrite(text.ptr, 1, len, out);
-        text.ptr += len;
-        text.len -= len;
-    }
-}
-
 /* Says why the hub has refused the call. */
 static int explain(long status, struct mrc_bytes body)
 {
@@ -342,7 +312,7 @@ static int explain(long status, struct mrc_bytes body)
     if (mrc_json_parse_object(body, NULL, &problem) == MRC_OK)
         detail = json_string_value(json_object_get(problem, "detail"));
     fprintf(stderr, "mercure-control: the hub answered %ld%s", status, detail ? ": " : "");
-    print_visible(stderr, mrc_bytes_of(detail ? detail : ""));
+    mrc_visible_print(stderr, mrc_bytes_of(detail ? detail : ""));
     fputc('\n', stderr);
     json_decref(problem);
     return EXIT_REFUSED;
@@ -358,7 +328,7 @@ static int report(CURL *curl, CURLcode code, const char *reason, struct mrc_byte
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     if (status < 200 || status > 299)
         return explain(status, body);
-    print_visible(stdout, body);
+    mrc_visible_print(stdout, body);
     if (body.len)
         putchar('\n');
     return fflush(stdout) ? complain(EXIT_UNREACHED, "%s", strerror(errno)) : EXIT_DONE;

@@ -8,11 +8,14 @@
  *     mercure-history compact DIR         gives free space in the file back to the file system
  *
  * The hub may be running. Its subscribers get imported updates with the next publication. Started
- * by root, it acts as the user that owns the directory.
+ * by root, it acts as the user that owns the directory of the hub, which must not be a symbolic
+ * link.
  *
  * Exit status: 0 done, 1 refused (the reason is on standard error), 2 wrong usage.
  */
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -20,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,6 +46,8 @@
 #define TOPICS_MAX     100000
 
 enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2 };
+
+#define NO_HUB 3 /* of a directory: it holds no history */
 
 static int usage(FILE *to)
 {
@@ -67,18 +73,42 @@ static int refuse_status(const char *what, apr_status_t status)
     return refuse(what, text ? text : apr_strerror(status, reason, sizeof(reason)));
 }
 
-/* Becomes the user that owns DIR, so that new files belong to that user too. */
-static int become_owner(const char *dir)
+/* PATH without slashes, and components `.`, at its end: with them, it would be the target of a
+ * link. */
+static const char *without_end(apr_pool_t *pool, const char *path)
 {
-    struct stat st;
+    size_t len = strlen(path);
 
-    if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode))
-        return refuse(dir, "this is not a directory");
-    if (geteuid() != 0 || st.st_uid == 0)
-        return EXIT_DONE;
-    if (setgroups(1, &st.st_gid) != 0 || setgid(st.st_gid) != 0 || setuid(st.st_uid) != 0)
-        return refuse(dir, "cannot become the user that owns it");
-    return EXIT_DONE;
+    while (len > 1 && (path[len - 1] == '/' || (path[len - 1] == '.' && path[len - 2] == '/')))
+        len--;
+    return apr_pstrmemdup(pool, path, len);
+}
+
+/*
+ * Makes DIR, a path below the directory AT, the current directory and, if root runs the program,
+ * becomes the user that owns it: that user may exchange every file in it. A symbolic link is
+ * refused, because that user may have chosen its target. NAME is the path for messages.
+ */
+static int enter(apr_pool_t *pool, int at, const char *dir, const char *name)
+{
+    const char *place = without_end(pool, dir);
+    int fd = openat(at, place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+    int result = EXIT_DONE;
+
+    if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
+        return refuse(name, fstatat(at, place, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode)
+                                ? "this is a symbolic link: name the directory itself"
+                                : "this is not a directory");
+    if (fd < 0)
+        return refuse_status(name, errno);
+    if (fstat(fd, &st) != 0 || fchdir(fd) != 0)
+        result = refuse_status(name, errno);
+    else if (geteuid() == 0 && st.st_uid != 0 &&
+             (setgroups(1, &st.st_gid) != 0 || setgid(st.st_gid) != 0 || setuid(st.st_uid) != 0))
+        result = refuse(name, "cannot become the user that owns it");
+    close(fd);
+    return result;
 }
 
 /* Whether a directory in PATH has a history: then PATH is the path of a store, not of a hub. */
@@ -96,17 +126,18 @@ static bool is_store(apr_pool_t *pool, const char *path)
     return found;
 }
 
-static int open_env(apr_pool_t *pool, const char *dir,
+/* Opens the history in the current directory, whose path is NAME for the user. */
+static int open_env(apr_pool_t *pool, const char *name,
                     const struct mrc_history_env_options *options, struct mrc_history_env **ret_env)
 {
     struct mrc_error error = {""};
 
-    if (mrc_history_files_newest(dir) == 0 && (!options->key || is_store(pool, dir)))
-        return refuse(dir, "it has no history: name the directory of a hub, below the path of "
-                           "MercureStore");
-    return mrc_history_env_open(pool, dir, options, &error, ret_env) == APR_SUCCESS
+    if (mrc_history_files_newest(".") == 0 && (!options->key || is_store(pool, ".")))
+        return refuse(name, "it has no history: name the directory of a hub, below the path of "
+                            "MercureStore");
+    return mrc_history_env_open(pool, ".", options, &error, ret_env) == APR_SUCCESS
                ? EXIT_DONE
-               : refuse("cannot open the history", error.text);
+               : refuse(name, apr_psprintf(pool, "cannot open the history: %s", error.text));
 }
 
 /* ---- list -------------------------------------------------------------------------------------*/
@@ -214,9 +245,45 @@ static int show_hub(struct mrc_history_env *env, const char *dir)
     return EXIT_DONE;
 }
 
-static int list_hubs(apr_pool_t *pool, const char *path)
+/* Shows the hub whose directory is ENTRY of the directory AT. */
+static int show_entry(apr_pool_t *pool, int at, const char *entry, const char *name)
 {
     const struct mrc_history_env_options options = {.read_only = true};
+    struct mrc_history_env *env;
+    int result = enter(pool, at, entry, name);
+
+    if (!result && mrc_history_files_newest(".") == 0)
+        return NO_HUB;
+    if (!result)
+        result = open_env(pool, name, &options, &env);
+    if (!result) {
+        result = show_hub(env, name);
+        mrc_history_env_close(env);
+    }
+    return result;
+}
+
+/* The same in a process of its own, because it becomes the owner of the directory for good. */
+static int show_entry_apart(apr_pool_t *pool, int at, const char *entry, const char *name)
+{
+    int state;
+    pid_t child;
+
+    fflush(stdout);
+    child = fork();
+    if (child == 0) {
+        int result = show_entry(pool, at, entry, name);
+
+        _exit(fflush(stdout) ? refuse("standard output", "cannot be written to") : result);
+    }
+    if (child < 0 || waitpid(child, &state, 0) != child)
+        return refuse_status(name, errno);
+    return WIFEXITED(state) ? WEXITSTATUS(state)
+                            : refuse(name, "reading it ended with a signal: the file is damaged");
+}
+
+static int list_hubs(apr_pool_t *pool, const char *path)
+{
     DIR *dir = opendir(path);
     struct dirent *entry;
     int result = EXIT_DONE;
@@ -226,32 +293,29 @@ static int list_hubs(apr_pool_t *pool, const char *path)
         return refuse(path, "this directory cannot be read");
     while ((entry = readdir(dir))) {
         const char *name = apr_psprintf(pool, "%s/%s", path, entry->d_name);
-        struct mrc_history_env *env;
+        struct stat st;
+        int shown = NO_HUB;
 
-        if (entry->d_name[0] == '.' || mrc_history_files_newest(name) == 0)
-            continue;
-        found++;
-        if (open_env(pool, name, &options, &env)) {
+        if (entry->d_name[0] != '.' &&
+            fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            (S_ISLNK(st.st_mode) ||
+             (S_ISDIR(st.st_mode) && faccessat(dirfd(dir), entry->d_name, R_OK | X_OK, 0) == 0)))
+            shown = show_entry_apart(pool, dirfd(dir), entry->d_name, name);
+        if (shown != NO_HUB)
+            found++;
+        if (shown == EXIT_REFUSED)
             result = EXIT_REFUSED;
-            continue;
-        }
-        if (show_hub(env, name))
-            result = EXIT_REFUSED;
-        mrc_history_env_close(env);
     }
     closedir(dir);
     return found ? result : refuse(path, "there is no history below it");
 }
 
-static int list(apr_pool_t *pool, const char *path)
+static int list(apr_pool_t *pool, const char *dir)
 {
     const struct mrc_history_env_options options = {.read_only = true};
     struct mrc_history_env *env;
-    int result;
+    int result = open_env(pool, dir, &options, &env);
 
-    if (mrc_history_files_newest(path) == 0)
-        return list_hubs(pool, path);
-    result = open_env(pool, path, &options, &env);
     if (result)
         return result;
     result = each_record(env, list_record, NULL);
@@ -608,7 +672,7 @@ static int compact(apr_pool_t *pool, const char *dir)
         return result;
     before = size_of(env);
     if (mrc_history_env_compact(env, &error) != APR_SUCCESS) {
-        result = refuse("the history cannot be compacted", error.text);
+        result = refuse(dir, apr_psprintf(pool, "the history cannot be compacted: %s", error.text));
     } else if (mrc_history_env_begin(env, false, &txn) == APR_SUCCESS) { /* opens the new file */
         mrc_history_env_abort(&txn);
         fprintf(stderr, "mercure-history: %lld bytes before, %lld now\n", before, size_of(env));
@@ -621,7 +685,7 @@ int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
-        int (*run)(apr_pool_t *pool, const char *path);
+        int (*run)(apr_pool_t *pool, const char *dir); /* in DIR, as its owner */
     } commands[] = {
         {"list", list}, {"export", export_all}, {"import", import_all}, {"compact", compact}};
     apr_pool_t *pool;
@@ -636,7 +700,9 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         if (strcmp(argv[1], commands[i].name) != 0)
             continue;
-        result = mrc_history_files_newest(argv[2]) || i > 0 ? become_owner(argv[2]) : EXIT_DONE;
+        if (i == 0 && mrc_history_files_newest(argv[2]) == 0)
+            return list_hubs(pool, argv[2]);
+        result = enter(pool, AT_FDCWD, argv[2], argv[2]);
         return result ? result : commands[i].run(pool, argv[2]);
     }
     return usage(stderr);

@@ -18,6 +18,7 @@
 #include "core/jose/sign.h"
 #include "core/token/token.h"
 #include "core/topic/matcher.h"
+#include "tools/visible.h"
 
 #define MAX_TOPICS    1000
 #define MAX_AUDIENCES 16
@@ -387,6 +388,12 @@ static void print_claim(const char *name, const char *value)
     printf("  %-10s %s\n", name, value);
 }
 
+static void print_payload(const char *before, const char *json)
+{
+    fputs(before, stdout);
+    mrc_visible_print(stdout, mrc_bytes_of(json));
+}
+
 static void print_token(const struct mrc_token *token, int64_t at_us)
 {
     const struct mrc_grants *grants = mrc_token_get_grants(token);
@@ -405,12 +412,17 @@ static void print_token(const struct mrc_token *token, int64_t at_us)
             type = "everything";
         if (grant.publish)
             printf("  publish    %s %.*s\n", type, (int)match.len, match.ptr);
-        if (grant.subscribe)
-            printf("  subscribe  %s %.*s%s%s\n", type, (int)match.len, match.ptr,
-                   grant.payload ? " payload " : "", grant.payload ? grant.payload : "");
+        if (grant.subscribe) {
+            printf("  subscribe  %s %.*s", type, (int)match.len, match.ptr);
+            if (grant.payload)
+                print_payload(" payload ", grant.payload);
+            putchar('\n');
+        }
     }
-    if (mrc_token_is_legacy(token) && mrc_grants_find_payload(grants, mrc_bytes_of("*")))
-        printf("  payload    %s\n", mrc_grants_find_payload(grants, mrc_bytes_of("*")));
+    if (mrc_token_is_legacy(token) && mrc_grants_find_payload(grants, mrc_bytes_of("*"))) {
+        print_payload("  payload    ", mrc_grants_find_payload(grants, mrc_bytes_of("*")));
+        putchar('\n');
+    }
     if (!mrc_grants_allow_some(grants, MRC_ACTION_PUBLISH))
         puts("  it does not allow publishing");
     if (!mrc_grants_allow_some(grants, MRC_ACTION_SUBSCRIBE))

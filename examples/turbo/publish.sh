@@ -5,12 +5,15 @@ set -eu
 hub=$1
 count=${3:-20}
 pause=${4:-1}
-token=$("${2:-mercure-token}" --iss https://example.com --aud "$hub" --key "$MERCURE_JWT_KEY" --ttl 1d \
+# Every local user can read the arguments of a program, so key and token come over standard input: printf is no program.
+token=$(printf %s "$MERCURE_JWT_KEY" | "${2:-mercure-token}" --iss https://example.com --aud "$hub" --key @- --ttl 1d \
     --publish https://example.com/orders)
 
 stream() { # ACTION TARGET [HTML]
-    curl -sS --fail -o /dev/null -H "Authorization: Bearer $token" --data-urlencode topic=https://example.com/orders \
-        --data-urlencode "data=<turbo-stream action=\"$1\" target=\"$2\"><template>${3-}</template></turbo-stream>" "$hub"
+    curl -sS --fail -o /dev/null -H @- --data-urlencode topic=https://example.com/orders \
+        --data-urlencode "data=<turbo-stream action=\"$1\" target=\"$2\"><template>${3-}</template></turbo-stream>" "$hub" <<END
+Authorization: Bearer $token
+END
 }
 
 number=0

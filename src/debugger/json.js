@@ -1,6 +1,8 @@
 // JSON as text with colours, without markup from the data.
 
 const SHOWN_CHARS = 20000;
+// Deeper JSON is text: JSON.stringify is recursive, and each level makes every line of the indented text longer.
+const DEPTH_MAX = 64;
 const TOKENS = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(?:true|false|null)\b|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
 export function element(name, className, text) {
@@ -10,8 +12,24 @@ export function element(name, className, text) {
   return made;
 }
 
-// The value that the text holds as JSON; undefined if it is not JSON.
+// Whether the brackets of the text, if it is JSON, are nested more than DEPTH_MAX deep.
+function isTooDeep(text) {
+  let depth = 0;
+  let isString = false;
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i];
+    if (char === '"') isString = !isString;
+    else if (isString) i += char === '\\' ? 1 : 0;
+    else if (char === '[' || char === '{') depth++;
+    else if (char === ']' || char === '}') depth--;
+    if (depth > DEPTH_MAX) return true;
+  }
+  return false;
+}
+
+// The value that the text holds as JSON; undefined if it is not JSON, or nested more than DEPTH_MAX deep.
 export function parseJson(text) {
+  if (isTooDeep(text)) return undefined;
   try {
     return JSON.parse(text);
   } catch {

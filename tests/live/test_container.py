@@ -55,6 +55,8 @@ def test_dockerfile_names_what_exists():
     assert instructions["ENV"] == "MERCURE_CONTAINER=1" and "MERCURE_CONTAINER" in variables()
     assert instructions["EXPOSE"].split() == ["8080", "80", "443"]
     assert "make install DESTDIR=/image" in build[-1][1]
+    # The file with the keys, beside compose.yaml, belongs in no layer and in no commit.
+    assert ".env" in read(".dockerignore").splitlines() and ".env" in read(".gitignore").splitlines()
     # Every library that the module is linked with is in a package that the image has.
     linked = subprocess.run(["ldd", find_module()], check=True, capture_output=True, text=True).stdout
     for library, package in (("libcurl.", "libcurl4"), ("liblmdb.", "liblmdb0"), ("libjansson.", "libjansson4"), ("libpcre2-8.", "libpcre2-8-0"),

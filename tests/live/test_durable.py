@@ -597,3 +597,45 @@ def test_a_reload_without_the_directory_serves_the_rest(httpd):
     httpd.graceful()
     sent = publish(httpd, 1, path="/there")
     assert replay(httpd, 1, path="/there") == sent
+
+
+@pytest.mark.skipif("MERCURE_BUILD" not in os.environ, reason="MERCURE_BUILD is not set: the tool cannot be found")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_tool_of_root_acts_as_the_owner_of_each_directory(httpd):
+    """It opens no file with root's rights in a directory that another user controls, and follows no link of that user."""
+    start(httpd, sync="none")
+    httpd.publish(TOPIC, "x")
+    httpd.stop()
+    file = the_file(httpd)
+    folder, path = os.path.dirname(file), httpd.path("data")
+    owner = os.stat(folder)
+    assert owner.st_uid != 0
+    assert "1 updates" in tool("list", path) and folder in tool("list", path)
+    os.remove(file + "-lock")
+    tool("list", path)
+    made = os.stat(file + "-lock")
+    assert (made.st_uid, made.st_gid) == (owner.st_uid, owner.st_gid)
+    lines = tool("export", folder + "/")
+    # A file that only root may open.
+    os.chmod(file, 0o600)
+    os.chown(file, 0, 0)
+    for command in ("list", "export", "import", "compact"):
+        refused = tool(command, folder, text="", status=1)
+        assert folder in refused and "Permission denied" in refused, refused
+    refused = tool("list", path, status=1)
+    assert folder in refused and "Permission denied" in refused, refused
+    os.chown(file, owner.st_uid, owner.st_gid)
+    # A link to a directory that belongs to root.
+    secret, link = httpd.path("secret"), os.path.join(path, "link")
+    os.mkdir(secret)
+    os.chown(secret, 0, 0)
+    tool("import", secret, text=lines)
+    before = sorted(os.listdir(secret))
+    os.symlink(secret, link)
+    os.lchown(link, owner.st_uid, owner.st_gid)
+    for command in ("list", "export", "import", "compact"):
+        for name in (link, link + "/", link + "/."):
+            refused = tool(command, name, text=lines, status=1)
+            assert f"{name}: this is a symbolic link" in refused, refused
+    assert f"{link}: this is a symbolic link" in tool("list", path, status=1)
+    assert sorted(os.listdir(secret)) == before

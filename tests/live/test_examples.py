@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import urllib.parse
 
@@ -94,3 +95,33 @@ def test_chat_page_checks_what_it_publishes(httpd):
             assert httpd.get("/examples/chat/send.php", own).status == 403
             assert send(room) == 204
             assert json.loads(stream.next().data)["text"] == "Hi"
+
+
+@pytest.mark.mpm("event")
+def test_scripts_show_other_users_neither_key_nor_token(httpd, tmp_path):
+    """Every local user can read the arguments of a program."""
+    record, compose = tmp_path / "arguments", os.path.join(EXAMPLES, "../compose.yaml")
+    for name, program in (("mercure-token", minter()), ("curl", shutil.which("curl"))):
+        path = tmp_path / name
+        path.write_text(f"#!/bin/sh\nprintf '%s\\n' {name} \"$@\" >>{record}\nexec {program} \"$@\"\n", encoding="utf-8")
+        path.chmod(0o755)
+    url, env = serve(httpd)
+    env["PATH"] = f"{tmp_path}:{env['PATH']}"
+    record.unlink(missing_ok=True)
+    minted = []
+    out = subprocess.run([os.path.join(EXAMPLES, "chat/cookie.sh"), url + PATH], env=env, check=True, capture_output=True, text=True).stdout
+    minted.append(re.search(r"access_token=([^;]+);", out)[1])
+    for name, *more in (("dashboard", "1"), ("turbo", "1", "0")):
+        subprocess.run([os.path.join(EXAMPLES, name, "publish.sh"), url + PATH, "mercure-token", *more], env=env, check=True)
+    # The command in the head of compose.yaml.
+    with open(compose, encoding="utf-8") as file:
+        command = re.search(r"exec hub sh -c '(.*?)'", re.sub(r"^# *", "", file.read(), flags=re.MULTILINE), re.DOTALL)[1]
+    out = subprocess.run(["sh", "-c", command], env={**env, "MERCURE_PUBLISHER_JWT_KEY": KEY}, check=True, capture_output=True, text=True).stdout
+    minted.append(out.strip())
+    for one in minted:
+        assert subprocess.run([minter(), "--check", one, "--key", KEY], check=False).returncode == 0
+    shown = record.read_text(encoding="utf-8").splitlines()
+    # One for the dashboard; the turbo script publishes four times.
+    assert (shown.count("mercure-token"), shown.count("curl")) == (4, 5)
+    for word in (KEY, "eyJ"):
+        assert not [one for one in shown if word in one], word

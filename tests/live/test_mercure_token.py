@@ -99,6 +99,20 @@ def test_check_lists_the_grants():
     assert "was not compared (no --aud)" in done.stdout
 
 
+@pytest.mark.parametrize("who", [WHO, ["--legacy"]])
+def test_check_prints_payloads_without_commands_for_the_terminal(who):
+    """C1 characters, which may be commands, and format characters, which change the order of others, get escapes."""
+    payload = {"name": "\u009b2J\u202eé\U000e0001\x7f\n"}
+    made = run(*who, "--key", SECRET, "--subscribe", "*", "--payload", json.dumps(payload))
+    assert (made.returncode, made.stderr) == (0, "")
+    done = run("--check", made.stdout.strip(), "--key", SECRET, *who)
+    assert done.returncode == 0 and done.stderr == ""
+    for each in "\u009b\u202e\U000e0001\x7f":
+        assert each not in done.stdout
+    shown, = re.findall(r"payload +(.*)", done.stdout)
+    assert json.loads(shown) == payload and "é" in shown
+
+
 def test_check_says_why_a_token_is_refused():
     token = make("--publish", "*", "--kid", "k")
     for arguments, words in (

@@ -338,6 +338,29 @@ await withBrowser(async (open) => {
   await page.click('#presence');
   await waitText(page, '#presence-message', 'MercureSubscriptions is off');
 
+  // ---- data that is nested deeply is text: neither a filter nor a row that opens stops at it ----
+  const nested = await open({viewport: {width: 1280, height: 900}, colorScheme: 'light'});
+  await nested.goto(url);
+  await nested.click('#subscribe');
+  await nested.locator('.state[data-state=live]').waitFor();
+  await nested.fill('#filter', 'here');
+  const depths = [64, 65, 4000, 20000];
+  const arrays = (depth) => `${'['.repeat(depth)}"here ${depth}"${']'.repeat(depth)}`;
+  await publishOutside(depths.length, (i) => arrays(depths[i]));
+  await publishOutside(1, () => `{"last": "here", "text": "\\\\\\"${'['.repeat(100)}"}`);
+  await nested.locator('.event', {hasText: '"last": "here"'}).waitFor();
+  assert.equal(await nested.locator('.event').count(), depths.length + 1);
+  for (const [i, depth] of depths.entries()) {
+    const row = nested.locator('.event').nth(depths.length - i);
+    await row.locator('.line').click();
+    const shown = await row.locator('pre').textContent();
+    assert.equal(shown.startsWith('[\n'), depth === 64, `depth ${depth}`);
+    if (depth > 64) assert.ok(shown.startsWith(arrays(depth).slice(0, 20000)), `depth ${depth}`);
+    await row.locator('.line').click();
+    await row.locator('.opened').waitFor({state: 'detached'});
+  }
+  assert.match(await (await openRow(nested, '"last": "here"')).locator('pre').textContent(), /^\{\n  "last": "here",\n/);
+
   // ---- many events ----
   const many = await open({viewport: {width: 1280, height: 900}, colorScheme: 'light'});
   await many.goto(url);
