@@ -13,6 +13,7 @@
 #include "store/base/status.h"
 #include "store/history/history.h"
 #include "store/regions/revocations.h"
+#include "store/ring/ring.h"
 
 /* The wait for the first connection with the engine. */
 #define JOIN_WAIT_US ((int64_t)1000 * 1000)
@@ -36,12 +37,17 @@ static void undo(struct mrc_hub *hub, const unsigned char *id, int64_t now_us)
     mrc_history_lift(mrc_hub_history(hub), id);
 }
 
-/* Whether the list still belongs to the file that is open here. Otherwise a reload has changed the
- * file, and a child of the new configuration has joined the list with another one. */
-static bool is_joined(const struct mrc_hub *hub)
+/*
+ * Whether the list is still that of the hub, and belongs to the file that is open here. Otherwise a
+ * reload has moved the hub, or changed its file, and a child of the new configuration has joined
+ * the list with the new one. A list does not change while it is moved: if this is true after a
+ * change, a later move takes the change along.
+ */
+static bool is_current(const struct mrc_hub *hub)
 {
-    return mrc_revocations_epoch(mrc_hub_revocations(hub)) ==
-           mrc_history_epoch(mrc_hub_history(hub));
+    return !mrc_ring_is_superseded(mrc_hub_ring(hub)) &&
+           mrc_revocations_epoch(mrc_hub_revocations(hub)) ==
+               mrc_history_epoch(mrc_hub_history(hub));
 }
 
 static apr_status_t store(struct mrc_hub *hub, const struct mrc_revocation *entry, int64_t now_us)
@@ -50,7 +56,7 @@ static apr_status_t store(struct mrc_hub *hub, const struct mrc_revocation *entr
 
     if (status == APR_SUCCESS)
         status = mrc_revocations_add(mrc_hub_revocations(hub), entry, now_us);
-    if (status == APR_SUCCESS && !is_joined(hub))
+    if (status == APR_SUCCESS && !is_current(hub))
         status = MRC_STATUS_SUPERSEDED;
     if (status == APR_SUCCESS)
         status = mrc_hub_order(hub, entry->data, now_us);
@@ -162,10 +168,10 @@ apr_status_t mrc_revocation_lift(struct mrc_hub *hub,
     if (mrc_hub_link(hub))
         return lift_in_engine(hub, id, now_us);
     mrc_thread_hold_signals(&mask);
-    status = is_joined(hub) ? mrc_history_lift(mrc_hub_history(hub), id) : MRC_STATUS_SUPERSEDED;
+    status = is_current(hub) ? mrc_history_lift(mrc_hub_history(hub), id) : MRC_STATUS_SUPERSEDED;
     if (status == APR_SUCCESS)
         status = mrc_revocations_remove(mrc_hub_revocations(hub), id, now_us);
-    if ((status == APR_SUCCESS || status == APR_NOTFOUND) && !is_joined(hub))
+    if ((status == APR_SUCCESS || status == APR_NOTFOUND) && !is_current(hub))
         status = MRC_STATUS_SUPERSEDED;
     mrc_thread_let_signals(&mask);
     return status;

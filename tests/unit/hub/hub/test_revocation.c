@@ -1,8 +1,11 @@
 /* Revocations when a reload changes the hub while children still use the old one. */
+#include <sys/wait.h>
+
 #include "hub/control/order.h"
 #include "hub/hub/revocation.h"
 #include "hub_unit.h"
 #include "store/base/status.h"
+#include "store/memory/memory.h"
 #include "store/regions/revocations.h"
 
 /* An entry is known by the first byte of its id. */
@@ -178,6 +181,75 @@ START_TEST(a_list_without_room_for_both_is_an_error)
 }
 END_TEST
 
+/* A child uses the hub during a reload: it says when it has the hub open, and goes on after the
+ * reload. */
+static int lift_after_reload(struct mrc_memory *memory, const struct mrc_hub_spec *spec, int out,
+                             int in)
+{
+    apr_pool_t *pool = store_pool();
+    struct mrc_error error = {""};
+    struct mrc_hub *hub =
+        mrc_hub_open(pool, mrc_memory_hub(memory, "hub"), mrc_memory_notify(memory), 0, 0, spec,
+                     MRC_HISTORY_OPEN_WAIT_US, &error);
+    char c = 'x';
+
+    if (!hub || mrc_revocation_load(hub, apr_time_now()) || add(hub, 'a') || add(hub, 'b') ||
+        drop(hub, 'b') || drop(hub, 'b') != APR_NOTFOUND)
+        return 1;
+    if (write(out, &c, 1) != 1 || read(in, &c, 1) != 1)
+        return 2;
+    if (drop(hub, 'a') != MRC_STATUS_SUPERSEDED)
+        return 3;
+    return drop(hub, 'z') == MRC_STATUS_SUPERSEDED ? 0 : 4; /* the new list may have it */
+}
+
+static void check_lift_during_reload(const char *history_dir)
+{
+    const char *dir = store_dir();
+    struct mrc_hub_spec spec = {
+        .shape = {.key = "hub",
+                  .ring_bytes = 1 << 20,
+                  .body_max_bytes = 1000,
+                  .staging_bytes = history_dir ? (uint32_t)mrc_staging_bytes(
+                                                     MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES, 0)
+                                               : 0,
+                  .is_controlled = true},
+        .history_dir = history_dir,
+    };
+    const struct mrc_hub_shape *const shapes[] = {&spec.shape};
+    struct mrc_memory *memory;
+    struct mrc_error error = {""};
+    int to[2], from[2], status;
+    pid_t pid;
+    char c;
+
+    ck_assert_int_eq(mrc_memory_open(store_pool(), dir, 2, &error, &memory), APR_SUCCESS);
+    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 1, &error), APR_SUCCESS);
+    ck_assert_int_eq(pipe(to), 0);
+    ck_assert_int_eq(pipe(from), 0);
+    pid = fork();
+    if (pid == 0)
+        _exit(lift_after_reload(memory, &spec, from[1], to[0]));
+    close(from[1]);
+    ck_assert_int_eq(read(from[0], &c, 1), 1);
+    spec.shape.ring_bytes *= 2;
+    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 1, &error), APR_SUCCESS);
+    ck_assert_int_eq(write(to[1], "x", 1), 1);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    ck_assert_str_eq(listed(mrc_hub_segment_revocations(mrc_memory_hub(memory, "hub"))).text, "a");
+    mrc_memory_close(memory);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+
+START_TEST(a_lift_that_a_resize_overtakes_fails)
+{
+    check_lift_during_reload(NULL);
+    if (mrc_history_has_lmdb())
+        check_lift_during_reload(store_dir());
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("revocation");
@@ -186,6 +258,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, another_file_and_the_list_get_what_both_have);
     tcase_add_test(tcase, a_list_without_room_for_both_is_an_error);
+    tcase_add_test(tcase, a_lift_that_a_resize_overtakes_fails);
     suite_add_tcase(suite, tcase);
     return unit_run(suite);
 }
