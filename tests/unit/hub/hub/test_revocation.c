@@ -224,7 +224,7 @@ static void check_lift_during_reload(const char *history_dir)
     char c;
 
     ck_assert_int_eq(mrc_memory_open(store_pool(), dir, 2, &error, &memory), APR_SUCCESS);
-    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 1, &error), APR_SUCCESS);
+    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 1, NULL, NULL, &error), APR_SUCCESS);
     ck_assert_int_eq(pipe(to), 0);
     ck_assert_int_eq(pipe(from), 0);
     pid = fork();
@@ -233,7 +233,7 @@ static void check_lift_during_reload(const char *history_dir)
     close(from[1]);
     ck_assert_int_eq(read(from[0], &c, 1), 1);
     spec.shape.ring_bytes *= 2;
-    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 1, &error), APR_SUCCESS);
+    ck_assert_int_eq(mrc_memory_reconcile(memory, shapes, 1, NULL, NULL, &error), APR_SUCCESS);
     ck_assert_int_eq(write(to[1], "x", 1), 1);
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     ck_assert_int_eq(status, 0);
