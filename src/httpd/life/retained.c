@@ -85,8 +85,11 @@ static apr_status_t open_memory(server_rec *main_server, apr_pool_t *ptemp,
     apr_status_t status;
 
     *ret_memory = mrc_retained_memory();
-    if (*ret_memory)
+    if (*ret_memory) {
+        /* A generation without the module has not told when its children ended. */
+        mrc_control_mark_ended(mrc_memory_control(*ret_memory));
         return APR_SUCCESS;
+    }
     if (retained) {
         ap_log_error(
             APLOG_MARK, APLOG_CRIT, 0, main_server,
