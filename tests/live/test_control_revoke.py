@@ -290,6 +290,47 @@ def test_revocations_survive_restarts_with_a_history_on_disk(httpd):
 
 
 @event_only
+def test_revocations_get_into_the_file_of_another_store(httpd):
+    """A reload that changes the store puts the revocations into the new file, and those in the file into force."""
+    def lmdb(data):
+        return controlled(f"MercureStore lmdb {httpd.path(data)}")
+
+    def check(*ids):
+        assert sorted(entry["id"] for entry in listed(httpd)) == sorted(ids)
+        for name, bearer_token in tokens.items():
+            assert accepts(httpd, bearer_token) == (numbers.get(name) not in ids), name
+
+    numbers = {}
+    tokens = {name: token.subscriber(sub=name) for name in ("alice", "bob", "carol", "dave")}
+    httpd.start(controlled())
+    numbers["alice"] = revoke(httpd, sub="alice")
+    httpd.graceful(lmdb("one"))
+    check(numbers["alice"])
+    httpd.stop()
+    httpd.start(lmdb("one"))
+    check(numbers["alice"])
+    # Another file has its own.
+    httpd.stop()
+    httpd.start(lmdb("two"))
+    check()
+    numbers["bob"] = revoke(httpd, sub="bob")
+    httpd.graceful(lmdb("one"))
+    check(numbers["alice"], numbers["bob"])
+    httpd.stop()
+    httpd.start(lmdb("one"))
+    check(numbers["alice"], numbers["bob"])
+    # Between two times with the same file.
+    httpd.graceful(controlled())
+    numbers["carol"] = revoke(httpd, sub="carol")
+    httpd.graceful(lmdb("one"))
+    numbers["dave"] = revoke(httpd, sub="dave")
+    httpd.stop()
+    httpd.start(lmdb("one"))
+    check(*numbers.values())
+    httpd.stop()
+
+
+@event_only
 def test_a_full_list_says_so(httpd):
     """The list is bounded; a full list does not revoke by halves, and lifting an entry makes room."""
     httpd.start(controlled() + "MaxKeepAliveRequests 0\n")

@@ -433,6 +433,33 @@ def test_slots_of_killed_children_are_used_again(httpd):
     assert "serves no hub" not in httpd.log()
 
 
+@event_only
+def test_slots_of_children_that_end_without_the_module_are_freed(httpd):
+    """A generation without the module is not told when the children of the earlier one end."""
+    httpd.start(hub())
+    module, log_level, old = httpd.module, httpd.log_level, httpd.children()
+
+    def kill_old():
+        wait_until(lambda: set(httpd.children()) - set(old), what="children without the module")
+        for pid in old:
+            os.kill(pid, signal.SIGKILL)
+
+    stream = httpd.subscribe(EARLIEST)
+    for pid in old:
+        os.kill(pid, signal.SIGSTOP)  # otherwise it would end its streams
+    killer = threading.Thread(target=kill_old)
+    killer.start()
+    httpd.module, httpd.log_level = None, "info"
+    httpd.graceful("")
+    killer.join()
+    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in old), what="httpd has waited for the old children")
+    httpd.module, httpd.log_level = module, log_level
+    httpd.graceful(hub() + "<Location /metrics>\nSetHandler mercure-metrics\n</Location>\n")
+    stream.close()
+    wait_until(lambda: live_pids(httpd) == set(httpd.children()), what="slots of the living alone")
+    assert re.search(r"^mercure_subscribers_connected\{.*\} 0$", httpd.get("/metrics").text, re.M)
+
+
 def test_start_after_a_crash_replaces_the_runtime_files(httpd):
     httpd.start(hub())
     publish(httpd, 2)

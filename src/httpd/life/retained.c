@@ -87,8 +87,11 @@ static apr_status_t open_memory(server_rec *main_server, apr_pool_t *ptemp,
     apr_status_t status;
 
     *ret_memory = mrc_retained_memory();
-    if (*ret_memory)
+    if (*ret_memory) {
+        /* A generation without the module has not told when its children ended. */
+        mrc_control_mark_ended(mrc_memory_control(*ret_memory));
         return APR_SUCCESS;
+    }
     if (retained) {
         ap_log_error(
             APLOG_MARK, APLOG_CRIT, 0, main_server,
@@ -157,6 +160,12 @@ static apr_status_t open_dirs(server_rec *main_server, apr_pool_t *ptemp,
     return APR_SUCCESS;
 }
 
+static void warn_of_memory(void *main_server, const char *text)
+{
+    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, (server_rec *)main_server,
+                 "MRC0212: after this reload, %s", text);
+}
+
 /* Gives the hubs the shared memory of their configuration. A hub for which there is no room is
  * down, and the others continue. */
 static void open_hubs(server_rec *main_server, apr_pool_t *ptemp, const apr_array_header_t *hubs,
@@ -166,15 +175,12 @@ static void open_hubs(server_rec *main_server, apr_pool_t *ptemp, const apr_arra
     apr_status_t status;
 
     mrc_memory_set_limit(memory, (uint64_t)mrc_hubs_server_settings(main_server)->memory_bytes);
-    status =
-        mrc_memory_reconcile(memory, mrc_spec_shapes(ptemp, hubs), (size_t)hubs->nelts, &error);
+    status = mrc_memory_reconcile(memory, mrc_spec_shapes(ptemp, hubs), (size_t)hubs->nelts,
+                                  warn_of_memory, main_server, &error);
 
     if (status != APR_SUCCESS)
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, main_server,
                      "MRC0211: a hub has no shared memory: %s", error.text);
-    else if (*error.text)
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, main_server, "MRC0212: after this reload, %s",
-                     error.text);
     for (int i = 0; i < hubs->nelts; i++) {
         struct mrc_hub_conf *hub = APR_ARRAY_IDX(hubs, i, struct mrc_hub_conf *);
 

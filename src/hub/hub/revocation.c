@@ -1,6 +1,7 @@
 #include "hub/hub/revocation.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/buf.h"
@@ -9,8 +10,10 @@
 #include "hub/control/order.h"
 #include "hub/control/revoked.h"
 #include "hub/hub/hub.h"
+#include "store/base/status.h"
 #include "store/history/history.h"
 #include "store/regions/revocations.h"
+#include "store/ring/ring.h"
 
 /* The wait for the first connection with the engine. */
 #define JOIN_WAIT_US ((int64_t)1000 * 1000)
@@ -34,12 +37,27 @@ static void undo(struct mrc_hub *hub, const unsigned char *id, int64_t now_us)
     mrc_history_lift(mrc_hub_history(hub), id);
 }
 
+/*
+ * Whether the list is still that of the hub, and belongs to the file that is open here. Otherwise a
+ * reload has moved the hub, or changed its file, and a child of the new configuration has joined
+ * the list with the new one. A list does not change while it is moved: if this is true after a
+ * change, a later move takes the change along.
+ */
+static bool is_current(const struct mrc_hub *hub)
+{
+    return !mrc_ring_is_superseded(mrc_hub_ring(hub)) &&
+           mrc_revocations_epoch(mrc_hub_revocations(hub)) ==
+               mrc_history_epoch(mrc_hub_history(hub));
+}
+
 static apr_status_t store(struct mrc_hub *hub, const struct mrc_revocation *entry, int64_t now_us)
 {
-    apr_status_t status = mrc_history_revoke(mrc_hub_history(hub), entry, now_us);
+    apr_status_t status = mrc_history_revoke(mrc_hub_history(hub), entry, 1, now_us);
 
     if (status == APR_SUCCESS)
         status = mrc_revocations_add(mrc_hub_revocations(hub), entry, now_us);
+    if (status == APR_SUCCESS && !is_current(hub))
+        status = MRC_STATUS_SUPERSEDED;
     if (status == APR_SUCCESS)
         status = mrc_hub_order(hub, entry->data, now_us);
     if (status != APR_SUCCESS)
@@ -150,9 +168,11 @@ apr_status_t mrc_revocation_lift(struct mrc_hub *hub,
     if (mrc_hub_link(hub))
         return lift_in_engine(hub, id, now_us);
     mrc_thread_hold_signals(&mask);
-    status = mrc_history_lift(mrc_hub_history(hub), id);
+    status = is_current(hub) ? mrc_history_lift(mrc_hub_history(hub), id) : MRC_STATUS_SUPERSEDED;
     if (status == APR_SUCCESS)
         status = mrc_revocations_remove(mrc_hub_revocations(hub), id, now_us);
+    if ((status == APR_SUCCESS || status == APR_NOTFOUND) && !is_current(hub))
+        status = MRC_STATUS_SUPERSEDED;
     mrc_thread_let_signals(&mask);
     return status;
 }
@@ -169,22 +189,58 @@ static apr_status_t take(void *ctx, const struct mrc_revocation *entry)
     const struct loading *loading = ctx;
 
     return entry->until_us > loading->now_us
-               ? mrc_revocations_add(loading->list, entry, loading->now_us)
+               ? mrc_revocations_add_held(loading->list, entry, loading->now_us)
                : APR_SUCCESS;
 }
 
-/* Several children may do it at once: an entry replaces itself. */
+/* Writes what LIST, which is held, has in force to the file. */
+static apr_status_t keep_all(const struct mrc_hub *hub, const struct mrc_revocations *list,
+                             int64_t now_us)
+{
+    struct mrc_bytes held = mrc_revocations_held(list);
+    struct mrc_revocation entry, *entries;
+    size_t count = 0, at = 0;
+    apr_status_t status;
+
+    while (mrc_revocations_next(held, &at, &entry))
+        count++;
+    entries = calloc(count + 1, sizeof(*entries));
+    if (!entries)
+        return APR_ENOMEM;
+    for (at = count = 0; mrc_revocations_next(held, &at, &entry);) {
+        if (entry.until_us > now_us)
+            entries[count++] = entry;
+    }
+    status = mrc_history_revoke(mrc_hub_history(hub), entries, count, now_us);
+    free(entries);
+    return status;
+}
+
+/* The file's entries come first: if the list has no room for them, nothing is written. */
+static apr_status_t join(const struct mrc_hub *hub, struct mrc_revocations *list, int64_t now_us)
+{
+    struct loading loading = {list, now_us};
+    bool was_empty = mrc_revocations_is_empty(list);
+    apr_status_t status = mrc_history_revoked(mrc_hub_history(hub), take, &loading);
+
+    return status || was_empty ? status : keep_all(hub, list, now_us);
+}
+
 apr_status_t mrc_revocation_load(struct mrc_hub *hub, int64_t now_us)
 {
-    struct loading loading = {mrc_hub_revocations(hub), now_us};
+    struct mrc_revocations *list = mrc_hub_revocations(hub);
+    uint64_t epoch = mrc_history_epoch(mrc_hub_history(hub));
     apr_status_t status;
-    uint64_t epoch;
 
-    if (!loading.list || mrc_revocations_epoch(loading.list) ||
-        !mrc_history_is_durable(mrc_hub_history(hub)))
+    if (!list || mrc_revocations_epoch(list) == epoch)
         return APR_SUCCESS;
-    status = mrc_history_revoked(mrc_hub_history(hub), take, &loading, &epoch);
-    if (status == APR_SUCCESS && epoch)
-        mrc_revocations_set_epoch(loading.list, epoch);
+    status = mrc_revocations_hold(list);
+    if (status)
+        return status;
+    if (mrc_revocations_epoch(list) != epoch) /* no other child was first */
+        status = epoch ? join(hub, list, now_us) : APR_SUCCESS;
+    if (!status)
+        mrc_revocations_set_epoch(list, epoch);
+    mrc_revocations_release(list);
     return status;
 }

@@ -44,8 +44,12 @@ bool mrc_revocation_has(const struct mrc_hub *hub, const struct mrc_token *token
  * waits for that, about a second at most. Any thread that may wait. */
 bool mrc_revocation_wait(struct mrc_hub *hub);
 
-/* When a child opens the hub: copies the revocations in the history to the list, unless the list
- * has them. */
+/*
+ * When a child opens the hub: unless another child has done it, makes the list and the file of the
+ * history have the revocations of both. The list of a hub whose store a reload has changed has some
+ * that the file does not have. Waits as a publisher does. APR_ENOSPC: the list has no room for
+ * both; others as mrc_hub_publish().
+ */
 apr_status_t mrc_revocation_load(struct mrc_hub *hub, int64_t now_us);
 
 #endif

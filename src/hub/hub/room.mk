@@ -19,7 +19,8 @@ unit_tests += \
 	tests/unit/hub/hub/test_limits \
 	tests/unit/hub/hub/test_no_memory \
 	tests/unit/hub/hub/test_numbers \
-	tests/unit/hub/hub/test_patterns
+	tests/unit/hub/hub/test_patterns \
+	tests/unit/hub/hub/test_revocation
 tests_unit_hub_hub_test_activity_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime
 tests_unit_hub_hub_test_interests_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mrc_history_head \
 	-Wl,--wrap=mrc_history_newest -Wl,--wrap=mrc_interests_unset

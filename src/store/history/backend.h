@@ -34,13 +34,13 @@ struct mrc_history_ops {
     apr_status_t (*append_control)(struct mrc_history *history, struct mrc_bytes payload,
                                    struct mrc_bytes operation,
                                    int64_t now_us); /* NULL: to the ring of this server */
-    /* These three: NULL if not durable. */
-    apr_status_t (*revoke)(const struct mrc_history *history, const struct mrc_revocation *entry,
-                           int64_t now_us);
+    /* These four: NULL if not durable. */
+    apr_status_t (*revoke)(const struct mrc_history *history, const struct mrc_revocation *entries,
+                           size_t count, int64_t now_us);
     apr_status_t (*lift)(const struct mrc_history *history,
                          const unsigned char id[MRC_REVOCATION_ID_BYTES]);
-    apr_status_t (*revoked)(const struct mrc_history *history, mrc_revocation_fn *fn, void *ctx,
-                            uint64_t *ret_epoch);
+    apr_status_t (*revoked)(const struct mrc_history *history, mrc_revocation_fn *fn, void *ctx);
+    uint64_t (*epoch)(const struct mrc_history *history);
     apr_status_t (*oldest)(struct mrc_history *history, int64_t now_us,
                            struct mrc_place *ret_place);
     apr_status_t (*find)(struct mrc_history *history, struct mrc_bytes id, int64_t now_us,

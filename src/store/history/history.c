@@ -106,9 +106,10 @@ apr_status_t mrc_history_append_control(struct mrc_history *history, struct mrc_
 /* ---- Revocations ------------------------------------------------------------------------------*/
 
 apr_status_t mrc_history_revoke(const struct mrc_history *history,
-                                const struct mrc_revocation *entry, int64_t now_us)
+                                const struct mrc_revocation *entries, size_t count, int64_t now_us)
 {
-    return history->ops->revoke ? history->ops->revoke(history, entry, now_us) : APR_SUCCESS;
+    return history->ops->revoke ? history->ops->revoke(history, entries, count, now_us)
+                                : APR_SUCCESS;
 }
 
 apr_status_t mrc_history_lift(const struct mrc_history *history,
@@ -118,10 +119,14 @@ apr_status_t mrc_history_lift(const struct mrc_history *history,
 }
 
 apr_status_t mrc_history_revoked(const struct mrc_history *history, mrc_revocation_fn *fn,
-                                 void *ctx, uint64_t *ret_epoch)
+                                 void *ctx)
 {
-    *ret_epoch = 0;
-    return history->ops->revoked ? history->ops->revoked(history, fn, ctx, ret_epoch) : APR_SUCCESS;
+    return history->ops->revoked ? history->ops->revoked(history, fn, ctx) : APR_SUCCESS;
+}
+
+uint64_t mrc_history_epoch(const struct mrc_history *history)
+{
+    return history->ops->epoch ? history->ops->epoch(history) : 0;
 }
 
 /* ---- Places -----------------------------------------------------------------------------------*/

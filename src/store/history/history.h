@@ -155,21 +155,24 @@ apr_status_t mrc_history_append_control(struct mrc_history *history, struct mrc_
 /* ---- Revocations ------------------------------------------------------------------------------*/
 
 /*
- * Keeps the revocation ENTRY on the disk, or removes the one with this ID. May wait for the disk. A
- * history that is not durable does nothing. Errors are those of mrc_history_append().
+ * Keeps the COUNT revocations ENTRIES on the disk, all or none, or removes the one with this ID, if
+ * there is one. May wait for the disk. A history that is not durable does nothing. Errors are those
+ * of mrc_history_append().
  */
 apr_status_t mrc_history_revoke(const struct mrc_history *history,
-                                const struct mrc_revocation *entry, int64_t now_us);
+                                const struct mrc_revocation *entries, size_t count, int64_t now_us);
 apr_status_t mrc_history_lift(const struct mrc_history *history,
                               const unsigned char id[MRC_REVOCATION_ID_BYTES]);
 
 /*
  * Calls FN(CTX) for each revocation that is on the disk, until it returns an error. ENTRY lives
- * until FN returns; FN must not use the history. RET_EPOCH gets a number that identifies the file;
- * 0: the history is not durable, and there are none.
+ * until FN returns; FN must not use the history.
  */
 apr_status_t mrc_history_revoked(const struct mrc_history *history, mrc_revocation_fn *fn,
-                                 void *ctx, uint64_t *ret_epoch);
+                                 void *ctx);
+
+/* A number that identifies the file; 0: the history is not durable. */
+uint64_t mrc_history_epoch(const struct mrc_history *history);
 
 /* ---- Places -----------------------------------------------------------------------------------*/
 

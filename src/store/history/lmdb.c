@@ -313,10 +313,10 @@ static apr_status_t count(struct mrc_history *base, int64_t now_us, uint64_t *re
 
 /* ---- Revocations ------------------------------------------------------------------------------*/
 
-/* Adds ENTRY (NULL: none), or removes the revocation ID, in one commit. */
+/* Adds the COUNT ENTRIES, or removes the revocation ID (NULL: none), in one commit. */
 static apr_status_t change_revoked(const struct mrc_history_lmdb *history,
-                                   const struct mrc_revocation *entry, const unsigned char *id,
-                                   int64_t now_us)
+                                   const struct mrc_revocation *entries, size_t count,
+                                   const unsigned char *id, int64_t now_us)
 {
     for (;;) {
         struct mrc_history_txn txn;
@@ -324,8 +324,8 @@ static apr_status_t change_revoked(const struct mrc_history_lmdb *history,
 
         if (status)
             return status;
-        status = entry ? mrc_history_revoked_put(&txn, entry, now_us)
-                       : mrc_history_revoked_remove(&txn, id);
+        status = id ? mrc_history_revoked_remove(&txn, id)
+                    : mrc_history_revoked_put(&txn, entries, count, now_us);
         if (status)
             mrc_history_env_abort(&txn);
         else
@@ -339,30 +339,33 @@ static apr_status_t change_revoked(const struct mrc_history_lmdb *history,
     }
 }
 
-static apr_status_t keep_revoked(const struct mrc_history *base, const struct mrc_revocation *entry,
-                                 int64_t now_us)
+static apr_status_t keep_revoked(const struct mrc_history *base,
+                                 const struct mrc_revocation *entries, size_t count, int64_t now_us)
 {
-    return change_revoked(lmdb_of(base), entry, entry->id, now_us);
+    return change_revoked(lmdb_of(base), entries, count, NULL, now_us);
 }
 
 static apr_status_t lift_revoked(const struct mrc_history *base,
                                  const unsigned char id[MRC_REVOCATION_ID_BYTES])
 {
-    return change_revoked(lmdb_of(base), NULL, id, 0);
+    return change_revoked(lmdb_of(base), NULL, 0, id, 0);
 }
 
-static apr_status_t read_revoked(const struct mrc_history *base, mrc_revocation_fn *fn, void *ctx,
-                                 uint64_t *ret_epoch)
+static apr_status_t read_revoked(const struct mrc_history *base, mrc_revocation_fn *fn, void *ctx)
 {
     struct mrc_history_txn txn;
     apr_status_t status = mrc_history_env_begin(lmdb_of(base)->env, false, &txn);
 
     if (status)
         return status;
-    *ret_epoch = txn.dbs.epoch;
     status = mrc_history_revoked_each(&txn, fn, ctx);
     mrc_history_env_abort(&txn);
     return status;
+}
+
+static uint64_t epoch_of(const struct mrc_history *base)
+{
+    return lmdb_of(base)->epoch;
 }
 
 /* ---- Opening and closing ----------------------------------------------------------------------*/
@@ -377,6 +380,7 @@ static const struct mrc_history_ops lmdb_ops = {
     .revoke = keep_revoked,
     .lift = lift_revoked,
     .revoked = read_revoked,
+    .epoch = epoch_of,
     .oldest = oldest,
     .find = find,
     .seek = seek,

@@ -41,20 +41,28 @@ static int remove_old(const struct mrc_history_txn *txn, int64_t now_us)
     return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
 }
 
-apr_status_t mrc_history_revoked_put(const struct mrc_history_txn *txn,
-                                     const struct mrc_revocation *entry, int64_t now_us)
+static int put_row(const struct mrc_history_txn *txn, const struct mrc_revocation *entry)
 {
     MDB_val key = key_of(entry->id);
     MDB_val value = {.mv_size = sizeof(entry->until_us) + entry->data.len};
-    int rc = remove_old(txn, now_us);
+    int rc = mdb_put(txn->txn, txn->dbs.revoked, &key, &value, MDB_RESERVE);
 
-    if (!rc)
-        rc = mdb_put(txn->txn, txn->dbs.revoked, &key, &value, MDB_RESERVE);
     if (rc)
-        return mrc_history_env_status(rc);
+        return rc;
     memcpy(value.mv_data, &entry->until_us, sizeof(entry->until_us));
     memcpy((char *)value.mv_data + sizeof(entry->until_us), entry->data.ptr, entry->data.len);
-    return APR_SUCCESS;
+    return MDB_SUCCESS;
+}
+
+apr_status_t mrc_history_revoked_put(const struct mrc_history_txn *txn,
+                                     const struct mrc_revocation *entries, size_t count,
+                                     int64_t now_us)
+{
+    int rc = remove_old(txn, now_us);
+
+    for (size_t i = 0; i < count && !rc; i++)
+        rc = put_row(txn, &entries[i]);
+    return mrc_history_env_status(rc);
 }
 
 apr_status_t mrc_history_revoked_remove(const struct mrc_history_txn *txn,

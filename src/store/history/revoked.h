@@ -13,9 +13,10 @@
 #include "store/history/env.h"
 #include "store/history/history.h"
 
-/* Adds ENTRY, or replaces it, and removes the rows that have ended at NOW_US. */
+/* Removes the rows that have ended at NOW_US, and adds the COUNT ENTRIES, or replaces them. */
 apr_status_t mrc_history_revoked_put(const struct mrc_history_txn *txn,
-                                     const struct mrc_revocation *entry, int64_t now_us);
+                                     const struct mrc_revocation *entries, size_t count,
+                                     int64_t now_us);
 
 /* Removes the row ID, if there is one. */
 apr_status_t mrc_history_revoked_remove(const struct mrc_history_txn *txn,

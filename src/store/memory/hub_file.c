@@ -231,10 +231,15 @@ bool mrc_hub_file_give_up(struct mrc_hub_file *file, size_t i)
 
 bool mrc_hub_file_give_up_unmade(struct mrc_hub_file *file, size_t i)
 {
-    return change(file, i, MRC_HUB_FILE_EMPTY, MRC_HUB_FILE_GONE) ||
-           change(file, i, MRC_HUB_FILE_MAKING, MRC_HUB_FILE_GONE) ||
-           change(file, i, MRC_HUB_FILE_EMPTY, MRC_HUB_FILE_GONE) ||
-           mrc_hub_file_state(file, i) == MRC_HUB_FILE_GONE;
+    for (;;) {
+        enum mrc_hub_file_state state = mrc_hub_file_state(file, i);
+
+        if (state == MRC_HUB_FILE_MADE)
+            return false;
+        if (state == MRC_HUB_FILE_GONE || change(file, i, state, MRC_HUB_FILE_GONE))
+            return true;
+        /* Without room, it changes between EMPTY and MAKING with each request for the hub. */
+    }
 }
 
 /* ---- Tools ------------------------------------------------------------------------------------*/

@@ -39,8 +39,10 @@
 
 struct mrc_memory;
 
-/* The longest time that the parent waits for locks in one call. */
-#define MRC_MEMORY_WAIT_US 2000000
+/* The longest time that the parent waits for locks in one call; but it waits for those of each hub
+ * at least for a moment, although others have used up the time. */
+#define MRC_MEMORY_WAIT_US     2000000
+#define MRC_MEMORY_WAIT_MIN_US 100000
 
 /*
  * The most bytes of memory that these hubs and the control segment may take; creates nothing. 0: a
@@ -83,12 +85,15 @@ void mrc_memory_reclaim(struct mrc_memory *memory);
  * moved gets MRC_STATUS_SUPERSEDED; children with subscribers are woken and find
  * mrc_ring_is_superseded().
  *
- * Success with a text in ERROR is a warning to be logged: a hub continues as before the reload,
- * because there is no room for the new segment, or its lock is held. Failure: a hub has no segment
- * (mrc_memory_hub() returns NULL for it), or a shape is impossible and nothing was done.
+ * Calls WARN(WARN_CTX) with a text for the log for each hub that continues as before the reload,
+ * because there is no room for the new segment, or its lock is held, or that cannot take over all
+ * of its old one. Failure: a hub has no segment (mrc_memory_hub() returns NULL for it), or a shape
+ * is impossible and nothing was done; ERROR has the reason.
  */
+typedef void mrc_memory_warn_fn(void *ctx, const char *text);
 apr_status_t mrc_memory_reconcile(struct mrc_memory *memory,
                                   const struct mrc_hub_shape *const *shapes, size_t n,
+                                  mrc_memory_warn_fn *warn, void *warn_ctx,
                                   struct mrc_error *error);
 
 /*

@@ -184,12 +184,12 @@ static apr_status_t check_shapes(const struct mrc_memory *memory,
     return status;
 }
 
-/* The rest of MRC_MEMORY_WAIT_US since START_US. */
+/* The rest of MRC_MEMORY_WAIT_US since START_US, at least MRC_MEMORY_WAIT_MIN_US. */
 static int64_t remaining(int64_t start_us)
 {
     int64_t left = MRC_MEMORY_WAIT_US - (mrc_clock_us() - start_us);
 
-    return left < 0 ? 0 : left;
+    return left < MRC_MEMORY_WAIT_MIN_US ? MRC_MEMORY_WAIT_MIN_US : left;
 }
 
 /* Ends HUB for all children. */
@@ -238,10 +238,8 @@ static apr_status_t add_hub(struct mrc_memory *memory, const struct mrc_hub_shap
     return status;
 }
 
-/*
- * Gives HUB the new SHAPE. If that fails, HUB stays as it is, and WARNING, if still empty, gets the
- * reason. PLACE is that of a new hub in the batch's file.
- */
+/* Gives HUB the new SHAPE. If that fails, HUB stays as it is, and WARNING gets the reason. PLACE is
+ * that of a new hub in the batch's file. */
 static void change_hub(struct mrc_memory *memory, struct mrc_memory_hub *hub,
                        const struct mrc_hub_shape *shape, size_t place, int64_t wait_us,
                        struct mrc_error *warning)
@@ -256,8 +254,6 @@ static void change_hub(struct mrc_memory *memory, struct mrc_memory_hub *hub,
         status = replace_hub(memory, hub, shape, place, wait_us, &reason);
     else if (segment)
         status = rebound_hub(segment, shape, wait_us, &reason);
-    if (warning->text[0])
-        return;
     if (status)
         mrc_error_set(warning, MRC_OK,
                       "the hub %.80s keeps the memory and history bounds it had before: %.140s",
@@ -291,18 +287,20 @@ static void plan_file(struct mrc_memory *memory, apr_pool_t *temp,
 /* Changes the hubs that stay, and adds the new ones. */
 static apr_status_t apply_shapes(struct mrc_memory *memory,
                                  const struct mrc_hub_shape *const *shapes, size_t n,
-                                 const size_t *places, int64_t start_us, struct mrc_error *warning,
-                                 struct mrc_error *error)
+                                 const size_t *places, int64_t start_us, mrc_memory_warn_fn *warn,
+                                 void *warn_ctx, struct mrc_error *error)
 {
     apr_status_t status = APR_SUCCESS;
 
     for (size_t i = 0; i < n; i++) {
         struct mrc_memory_hub *hub = mrc_memory_hub_find(memory, shapes[i]->key);
-        struct mrc_error reason = {""};
+        struct mrc_error warning = {""}, reason = {""};
         apr_status_t one;
 
         if (hub) {
-            change_hub(memory, hub, shapes[i], places[i], remaining(start_us), warning);
+            change_hub(memory, hub, shapes[i], places[i], remaining(start_us), &warning);
+            if (warning.text[0])
+                warn(warn_ctx, warning.text);
             continue;
         }
         one = add_hub(memory, shapes[i], places[i], &reason);
@@ -333,10 +331,9 @@ static apr_status_t update_list(struct mrc_memory *memory, struct mrc_error *err
 
 apr_status_t mrc_memory_reconcile(struct mrc_memory *memory,
                                   const struct mrc_hub_shape *const *shapes, size_t n,
-                                  struct mrc_error *error)
+                                  mrc_memory_warn_fn *warn, void *warn_ctx, struct mrc_error *error)
 {
     apr_status_t status = check_shapes(memory, shapes, n, error);
-    struct mrc_error warning = {""};
     int64_t start_us = mrc_clock_us();
     apr_pool_t *temp;
     size_t *places;
@@ -350,7 +347,7 @@ apr_status_t mrc_memory_reconcile(struct mrc_memory *memory,
     /* This comes before the new hubs, because they may need the room. */
     remove_unwanted(memory, shapes, n, start_us);
     plan_file(memory, temp, shapes, n, places);
-    status = apply_shapes(memory, shapes, n, places, start_us, &warning, error);
+    status = apply_shapes(memory, shapes, n, places, start_us, warn, warn_ctx, error);
     apr_pool_destroy(temp);
     mrc_memory_batch_leave(memory, memory->batch);
     memory->batch = NULL;
@@ -358,7 +355,5 @@ apr_status_t mrc_memory_reconcile(struct mrc_memory *memory,
         status = update_list(memory, error);
     else
         update_list(memory, NULL);
-    if (!status && error)
-        *error = warning;
     return status;
 }

@@ -12,6 +12,7 @@ libmrcstore_la_SOURCES += \
 unit_tests += tests/unit/store/memory/test_memory \
 	tests/unit/store/memory/test_hub_file \
 	tests/unit/store/memory/test_no_memory
+tests_unit_store_memory_test_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mrc_lock_acquire
 tests_unit_store_memory_test_no_memory_LDFLAGS = $(LINK_FAILING_CALLS)
 
 EXTRA_DIST += %D%/README.md

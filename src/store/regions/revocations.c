@@ -287,3 +287,21 @@ void mrc_revocations_release(struct mrc_revocations *from)
 {
     mrc_lock_release(&from->header->lock);
 }
+
+apr_status_t mrc_revocations_hold(struct mrc_revocations *revocations)
+{
+    return lock(revocations);
+}
+
+apr_status_t mrc_revocations_add_held(struct mrc_revocations *revocations,
+                                      const struct mrc_revocation *entry, int64_t now_us)
+{
+    bool unused;
+
+    return change(revocations, entry->id, entry, now_us, &unused);
+}
+
+struct mrc_bytes mrc_revocations_held(const struct mrc_revocations *revocations)
+{
+    return view(revocations);
+}

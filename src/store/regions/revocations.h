@@ -68,9 +68,19 @@ uint64_t mrc_revocations_copy(const struct mrc_revocations *revocations, struct 
 /* Takes the next entry from a COPY; *AT starts as 0. False: there are no more. */
 bool mrc_revocations_next(struct mrc_bytes copy, size_t *at, struct mrc_revocation *ret_entry);
 
-/* The epoch of the file whose entries the list has, too; 0: of no file. */
+/* The epoch of the file that has the same entries; 0: no file has. */
 uint64_t mrc_revocations_epoch(const struct mrc_revocations *revocations);
 void mrc_revocations_set_epoch(struct mrc_revocations *revocations, uint64_t epoch);
+
+/*
+ * Holds the list: nobody else changes it until mrc_revocations_release(). APR_TIMEUP as above.
+ * Meanwhile mrc_revocations_add_held() adds an entry, and mrc_revocations_held() is the list itself
+ * instead of a copy, until the next change.
+ */
+apr_status_t mrc_revocations_hold(struct mrc_revocations *revocations);
+apr_status_t mrc_revocations_add_held(struct mrc_revocations *revocations,
+                                      const struct mrc_revocation *entry, int64_t now_us);
+struct mrc_bytes mrc_revocations_held(const struct mrc_revocations *revocations);
 
 /*
  * Copies the entries and the epoch of FROM to the new list TO, when a hub is resized. Success: FROM

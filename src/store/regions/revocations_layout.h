@@ -45,7 +45,7 @@ struct mrc_revocations_header {
     /* Written under the lock; read by everybody without it. */
     _Atomic uint64_t generation; /* grows with each change; its lowest bit is the half in use */
     _Atomic uint64_t words[2];   /* of the entries in each half */
-    _Atomic uint64_t epoch;      /* of the file whose entries are here too; 0: none */
+    _Atomic uint64_t epoch;      /* of the file that has the same entries; 0: none */
     uint8_t reserved1[96];
 };
 _Static_assert(sizeof(struct mrc_revocations_header) == 256, "the halves begin at byte 256");

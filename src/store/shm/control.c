@@ -1,5 +1,7 @@
 #include "store/shm/control.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -224,6 +226,28 @@ unsigned mrc_control_mark_dead(struct mrc_control *control, pid_t pid)
             atomic_compare_exchange_strong(&control->slots[slot].word, &word,
                                            word_of(MRC_CONTROL_DEAD, word_pid(word), 0)))
             marked++;
+    }
+    return marked;
+}
+
+static bool has_ended(pid_t pid)
+{
+    return pid > 0 && kill(pid, 0) != 0 && errno == ESRCH;
+}
+
+unsigned mrc_control_mark_ended(struct mrc_control *control)
+{
+    unsigned marked = 0;
+
+    for (unsigned slot = 0; slot < control->geometry.nslots; slot++) {
+        uint64_t word = atomic_load(&control->slots[slot].word);
+        enum mrc_control_state state = word_state(word);
+        pid_t pid = state == MRC_CONTROL_LIVE      ? word_pid(word)
+                    : state == MRC_CONTROL_REAPING ? word_reaper(word)
+                                                   : 0;
+
+        if (has_ended(pid))
+            marked += mrc_control_mark_dead(control, pid);
     }
     return marked;
 }

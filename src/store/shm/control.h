@@ -78,6 +78,12 @@ void mrc_control_release(struct mrc_control *control, unsigned slot, pid_t pid);
  */
 unsigned mrc_control_mark_dead(struct mrc_control *control, pid_t pid);
 
+/*
+ * The same for all children whose processes no longer exist, when the parent may not have seen them
+ * end. Only the parent.
+ */
+unsigned mrc_control_mark_ended(struct mrc_control *control);
+
 /* Folds the state that the dead child PID left in SLOT. It runs twice for one child if the first
  * reaper dies in it, so it must be repeatable: it sets values instead of adding to them. */
 typedef void mrc_control_fold_fn(unsigned slot, pid_t pid, void *ctx);

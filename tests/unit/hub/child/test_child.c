@@ -51,7 +51,8 @@ static void setup(void)
     dir = store_dir();
     ck_assert_msg(mrc_memory_open(store_pool(), dir, NSLOTS, &error, &memory) == APR_SUCCESS, "%s",
                   error.text);
-    ck_assert_msg(mrc_memory_reconcile(memory, shapes, 2, &error) == APR_SUCCESS, "%s", error.text);
+    ck_assert_msg(mrc_memory_reconcile(memory, shapes, 2, NULL, NULL, &error) == APR_SUCCESS, "%s",
+                  error.text);
 }
 
 static void teardown(void)

@@ -137,8 +137,8 @@ static void set_up(void)
             (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES, 0);
     }
     ck_assert_int_eq(mrc_memory_open(store_pool(), dir, NSLOTS, &error, &memory), APR_SUCCESS);
-    ck_assert_msg(mrc_memory_reconcile(memory, shapes, HUBS, &error) == APR_SUCCESS, "%s",
-                  error.text);
+    ck_assert_msg(mrc_memory_reconcile(memory, shapes, HUBS, NULL, NULL, &error) == APR_SUCCESS,
+                  "%s", error.text);
     ck_assert_int_eq(mrc_child_start(store_pool(), memory, hubs, HUBS, 2, getpid(), 7, &child),
                      APR_SUCCESS);
     ck_assert_ptr_nonnull(mrc_child_problem(child));

@@ -61,7 +61,8 @@ static void set_up(void)
             (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES, 0);
     }
     ck_assert_int_eq(mrc_memory_open(pool, dir, NSLOTS, &error, &memory), APR_SUCCESS);
-    ck_assert_msg(mrc_memory_reconcile(memory, shapes, 1, &error) == APR_SUCCESS, "%s", error.text);
+    ck_assert_msg(mrc_memory_reconcile(memory, shapes, 1, NULL, NULL, &error) == APR_SUCCESS, "%s",
+                  error.text);
 }
 
 static void tear_down(void)

@@ -45,8 +45,9 @@ static void setup(void)
         shapes[i - READY] = &hubs[i]->shape;
     ck_assert_msg(mrc_memory_open(store_pool(), dir, NSLOTS, &error, &memory) == APR_SUCCESS, "%s",
                   error.text);
-    ck_assert_msg(mrc_memory_reconcile(memory, shapes, HUBS - READY, &error) == APR_SUCCESS, "%s",
-                  error.text);
+    ck_assert_msg(mrc_memory_reconcile(memory, shapes, HUBS - READY, NULL, NULL, &error) ==
+                      APR_SUCCESS,
+                  "%s", error.text);
 }
 
 static void teardown(void)

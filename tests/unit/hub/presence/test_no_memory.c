@@ -41,7 +41,8 @@ static void start(void)
     struct mrc_error error = {""};
 
     ck_assert_int_eq(mrc_memory_open(pool, dir, NSLOTS, &error, &memory), APR_SUCCESS);
-    ck_assert_msg(mrc_memory_reconcile(memory, shapes, 1, &error) == APR_SUCCESS, "%s", error.text);
+    ck_assert_msg(mrc_memory_reconcile(memory, shapes, 1, NULL, NULL, &error) == APR_SUCCESS, "%s",
+                  error.text);
     hub = mrc_hub_open(pool, mrc_memory_hub(memory, "h"), mrc_memory_notify(memory), SLOT, 0, &spec,
                        MRC_HISTORY_OPEN_WAIT_US, &error);
     ck_assert_msg(hub != NULL, "%s", error.text);

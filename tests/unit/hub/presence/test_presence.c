@@ -47,7 +47,8 @@ static void reconcile(uint64_t subscribers)
     struct mrc_error error = {""};
 
     h.shape.roster_subscribers = subscribers;
-    ck_assert_msg(mrc_memory_reconcile(memory, shapes, 2, &error) == APR_SUCCESS, "%s", error.text);
+    ck_assert_msg(mrc_memory_reconcile(memory, shapes, 2, NULL, NULL, &error) == APR_SUCCESS, "%s",
+                  error.text);
     ck_assert_str_eq(error.text, "");
 }
 
@@ -474,7 +475,8 @@ static void reconcile_durable(uint64_t count)
     durable.shape.history.count = count;
     durable.shape.staging_bytes =
         (uint32_t)mrc_staging_bytes(MRC_STAGING_SLOTS, MRC_STAGING_DATA_BYTES, 0);
-    ck_assert_msg(mrc_memory_reconcile(memory, shapes, 1, &error) == APR_SUCCESS, "%s", error.text);
+    ck_assert_msg(mrc_memory_reconcile(memory, shapes, 1, NULL, NULL, &error) == APR_SUCCESS, "%s",
+                  error.text);
 }
 
 static struct mrc_child *start_durable(pid_t pid, const char *history_dir)

@@ -108,10 +108,9 @@ static bool revoke_and_lift(void)
     const struct mrc_revocation entry = {
         .id = {1}, .until_us = INT64_MAX, .data = mrc_bytes_of("order")};
     unsigned count = 0;
-    uint64_t epoch;
 
-    if (mrc_history_revoke(opened, &entry, apr_time_now()) ||
-        mrc_history_revoked(opened, count_revocation, &count, &epoch))
+    if (mrc_history_revoke(opened, &entry, 1, apr_time_now()) ||
+        mrc_history_revoked(opened, count_revocation, &count))
         return false;
     ck_assert_uint_eq(count, 1);
     return mrc_history_lift(opened, entry.id) == APR_SUCCESS;

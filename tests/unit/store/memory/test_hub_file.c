@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -53,13 +54,17 @@ static struct mrc_memory *open_memory(const char *dir)
     return memory;
 }
 
+static void fail_of_warning(void *unused, const char *text)
+{
+    ck_abort_msg("%s", text);
+}
+
 static void reconcile(struct mrc_memory *memory, size_t n)
 {
-    struct mrc_error error = {"?"};
-    apr_status_t status = mrc_memory_reconcile(memory, list, n, &error);
+    struct mrc_error error = {""};
+    apr_status_t status = mrc_memory_reconcile(memory, list, n, fail_of_warning, NULL, &error);
 
     ck_assert_msg(status == APR_SUCCESS, "%s", error.text);
-    ck_assert_str_eq(error.text, "");
 }
 
 static struct mrc_hub_segment *made(struct mrc_memory *memory, int i)
@@ -488,6 +493,57 @@ START_TEST(a_half_made_hub_is_made_again)
 }
 END_TEST
 
+/* A hub that many requests try to make, without room for it. */
+static _Atomic uint32_t *unmade;
+static atomic_bool is_over;
+
+static void *fail_to_make(void *unused)
+{
+    while (!atomic_load(&is_over)) {
+        uint32_t empty = MRC_HUB_FILE_EMPTY, making = MRC_HUB_FILE_MAKING;
+
+        atomic_compare_exchange_strong(unmade, &empty, MRC_HUB_FILE_MAKING);
+        atomic_compare_exchange_strong(unmade, &making, MRC_HUB_FILE_EMPTY);
+    }
+    return unused;
+}
+
+START_TEST(a_hub_that_cannot_be_made_is_given_up)
+{
+    const char *dir = store_dir();
+    struct mrc_memory *memory = open_memory(dir);
+    const struct mrc_hub_file_args args = {.dir = dir, .nslots = SLOTS};
+    struct mrc_hub_file *file;
+    struct mrc_error error = {""};
+    pthread_t thread;
+    char path[100];
+    char *base;
+    int fd;
+
+    ck_assert_int_eq(mrc_hub_file_create(store_pool(), "file", &args, list, 1, &error, &file),
+                     APR_SUCCESS);
+    snprintf(path, sizeof(path), "%s/file", dir);
+    fd = open(path, O_RDWR);
+    base = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    ck_assert_ptr_ne(base, MAP_FAILED);
+    close(fd);
+    unmade =
+        &((struct mrc_hub_file_entry *)(void *)(base + sizeof(struct mrc_hub_file_header)))->state;
+    ck_assert_int_eq(pthread_create(&thread, NULL, fail_to_make, NULL), 0);
+    for (int i = 0; i < 300000; i++) {
+        ck_assert(mrc_hub_file_give_up_unmade(file, 0));
+        ck_assert_int_eq(mrc_hub_file_state(file, 0), MRC_HUB_FILE_GONE);
+        atomic_store(unmade, i % 2 ? MRC_HUB_FILE_EMPTY : MRC_HUB_FILE_MAKING);
+    }
+    atomic_store(&is_over, true);
+    pthread_join(thread, NULL);
+    munmap(base, 4096);
+    mrc_hub_file_close(file);
+    mrc_segment_remove(dir, "file");
+    finish(memory, dir);
+}
+END_TEST
+
 /* Where one mapping for all hubs is too large, each has its own as long as there are addresses; the
  * rest get no memory. */
 START_TEST(a_lack_of_addresses_hurts_only_the_hubs_without)
@@ -506,7 +562,7 @@ START_TEST(a_lack_of_addresses_hurts_only_the_hubs_without)
     getrlimit(RLIMIT_AS, &limit);
     limit.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE) + ((rlim_t)48 << 20);
     ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
-    ck_assert_int_ne(mrc_memory_reconcile(memory, list, MANY, &error), APR_SUCCESS);
+    ck_assert_int_ne(mrc_memory_reconcile(memory, list, MANY, NULL, NULL, &error), APR_SUCCESS);
     ck_assert_ptr_nonnull(strstr(error.text, "cannot map"));
     for (int i = 0; i < MANY; i++) {
         if (!mrc_memory_hub_find(memory, keys[i]))
@@ -848,6 +904,7 @@ int main(void)
     tcase_add_test(tcase, memory_is_given_back_when_no_child_uses_it);
     tcase_add_test(tcase, without_room_the_next_try_makes_it);
     tcase_add_test(tcase, a_half_made_hub_is_made_again);
+    tcase_add_test(tcase, a_hub_that_cannot_be_made_is_given_up);
     tcase_add_test(tcase, a_lack_of_addresses_hurts_only_the_hubs_without);
     tcase_add_test(tcase, each_site_gets_a_hub_of_its_own);
     tcase_add_test(tcase, a_site_without_room_gets_no_hub);

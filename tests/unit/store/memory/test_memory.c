@@ -49,14 +49,33 @@ static const struct mrc_hub_shape *const *list(const struct mrc_hub_shape *shape
     return addresses;
 }
 
+static void fail_of_warning(void *unused, const char *text)
+{
+    ck_abort_msg("%s", text);
+}
+
 /* Reconciles; this must succeed without a warning. */
 static void reconcile(struct mrc_memory *memory, const struct mrc_hub_shape *shapes, size_t n)
 {
-    struct mrc_error error = {"?"};
-    apr_status_t status = mrc_memory_reconcile(memory, list(shapes, n), n, &error);
+    struct mrc_error error = {""};
+    apr_status_t status =
+        mrc_memory_reconcile(memory, list(shapes, n), n, fail_of_warning, NULL, &error);
 
     ck_assert_msg(status == APR_SUCCESS, "%s", error.text);
-    ck_assert_str_eq(error.text, "");
+}
+
+/* The warnings of one call. */
+struct warnings {
+    struct mrc_error texts[3];
+    size_t count;
+};
+
+static void add_warning(void *ctx, const char *text)
+{
+    struct warnings *warnings = ctx;
+
+    ck_assert_uint_lt(warnings->count, 3);
+    mrc_error_set(&warnings->texts[warnings->count++], MRC_OK, "%s", text);
 }
 
 static apr_status_t append(struct mrc_hub_segment *hub, const char *id)
@@ -400,20 +419,24 @@ START_TEST(impossible_shapes_change_nothing)
     struct mrc_error error = {""};
 
     reconcile(memory, shapes, 1);
-    ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 2), 2, &error), APR_EINVAL);
+    ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 2), 2, NULL, NULL, &error),
+                     APR_EINVAL);
     ck_assert_ptr_nonnull(strstr(error.text, "two hubs"));
     memset(key, 'k', sizeof(key));
     key[MRC_HUB_KEY_MAX + 1] = '\0';
     shapes[0].key = key;
-    ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 1), 1, &error), APR_EINVAL);
+    ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 1), 1, NULL, NULL, &error),
+                     APR_EINVAL);
     ck_assert_ptr_nonnull(strstr(error.text, "1024"));
     ck_assert_uint_eq(mrc_memory_size(list(shapes, 1), 1, 4, &error), 0);
     key[MRC_HUB_KEY_MAX] = '\0';
     ck_assert_uint_ne(mrc_memory_size(list(shapes, 1), 1, 4, &error), 0);
     shapes[0].key = "";
-    ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 1), 1, &error), APR_EINVAL);
+    ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 1), 1, NULL, NULL, &error),
+                     APR_EINVAL);
     shapes[0] = shape("x", MRC_RING_CAPACITY_MAX + 1);
-    ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 1), 1, &error), APR_EINVAL);
+    ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 1), 1, NULL, NULL, &error),
+                     APR_EINVAL);
     ck_assert_ptr_nonnull(mrc_memory_hub(memory, "a"));
     key[0] = 'K';
     shapes[0] = shape(key, 1000);
@@ -432,6 +455,7 @@ START_TEST(a_reload_does_not_hang_on_a_lock)
     const char *dir = store_dir();
     struct mrc_memory *memory = open_memory(dir);
     struct mrc_hub_shape shapes[] = {shape("a", 1000), shape("b", 1000), shape("c", 1000)};
+    struct warnings warnings = {.count = 0};
     struct mrc_error error = {""};
     struct mrc_hub_segment *hub;
     apr_time_t start;
@@ -459,10 +483,15 @@ START_TEST(a_reload_does_not_hang_on_a_lock)
     shapes[0].ring_bytes = 5000;
     shapes[1].history.count = 5;
     start = apr_time_now();
-    ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 2), 2, &error), APR_SUCCESS);
+    ck_assert_int_eq(
+        mrc_memory_reconcile(memory, list(shapes, 2), 2, add_warning, &warnings, &error),
+        APR_SUCCESS);
     ck_assert_int_lt(apr_time_now() - start, 10 * MRC_MEMORY_WAIT_US);
-    ck_assert_ptr_nonnull(strstr(error.text, "the hub a "));
-    ck_assert_ptr_nonnull(strstr(error.text, "lock"));
+    ck_assert_uint_eq(warnings.count, 2);
+    for (size_t i = 0; i < warnings.count; i++) {
+        ck_assert_ptr_nonnull(strstr(warnings.texts[i].text, i ? "the hub b " : "the hub a "));
+        ck_assert_ptr_nonnull(strstr(warnings.texts[i].text, "lock"));
+    }
     ck_assert_ptr_eq(mrc_memory_hub(memory, "a"), hub);
     ck_assert_ptr_null(mrc_memory_hub(memory, "c"));
     ck_assert_files(dir, 3);
@@ -477,12 +506,96 @@ START_TEST(a_reload_does_not_hang_on_a_lock)
 }
 END_TEST
 
+/* A lock that a thread holds until somebody waits for it. */
+static struct {
+    union mrc_lock *lock; /* NULL: there is none */
+    pthread_t thread;
+    pthread_barrier_t barrier;
+} held;
+
+static void *hold(void *unused)
+{
+    pthread_mutex_lock(&held.lock->mutex);
+    pthread_barrier_wait(&held.barrier);
+    pthread_barrier_wait(&held.barrier);
+    pthread_mutex_unlock(&held.lock->mutex);
+    return unused;
+}
+
+static void hold_until_awaited(union mrc_lock *lock)
+{
+    held.lock = lock;
+    ck_assert_int_eq(pthread_barrier_init(&held.barrier, NULL, 2), 0);
+    ck_assert_int_eq(pthread_create(&held.thread, NULL, hold, NULL), 0);
+    pthread_barrier_wait(&held.barrier);
+}
+
+static void let_go(void)
+{
+    pthread_barrier_wait(&held.barrier);
+    pthread_join(held.thread, NULL);
+    pthread_barrier_destroy(&held.barrier);
+    held.lock = NULL;
+}
+
+#pragma GCC visibility push(default) /* as in failing_calls.h */
+apr_status_t __real_mrc_lock_acquire(union mrc_lock *lock, int64_t wait_us, bool *ret_owner_died);
+apr_status_t __wrap_mrc_lock_acquire(union mrc_lock *lock, int64_t wait_us, bool *ret_owner_died);
+
+apr_status_t __wrap_mrc_lock_acquire(union mrc_lock *lock, int64_t wait_us, bool *ret_owner_died)
+{
+    if (held.lock && lock == held.lock && wait_us > 0)
+        let_go();
+    return __real_mrc_lock_acquire(lock, wait_us, ret_owner_died);
+}
+#pragma GCC visibility pop
+
+static union mrc_lock *lock_of(struct mrc_memory *memory, const char *key)
+{
+    return &mrc_hub_segment_ring(mrc_memory_hub(memory, key))->header->lock;
+}
+
+static uint64_t bound(struct mrc_memory *memory, const char *key)
+{
+    struct mrc_ring_bounds bounds;
+
+    mrc_ring_get_bounds(mrc_hub_segment_ring(mrc_memory_hub(memory, key)), &bounds);
+    return bounds.count;
+}
+
+/* The first hub uses up the time of the reload. */
+START_TEST(a_slow_hub_does_not_keep_a_reload_from_others)
+{
+    const char *dir = store_dir();
+    struct mrc_memory *memory = open_memory(dir);
+    struct mrc_hub_shape shapes[] = {shape("a", 1000), shape("b", 1000)};
+    struct warnings warnings = {.count = 0};
+    struct mrc_error error = {""};
+
+    reconcile(memory, shapes, 2);
+    pthread_mutex_lock(&lock_of(memory, "a")->mutex);
+    hold_until_awaited(lock_of(memory, "b"));
+    shapes[0].history.count = shapes[1].history.count = 5;
+    ck_assert_int_eq(
+        mrc_memory_reconcile(memory, list(shapes, 2), 2, add_warning, &warnings, &error),
+        APR_SUCCESS);
+    ck_assert_uint_eq(bound(memory, "a"), 1000);
+    ck_assert_uint_eq(bound(memory, "b"), 5);
+    ck_assert_uint_eq(warnings.count, 1);
+    ck_assert_ptr_nonnull(strstr(warnings.texts[0].text, "the hub a "));
+    pthread_mutex_unlock(&lock_of(memory, "a")->mutex);
+    mrc_memory_close(memory);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
 START_TEST(no_room_for_a_resize_keeps_the_hub)
 {
     const char *dir = store_dir();
     struct mrc_memory *memory = open_memory(dir);
     struct rlimit limit = {.rlim_cur = 1 << 20, .rlim_max = 1 << 20};
     struct mrc_hub_shape shapes[] = {shape("a", 10000), shape("b", 4000000)};
+    struct warnings warnings = {.count = 0};
     struct mrc_error error = {""};
     struct mrc_hub_segment *hub;
 
@@ -490,12 +603,16 @@ START_TEST(no_room_for_a_resize_keeps_the_hub)
     hub = mrc_memory_hub(memory, "a");
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
     shapes[0].ring_bytes = 4000000;
-    ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 1), 1, &error), APR_SUCCESS);
-    ck_assert_ptr_nonnull(strstr(error.text, "no room for"));
+    ck_assert_int_eq(
+        mrc_memory_reconcile(memory, list(shapes, 1), 1, add_warning, &warnings, &error),
+        APR_SUCCESS);
+    ck_assert_uint_eq(warnings.count, 1);
+    ck_assert_ptr_nonnull(strstr(warnings.texts[0].text, "no room for"));
     ck_assert_ptr_eq(mrc_memory_hub(memory, "a"), hub);
     ck_assert_int_eq(append(hub, "x"), APR_SUCCESS);
     /* Without room for a new hub, the call fails, and the other hubs stay. */
-    ck_assert_int_eq(mrc_memory_reconcile(memory, list(shapes, 2), 2, &error), EFBIG);
+    ck_assert_int_eq(
+        mrc_memory_reconcile(memory, list(shapes, 2), 2, add_warning, &warnings, &error), EFBIG);
     ck_assert_ptr_nonnull(strstr(error.text, "no room for"));
     ck_assert_ptr_eq(mrc_memory_hub(memory, "a"), hub);
     ck_assert_ptr_null(mrc_memory_hub(memory, "b"));
@@ -785,10 +902,12 @@ START_TEST(a_full_disk_is_an_error_of_one_publication)
     }
     {
         struct mrc_hub_shape both[] = {shapes[1], shapes[0]};
+        struct warnings warnings = {.count = 0};
         struct mrc_error error = {""};
 
-        ck_assert_int_eq(mrc_memory_reconcile(memory, list(both, 2), 2, &error),
-                         MRC_STATUS_NO_ROOM);
+        ck_assert_int_eq(
+            mrc_memory_reconcile(memory, list(both, 2), 2, add_warning, &warnings, &error),
+            MRC_STATUS_NO_ROOM);
         ck_assert_ptr_nonnull(strstr(error.text, "MercureMemory"));
         ck_assert_ptr_nonnull(strstr(error.text, dir));
     }
@@ -1044,6 +1163,7 @@ int main(void)
     tcase_add_test(tcase, a_hub_without_a_shape_is_removed);
     tcase_add_test(tcase, impossible_shapes_change_nothing);
     tcase_add_test(tcase, a_reload_does_not_hang_on_a_lock);
+    tcase_add_test(tcase, a_slow_hub_does_not_keep_a_reload_from_others);
     tcase_add_test(tcase, no_room_for_a_resize_keeps_the_hub);
     tcase_add_test(tcase, too_few_descriptors_are_an_error);
     tcase_add_test(tcase, a_missing_directory_is_named);

@@ -37,12 +37,17 @@ static struct mrc_hub_shape shape_of(const char *key, uint64_t ring_bytes)
     };
 }
 
+static void set_error(void *error, const char *text)
+{
+    mrc_error_set(error, MRC_OK, "%s", text);
+}
+
 static apr_status_t reconcile(struct mrc_memory *with, const struct mrc_hub_shape *a,
                               const struct mrc_hub_shape *b, struct mrc_error *error)
 {
     const struct mrc_hub_shape *const shapes[] = {a, b};
 
-    return mrc_memory_reconcile(with, shapes, b ? 2 : 1, error);
+    return mrc_memory_reconcile(with, shapes, b ? 2 : 1, set_error, error, error);
 }
 
 /* ---- a start ----------------------------------------------------------------------------------*/
