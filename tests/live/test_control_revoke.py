@@ -111,7 +111,7 @@ def test_a_revocation_counts_while_a_body_comes(httpd):
 @event_only
 def test_a_token_that_expires_while_a_body_comes_is_refused(httpd):
     """A client may begin requests with a token that is good then, and choose what they do afterwards."""
-    httpd.expect_log(r"MRC0601: hub \S+ refuses a token: the token expired \d+ seconds ago \(exp\)")
+    httpd.expect_log(r"MRC0606: hub \S+ refuses a token: it expired \d+ seconds ago \(exp\)")
     httpd.start(controlled())
     requests = {
         PATH: (token.publisher, f"topic={TOPIC}&data=late"),

@@ -188,7 +188,7 @@ def test_the_number_of_streams_is_a_notice_at_the_start(httpd, mpm):
 def test_a_token_that_ends_while_a_body_comes_gets_no_poll(full, end):
     """What a token does not grant any more is not in the answer, although the request began in time."""
     httpd = full(f'MercureControlKey {ISSUER} HS256 "{KEY}"')
-    httpd.expect_log("MRC060[15]")
+    httpd.expect_log("MRC060[56]")
     httpd.publish(TOPIC, "secret", fields=[("private", "on")])
     body = urllib.parse.urlencode([("match", TOPIC)])
     with httpd.connect() as conn:

@@ -378,7 +378,7 @@ static const char *refuse_later(request_rec *r, const struct mrc_claim *claim,
 
     if (exp_us <= now_us) {
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
-                      "MRC0601: hub %s refuses a token: the token expired %" APR_INT64_T_FMT
+                      "MRC0606: hub %s refuses a token: it expired %" APR_INT64_T_FMT
                       " seconds ago (exp), while the request was being read",
                       claim->location->hub->label, apr_time_sec(now_us - exp_us));
         return "the access token has expired while the request was being read: ask its issuer for "
