@@ -869,7 +869,8 @@ def test_a_machine_that_redis_has_forgotten_puts_nothing_back_that_is_there(clus
         b.publish(TOPIC, f"number {n}")
     head = redis.ask("HGETALL", "{mercure:shared}:head")
     (writer,) = [field for field in head[::2] if field.startswith("w:")]
-    with a.subscribe([("match", TOPIC)]) as stream:
+    with a.subscribe([("match", TOPIC), ("last_event_id", "earliest")]) as stream:
+        assert read(stream, 5) == [f"number {n}" for n in range(5)]
         redis.ask("HDEL", "{mercure:shared}:head", writer)
         redis.ask("CLIENT", "KILL", "TYPE", "normal")
         for server in (a, b):
