@@ -456,7 +456,7 @@ esac
 case $* in
 """))
     log = folder / "log"
-    with running([LAUNCHER], env, log, preexec_fn=heed_sigint) as launcher:
+    with running([LAUNCHER], env, log, preexec_fn=heed_signals) as launcher:
         wait_until(lambda: launcher.poll() is not None or asked.exists(), what="the question to httpd")
         launcher.send_signal(signum)
         go.touch()
@@ -555,9 +555,10 @@ def serious(log):
             if re.search(r"\[[a-z_]+:(error|crit|alert|emerg)\]", line) and not HARD_STOP.search(line)]
 
 
-def heed_sigint():
-    """Restores SIGINT, which background jobs of a shell ignore; a script cannot restore it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def heed_signals():
+    """Restores what background jobs of a shell, or nohup, ignore; a script cannot restore it."""
+    for signum in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_DFL)
 
 
 @needs_directives
@@ -570,7 +571,7 @@ def test_hub_starts_serves_and_ends_cleanly(env, folder, command, signum):
     env.update(MERCURE_DEBUGGER="1", MERCURE_METRICS="1")
     (folder / "index.html").write_text("hello")
     log = folder / "log"
-    with running([*command, "-c", f'DocumentRoot "{folder}"'], env, log, preexec_fn=heed_sigint) as launcher:
+    with running([*command, "-c", f'DocumentRoot "{folder}"'], env, log, preexec_fn=heed_signals) as launcher:
         wait_ready(launcher, log)
         # The module has no remarks on the launcher's configuration. Another hub cannot use the same history.
         assert re.search(r"\[mercure:(notice|warn|error|crit)\](?!.*MRC0114)", log.read_text()) is None, log.read_text()
