@@ -100,6 +100,7 @@ def test_a_process_that_outlives_its_child_gives_nothing_back(httpd, itk):
     httpd.start(itk + METRICS + hub())
     stream = httpd.subscribe([("match", TOPIC)])
     stream.wait_comment()
+    wait_until(lambda: len(forks(httpd)) == 1, what="the process of the stream alone")
     (fork,) = forks(httpd)
     os.kill(fork, signal.SIGSTOP)
     try:
