@@ -11,6 +11,7 @@ import pytest
 
 from env import token
 from env.http import strict_context
+from env.httpd import HAS_SANITIZER
 from env.hub import PATH, hub
 from env.wait import DEADLINE, in_time, wait_until
 from env.watch import STATUS, number
@@ -358,7 +359,7 @@ def memory_kb(pids):
 
 # KB for a stream with the suspended carrier; keeping its request would add 12.
 COSTS = [("plain", {}, "MercureDetach Off", 16), ("tls", {"tls": True}, "MercureDetach Off", 45)]
-no_sanitizer = pytest.mark.skipif("MERCURE_LD_PRELOAD" in os.environ, reason="a sanitizer's memory is its own")
+no_sanitizer = pytest.mark.skipif(HAS_SANITIZER, reason="a sanitizer's memory is its own")
 
 
 def check_cost(httpd, listen, count, most_kb):

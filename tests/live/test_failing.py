@@ -17,6 +17,7 @@ import pytest
 from env import token
 from env.h2 import Http2
 from env.http import ProtocolError
+from env.httpd import HAS_SANITIZER
 from env.hub import PATH, hub
 from env.operator import call, controlled
 from env.wait import DEADLINE, wait_until
@@ -30,7 +31,7 @@ STREAM = (("accept", "text/event-stream"),)
 SECONDS = float(os.environ.get("MERCURE_FAILING_SECONDS", "4"))
 
 
-pytestmark = pytest.mark.skipif("MERCURE_LD_PRELOAD" in os.environ, reason="a sanitizer has its own malloc()")
+pytestmark = pytest.mark.skipif(HAS_SANITIZER, reason="a sanitizer has its own malloc()")
 
 
 class Failing:

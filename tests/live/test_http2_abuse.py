@@ -1,6 +1,5 @@
 """HTTP/2 of the module itself: what a hostile client gets while another client is served."""
 import itertools
-import os
 import socket
 import struct
 import threading
@@ -10,6 +9,7 @@ import hpack
 import pytest
 
 from env.h2 import Http2
+from env.httpd import HAS_SANITIZER
 from env.hub import PATH, hub
 from env.wait import DEADLINE, wait_until
 from env.watch import STATUS, number
@@ -498,10 +498,6 @@ def test_memory_of_a_child_is_limited(httpd):
             raw.sock.close()
         other.wait(lambda: page.ended, "the page")
         assert not page.reset and page.body == b"page"
-
-
-# Memory of the sanitizer itself is much larger than what these tests limit.
-HAS_SANITIZER = "MERCURE_LD_PRELOAD" in os.environ
 
 
 def anonymous_mb(pid):

@@ -9,6 +9,7 @@ import pytest
 
 from env.h2 import Http2
 from env.http import client_context
+from env.httpd import HAS_SANITIZER
 from env.hub import PATH, hub
 from env.wait import wait_until
 from env.watch import STATUS
@@ -284,7 +285,7 @@ def test_name_of_the_client_certificate_as_user(httpd):
             assert (page.status, page.headers["x-user"]) == (200, "/CN=alice"), i
 
 
-@pytest.mark.skipif("MERCURE_LD_PRELOAD" in os.environ, reason="a sanitizer is preloaded")
+@pytest.mark.skipif(HAS_SANITIZER, reason="a sanitizer is preloaded")
 @pytest.mark.parametrize("proxy", [b"", b"PROXY TCP4 192.0.2.7 192.0.2.1 1234 80\r\n", b"PROXY UNKNOWN 192.0.2.7 192.0.2.1 1234 80\r\n"],
                          ids=["direct", "proxy", "proxy_without_address"])
 def test_requests_look_up_names_at_the_same_time(httpd, monkeypatch, proxy):

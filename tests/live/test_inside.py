@@ -11,6 +11,7 @@ import pytest
 
 from env import token
 from env.h2 import Http2
+from env.httpd import HAS_SANITIZER
 from env.hub import PATH, hub
 from env.wait import wait_until
 from test_docs import BLOCK, read
@@ -215,6 +216,8 @@ class php:
 
     def __enter__(self):
         if self.httpd.mpm == "prefork":
+            if HAS_SANITIZER:
+                pytest.skip("PHP loads its extensions with RTLD_DEEPBIND, which sanitizers refuse")
             return ("<IfModule !php_module>\nLoadModule php_module /usr/lib/apache2/modules/libphp8.2.so\n</IfModule>\n"
                     '<FilesMatch "\\.php$">\nSetHandler application/x-httpd-php\n</FilesMatch>')
         program = next(filter(None, map(shutil.which, ("php-fpm8.2", "/usr/sbin/php-fpm8.2"))), None)

@@ -12,7 +12,7 @@ import pytest
 
 from env import openssl
 from env.http import client_context, strict_context
-from env.httpd import switches
+from env.httpd import HAS_SANITIZER, switches
 from env.hub import PATH, hub
 from env.valgrind import under_valgrind
 from env.wait import DEADLINE, wait_until
@@ -22,7 +22,7 @@ from test_stay import ONE_CHILD
 from test_streams import REASON_LOG, TOPIC, wait_reason
 
 event_only = pytest.mark.mpm("event")
-no_sanitizer = pytest.mark.skipif("MERCURE_LD_PRELOAD" in os.environ, reason="a sanitizer's memory is its own")
+no_sanitizer = pytest.mark.skipif(HAS_SANITIZER, reason="a sanitizer's memory is its own")
 
 
 def start(httpd, *lines, directives=(), more=""):

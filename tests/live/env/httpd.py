@@ -128,6 +128,10 @@ def find_program():
     raise RuntimeError("no httpd: install apache2-bin, or set HTTPD")
 
 
+# A sanitizer is preloaded into the programs that tests start: it has memory and a malloc() of its own.
+HAS_SANITIZER = "MERCURE_LD_PRELOAD" in os.environ
+
+
 def sanitized(env):
     """ENV for an httpd, or a program that starts one, which loads a module that may be built with a sanitizer."""
     names = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS")
