@@ -43,19 +43,15 @@
 #ifndef MRC_HUB_STREAM_LOOP_H
 #define MRC_HUB_STREAM_LOOP_H
 
-#include <stddef.h>
-
 #include "apr_errno.h"
 #include "apr_pools.h"
 #include "apr_thread_proc.h"
 
-struct mrc_hub;
-struct mrc_inquiry;
+#include "hub/stream/loop_args.h"
+
 struct mrc_loop;
-struct mrc_reader;
 struct mrc_sessions;
 struct mrc_stream;
-struct mrc_waiters;
 
 /*
  * The usual look_ms. No update waits for this time, because each publication wakes the children
@@ -63,30 +59,6 @@ struct mrc_waiters;
  * were ever lost, its update would be late instead of missing.
  */
 #define MRC_LOOP_LOOK_MS 1000
-
-/* A loop drains its streams over this time, so that the clients do not all come back at once. */
-#define MRC_LOOP_DRAIN_US ((int64_t)2000 * 1000)
-
-enum mrc_loop_drain {
-    MRC_LOOP_DRAIN_NOT,
-    MRC_LOOP_DRAIN_GRACEFULLY, /* over MRC_LOOP_DRAIN_US */
-    MRC_LOOP_DRAIN_NOW
-};
-
-struct mrc_loop_args {
-    _Atomic(struct mrc_hub *) const *hubs; /* of the child; NULL: not open (yet) */
-    size_t hubs_count;                     /* the index of each hub is below it */
-    unsigned number;              /* of the loop in its child, below MRC_NUMBERS_LOOPS_MAX */
-    int look_ms;                  /* the loop looks at the rings at least this often */
-    struct mrc_reader *reader;    /* reads histories from the disk; NULL: no hub has one there */
-    struct mrc_inquiry *inquiry;  /* answers.h; NULL: none */
-    unsigned slot;                /* the child's */
-    unsigned loops;               /* of the child */
-    struct mrc_waiters *waiters;  /* the loop answers for them; NULL: another one does */
-    int notify_fd;                /* on_notify is called when it is readable; -1: none */
-    void (*on_notify)(void *ctx); /* in the loop's thread */
-    void *ctx;
-};
 
 /* The struct lives in POOL, which closes its wake-up. */
 apr_status_t mrc_loop_open(apr_pool_t *pool, const struct mrc_loop_args *args,

@@ -2,12 +2,17 @@ libmrchub_la_SOURCES += \
 	%D%/answers.c %D%/answers.h \
 	%D%/carrier.h \
 	%D%/dispatcher.c %D%/dispatcher.h \
+	%D%/ending.c %D%/ending.h \
 	%D%/feed.c %D%/feed.h \
 	%D%/handles.c %D%/handles.h \
 	%D%/loop.c %D%/loop.h \
+	%D%/loop_args.h \
+	%D%/loop_hub.c %D%/loop_hub.h \
+	%D%/loop_state.h \
 	%D%/session.h \
 	%D%/sessions.c %D%/sessions.h \
 	%D%/shares.h \
+	%D%/sockets.c %D%/sockets.h \
 	%D%/source.h \
 	%D%/stream.c %D%/stream.h \
 	%D%/waiters.c %D%/waiters.h
