@@ -5,6 +5,7 @@ mod_mercure_la_SOURCES += \
 	%D%/hooks.c %D%/hooks.h \
 	%D%/module.h \
 	%D%/pool.c %D%/pool.h \
+	%D%/reload.c %D%/reload.h \
 	%D%/tsan.c %D%/tsan.h \
 	%D%/vhost_alias.c %D%/vhost_alias.h
 

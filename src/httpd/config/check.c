@@ -6,10 +6,10 @@
 #include "http_log.h"
 
 #include "httpd/base/module.h"
+#include "httpd/base/reload.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/key_sources.h"
 #include "httpd/config/origin.h"
-#include "httpd/config/reload.h"
 #include "httpd/config/sizing.h"
 #include "httpd/config/spec.h"
 #include "store/history/dir.h"

@@ -7,12 +7,12 @@
 #include "http_core.h"
 
 #include "httpd/base/module.h"
+#include "httpd/base/reload.h"
 #include "httpd/config/directive_table.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/key_sources.h"
 #include "httpd/config/origin.h"
 #include "httpd/config/playground_key.h"
-#include "httpd/config/reload.h"
 #include "httpd/config/settings.h"
 #include "httpd/config/transport.h"
 #include "store/history/history.h"

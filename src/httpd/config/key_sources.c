@@ -15,7 +15,7 @@
 
 #include "core/jose/keyset.h"
 #include "httpd/base/environment.h"
-#include "httpd/config/reload.h"
+#include "httpd/base/reload.h"
 #include "store/base/file.h"
 
 #define CATALOGUE_KEY "mod_mercure:keys"

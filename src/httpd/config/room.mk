@@ -2,12 +2,10 @@ mod_mercure_la_SOURCES += \
 	%D%/check.c %D%/check.h \
 	%D%/directive_table.c %D%/directive_table.h %D%/directive_table.def \
 	%D%/directives.c %D%/directives.h \
-	%D%/engine_name.c %D%/engine_name.h \
 	%D%/hubs.c %D%/hubs.h \
 	%D%/key_sources.c %D%/key_sources.h \
 	%D%/origin.c %D%/origin.h \
 	%D%/playground_key.c %D%/playground_key.h \
-	%D%/reload.c %D%/reload.h \
 	%D%/settings.c %D%/settings.h \
 	%D%/site.c %D%/site.h \
 	%D%/sizing.c %D%/sizing.h \

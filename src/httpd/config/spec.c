@@ -2,11 +2,15 @@
 
 #include <string.h>
 
+#include "apr_strings.h"
+
+#include "core/base/buf.h"
+#include "core/base/percent.h"
 #include "core/protocol/batch.h"
 #include "core/protocol/update.h"
-#include "httpd/config/engine_name.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/sizing.h"
+#include "httpd/config/transport.h"
 #include "store/engine/entry.h"
 #include "store/history/dir.h"
 #include "store/regions/staging.h"
@@ -113,6 +117,45 @@ static uint64_t large_slot_bytes(uint64_t body, uint64_t event)
                                       MRC_ENTRY_PACKAGE_EXTRA_BYTES);
 }
 
+/* The name of HUB in the engine that it shares with other machines: its name=, or else its
+ * ServerName and path, percent-encoded. NULL: it has neither. */
+static const char *engine_name(apr_pool_t *pool, const struct mrc_hub_conf *hub)
+{
+    const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
+    struct mrc_buf buf;
+    const char *name;
+
+    if (!first->section->name && !hub->site)
+        return NULL;
+    mrc_buf_init(&buf, SIZE_MAX);
+    mrc_percent_encode(&buf,
+                       mrc_bytes_of(first->section->name
+                                        ? first->section->name
+                                        : apr_pstrcat(pool, hub->site, first->path, NULL)),
+                       MRC_PERCENT_PATH);
+    name = apr_pstrmemdup(pool, buf.ptr ? buf.ptr : "", mrc_buf_bytes(&buf).len);
+    mrc_buf_free(&buf);
+    return name;
+}
+
+/* The transport of HUB's settings, with the name (empty: it has none) and the identity of HUB. */
+static const struct mrc_transport_spec *transport_of(apr_pool_t *pool,
+                                                     const struct mrc_hub_conf *hub)
+{
+    const struct mrc_location *first = APR_ARRAY_IDX(hub->locations, 0, struct mrc_location *);
+    const apr_array_header_t *identifiers = first->settings->location.resource_identifiers;
+    struct mrc_transport_spec *spec =
+        apr_pmemdup(pool, &hub->settings->transport->spec, sizeof(*spec));
+
+    spec->name = engine_name(pool, hub);
+    if (!spec->name)
+        spec->name = ""; /* an error that the check of the configuration reports */
+    spec->identity =
+        apr_pstrcat(pool, APR_ARRAY_IDX(hub->url_paths, 0, const char *), identifiers ? " " : NULL,
+                    identifiers ? APR_ARRAY_IDX(identifiers, 0, const char *) : NULL, NULL);
+    return spec;
+}
+
 /* IS_LATE: hubs are made on demand where they can be. */
 static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub, bool is_late)
 {
@@ -150,7 +193,7 @@ static void fill(apr_pool_t *pool, struct mrc_hub_conf *hub, bool is_late)
         .history_dir = durable ? mrc_history_dir_name(pool, settings->store_path, key) : NULL,
         .history_sync = settings->store_sync,
         .is_controlled = is_controlled(hub),
-        .transport = settings->transport ? mrc_engine_name_add(pool, hub) : NULL,
+        .transport = settings->transport ? transport_of(pool, hub) : NULL,
     };
 }
 

@@ -10,9 +10,9 @@
 #include "core/base/buf.h"
 #include "core/base/percent.h"
 #include "httpd/base/environment.h"
+#include "httpd/base/reload.h"
 #include "httpd/config/directive_table.h"
 #include "httpd/config/key_sources.h"
-#include "httpd/config/reload.h"
 #include "store/base/file.h"
 
 #define DIRECTIVE "MercureTransport"

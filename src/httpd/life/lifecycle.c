@@ -8,12 +8,12 @@
 
 #include "httpd/base/environment.h"
 #include "httpd/base/module.h"
+#include "httpd/base/reload.h"
 #include "httpd/carrier/mod_http2.h"
 #include "httpd/child/start.h"
 #include "httpd/child/this_child.h"
 #include "httpd/config/check.h"
 #include "httpd/config/hubs.h"
-#include "httpd/config/reload.h"
 #include "httpd/config/sizing.h"
 #include "httpd/config/spec.h"
 #include "httpd/config/warnings.h"

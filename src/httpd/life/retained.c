@@ -7,9 +7,9 @@
 #include "unixd.h"
 
 #include "httpd/base/module.h"
+#include "httpd/base/reload.h"
 #include "httpd/config/hubs.h"
 #include "httpd/config/key_sources.h"
-#include "httpd/config/reload.h"
 #include "httpd/config/sizing.h"
 #include "httpd/config/spec.h"
 #include "httpd/life/upgrade.h"

@@ -1,4 +1,4 @@
-#include "httpd/config/reload.h"
+#include "httpd/base/reload.h"
 
 #include "http_core.h"
 

@@ -5,8 +5,8 @@
  * way. At a reload, a problem outside the configuration text (a file, a variable, a full disk) must
  * not end a server that serves other sites: it is logged, and what was good stays in force.
  */
-#ifndef MRC_HTTPD_CONFIG_RELOAD_H
-#define MRC_HTTPD_CONFIG_RELOAD_H
+#ifndef MRC_HTTPD_BASE_RELOAD_H
+#define MRC_HTTPD_BASE_RELOAD_H
 
 #include <stdbool.h>
 
