@@ -5,12 +5,14 @@ mod_mercure_la_SOURCES += \
 	%D%/hubs.c %D%/hubs.h \
 	%D%/key_sources.c %D%/key_sources.h \
 	%D%/origin.c %D%/origin.h \
+	%D%/place.c %D%/place.h \
 	%D%/playground_key.c %D%/playground_key.h \
 	%D%/settings.c %D%/settings.h \
 	%D%/site.c %D%/site.h \
 	%D%/sizing.c %D%/sizing.h \
 	%D%/spec.c %D%/spec.h \
 	%D%/transport.c %D%/transport.h \
+	%D%/values.c %D%/values.h \
 	%D%/warnings.c %D%/warnings.h
 
 # These units do not need httpd. The module is not a library, so the tests compile the units themselves.

@@ -8,7 +8,7 @@
 #include "httpd/base/module.h"
 #include "httpd/base/pool.h"
 #include "httpd/config/check.h"
-#include "httpd/config/directives.h"
+#include "httpd/config/place.h"
 #include "httpd/config/settings.h"
 #include "httpd/htaccess/file.h"
 
@@ -95,7 +95,7 @@ static apr_status_t close_content(void *ctx)
 
 /* ---- keys -------------------------------------------------------------------------------------*/
 
-/* Reads the key file NAME of a directive, for config/directives.h. */
+/* Reads the key file NAME of a directive, for config/place.h. */
 static const char *read_key(void *ctx, const char *name, struct mrc_bytes *ret_content)
 {
     struct parsing *parsing = ctx;
@@ -240,10 +240,10 @@ struct mrc_htaccess_reading *mrc_htaccess_parse(const struct mrc_htaccess_place 
 {
     struct mrc_htaccess_reading *reading;
     struct parsing parsing = {.place = place, .error = error};
-    struct mrc_directives_site site = {.read_key = read_key,
-                                       .ctx = &parsing,
-                                       .number = number,
-                                       .keys_left = MRC_HTACCESS_PARSE_KEYS_MAX};
+    struct mrc_place_site site = {.read_key = read_key,
+                                  .ctx = &parsing,
+                                  .number = number,
+                                  .keys_left = MRC_HTACCESS_PARSE_KEYS_MAX};
     const char *names = place->names;
     apr_pool_t *pool;
 
@@ -257,7 +257,7 @@ struct mrc_htaccess_reading *mrc_htaccess_parse(const struct mrc_htaccess_place 
     reading->pool = pool;
     reading->watches = apr_array_make(pool, 2, sizeof(struct mrc_htaccess_watch));
     parsing.reading = reading;
-    mrc_directives_set_site(pool, &site);
+    mrc_place_set_site(pool, &site);
     while (*names) {
         const char *name = ap_getword_conf(pool, &names);
 
@@ -265,7 +265,7 @@ struct mrc_htaccess_reading *mrc_htaccess_parse(const struct mrc_htaccess_place 
                 read_file(&parsing, apr_pstrcat(pool, place->dir, "/", name, NULL))))
             break;
     }
-    mrc_directives_set_site(pool, NULL);
+    mrc_place_set_site(pool, NULL);
     if (site.lacks_memory)
         fail_now(&parsing, place->dir, mrc_strerror(MRC_ENOMEM));
     if (parsing.cannot_now) {
