@@ -37,9 +37,9 @@
 #include "core/protocol/form.h"
 #include "core/protocol/update.h"
 #include "store/base/status.h"
-#include "store/history/env.h"
-#include "store/history/files.h"
-#include "store/history/table.h"
+#include "store/lmdb/env.h"
+#include "store/lmdb/files.h"
+#include "store/lmdb/table.h"
 
 #define ROWS_PER_TXN   500                          /* then other processes have their turn */
 #define LINE_MAX_BYTES ((size_t)1200 * 1024 * 1024) /* more than the largest update needs */

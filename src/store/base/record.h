@@ -6,7 +6,7 @@
  *
  *     the ring       words in shared memory                    ring/codec.h
  *     staging        a slot in shared memory                   regions/staging.c
- *     the file       bytes in the memory map of LMDB           history/table.c
+ *     the file       bytes in the memory map of LMDB           lmdb/table.c
  *     a slice        copies in the memory of one process       history/slice.c
  */
 #ifndef MRC_STORE_BASE_RECORD_H

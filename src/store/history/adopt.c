@@ -10,7 +10,7 @@
 #include "apr_strings.h"
 
 #include "store/base/status.h"
-#include "store/history/files.h"
+#include "store/lmdb/files.h"
 
 #define KEPT_SUFFIX "kept"
 #define KEPT_MAX    1000

@@ -23,8 +23,8 @@
 #include "apr_errno.h"
 
 #include "store/base/record.h"
-#include "store/history/env.h"
 #include "store/history/history.h"
+#include "store/lmdb/env.h"
 
 /* Notes that the subject of RECORD, which has its number, has begun. */
 apr_status_t mrc_history_begun_add(const struct mrc_history_txn *txn,

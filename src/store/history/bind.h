@@ -10,7 +10,7 @@
 #ifndef MRC_STORE_HISTORY_BIND_H
 #define MRC_STORE_HISTORY_BIND_H
 
-#include "store/history/table.h"
+#include "store/lmdb/table.h"
 #include "store/ring/ring.h"
 
 struct mrc_history;

@@ -4,10 +4,10 @@
 
 #include "store/base/clock.h"
 #include "store/base/status.h"
-#include "store/history/env.h"
-#include "store/history/files.h"
-#include "store/history/table.h"
+#include "store/lmdb/env.h"
+#include "store/lmdb/files.h"
 #include "store/lmdb/pages.h"
+#include "store/lmdb/table.h"
 
 #define ROWS_PER_CLOCK 256 /* the clock is read once in this many rows */
 

@@ -7,8 +7,8 @@
 #include "store/base/status.h"
 #include "store/history/begun.h"
 #include "store/history/bind.h"
-#include "store/history/table.h"
 #include "store/hub/segment.h"
+#include "store/lmdb/table.h"
 #include "store/ring/ring.h"
 
 /* One commit removes as many old records as it adds, and this many more. */

@@ -15,8 +15,8 @@
 #define MRC_STORE_HISTORY_COMMIT_H
 
 #include "store/history/backend.h"
-#include "store/history/env.h"
 #include "store/history/history.h"
+#include "store/lmdb/env.h"
 #include "store/regions/staging.h"
 #include "store/ring/ring.h"
 

@@ -24,7 +24,7 @@
 #include "store/base/clock.h"
 #include "store/base/status.h"
 #include "store/history/check.h"
-#include "store/history/files.h"
+#include "store/lmdb/files.h"
 
 #define NAME_MAX_BYTES 40 /* of the readable part of a directory's name */
 #define WAIT_STEP_MS   50

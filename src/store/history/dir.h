@@ -2,7 +2,7 @@
  * The directories of durable histories: their names, suitable places, and which server holds them.
  *
  *     PATH/NAME-HASH/              one for each hub, named after its key
- *         history-N.mdb            env.h
+ *         history-N.mdb            lmdb/env.h
  *         history-N.mdb.damaged-T  a damaged history, set aside when the server started at time T
  *
  * The server's user owns the directory of a hub.

@@ -4,7 +4,6 @@ libmrcstore_la_SOURCES += \
 	%D%/check.h \
 	%D%/dir.c %D%/dir.h \
 	%D%/engine.c \
-	%D%/files.c %D%/files.h \
 	%D%/history.c %D%/history.h \
 	%D%/memory.c \
 	%D%/place.h \
@@ -15,10 +14,7 @@ LMDB_SOURCES = \
 	%D%/bind.c %D%/bind.h \
 	%D%/check.c \
 	%D%/commit.c %D%/commit.h \
-	%D%/env.c %D%/env.h \
-	%D%/lmdb.c \
-	%D%/revoked.c %D%/revoked.h \
-	%D%/table.c %D%/table.h
+	%D%/lmdb.c
 NO_LMDB_SOURCES = %D%/none.c
 if HAVE_LMDB
 libmrcstore_la_SOURCES += $(LMDB_SOURCES)
@@ -36,7 +32,6 @@ unit_tests += \
 	tests/unit/store/history/test_check \
 	tests/unit/store/history/test_commit \
 	tests/unit/store/history/test_dir \
-	tests/unit/store/history/test_env \
 	tests/unit/store/history/test_lmdb \
 	tests/unit/store/history/test_no_memory
 endif

@@ -1,7 +1,7 @@
 /* The next server finds in the file what has begun and not ended. */
 #include "history_unit.h"
 #include "store/history/begun.h"
-#include "store/history/env.h"
+#include "store/lmdb/env.h"
 
 static struct mrc_record_subject subject_of(char name)
 {

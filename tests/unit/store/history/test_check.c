@@ -3,8 +3,8 @@
 
 #include "history_unit.h"
 #include "store/history/check.h"
-#include "store/history/env.h"
-#include "store/history/files.h"
+#include "store/lmdb/env.h"
+#include "store/lmdb/files.h"
 
 /* Each time this program reads the time of day, it is this much later. */
 static int64_t step_us;

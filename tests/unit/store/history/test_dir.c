@@ -8,7 +8,7 @@
 
 #include "history_unit.h"
 #include "store/history/dir.h"
-#include "store/history/files.h"
+#include "store/lmdb/files.h"
 
 /* Counts the histories that are set aside. */
 static void count_warning(void *ctx, const char *text)

@@ -10,8 +10,8 @@
 #include "store/base/status.h"
 #include "store/history/check.h"
 #include "store/history/dir.h"
-#include "store/history/env.h"
-#include "store/history/files.h"
+#include "store/lmdb/env.h"
+#include "store/lmdb/files.h"
 
 static bool pools_fail;
 

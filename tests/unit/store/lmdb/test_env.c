@@ -6,12 +6,12 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "history_unit.h"
 #include "store/base/opened.h"
 #include "store/history/check.h"
-#include "store/history/env.h"
-#include "store/history/files.h"
-#include "store/history/table.h"
+#include "store/history/history_unit.h"
+#include "store/lmdb/env.h"
+#include "store/lmdb/files.h"
+#include "store/lmdb/table.h"
 
 #define MIB ((size_t)1 << 20)
 

@@ -2,8 +2,8 @@
  * The names of the files in the directory of a durable history: history-N.mdb, of which the highest
  * N is used.
  */
-#ifndef MRC_STORE_HISTORY_FILES_H
-#define MRC_STORE_HISTORY_FILES_H
+#ifndef MRC_STORE_LMDB_FILES_H
+#define MRC_STORE_LMDB_FILES_H
 
 #include <stdbool.h>
 

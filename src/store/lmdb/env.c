@@ -1,4 +1,4 @@
-#include "store/history/env.h"
+#include "store/lmdb/env.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,7 +20,7 @@
 #include "store/base/fork.h"
 #include "store/base/opened.h"
 #include "store/base/status.h"
-#include "store/history/files.h"
+#include "store/lmdb/files.h"
 
 #define FORMAT      1
 #define DATABASES   5

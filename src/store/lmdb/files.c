@@ -1,4 +1,4 @@
-#include "store/history/files.h"
+#include "store/lmdb/files.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -4,14 +4,16 @@
  *
  *     row: id (16 bytes) -> until_us (8 bytes) | data
  */
-#ifndef MRC_STORE_HISTORY_REVOKED_H
-#define MRC_STORE_HISTORY_REVOKED_H
+#ifndef MRC_STORE_LMDB_REVOKED_H
+#define MRC_STORE_LMDB_REVOKED_H
+
+#include <stddef.h>
+#include <stdint.h>
 
 #include "apr_errno.h"
 
 #include "store/base/record.h"
-#include "store/history/env.h"
-#include "store/history/history.h"
+#include "store/lmdb/env.h"
 
 /* Removes the rows that have ended at NOW_US, and adds the COUNT ENTRIES, or replaces them. */
 apr_status_t mrc_history_revoked_put(const struct mrc_history_txn *txn,

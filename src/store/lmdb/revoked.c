@@ -1,4 +1,4 @@
-#include "store/history/revoked.h"
+#include "store/lmdb/revoked.h"
 
 #include <string.h>
 

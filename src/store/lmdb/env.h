@@ -12,8 +12,8 @@
  * one, but not two at a time. While this process makes the memory map larger, none of its other
  * threads has a transaction; other processes make theirs larger by themselves.
  */
-#ifndef MRC_STORE_HISTORY_ENV_H
-#define MRC_STORE_HISTORY_ENV_H
+#ifndef MRC_STORE_LMDB_ENV_H
+#define MRC_STORE_LMDB_ENV_H
 
 #include <lmdb.h>
 #include <stdbool.h>
@@ -57,7 +57,7 @@ struct mrc_history_dbs {
     MDB_dbi records; /* number (native, 8 bytes) -> record; table.h */
     MDB_dbi ids;     /* keyed hash of the id -> numbers */
     MDB_dbi about;   /* "format", "epoch", "hash", "key", "positions" */
-    MDB_dbi begun;   /* subjects; begun.h. 0: the file has none, and this process adds none */
+    MDB_dbi begun;   /* subjects; history/begun.h. 0: the file has none, and gets none */
     MDB_dbi revoked; /* revocations; revoked.h. 0: the same */
     uint64_t epoch;  /* random: differs from any other history in the same place. Never 0 */
     uint64_t hash_key[2];

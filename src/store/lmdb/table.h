@@ -14,8 +14,8 @@
  * check is a keyed hash of all that follows it, and of the number. sum_bytes is the sum of
  * stored_bytes of all records up to this one, including those that were removed.
  */
-#ifndef MRC_STORE_HISTORY_TABLE_H
-#define MRC_STORE_HISTORY_TABLE_H
+#ifndef MRC_STORE_LMDB_TABLE_H
+#define MRC_STORE_LMDB_TABLE_H
 
 #include <stdint.h>
 
@@ -23,7 +23,7 @@
 
 #include "core/base/bytes.h"
 #include "store/base/record.h"
-#include "store/history/env.h"
+#include "store/lmdb/env.h"
 #include "store/ring/ring.h"
 
 /* A record as views into the map; valid until the transaction writes or ends. */

@@ -1,4 +1,4 @@
-#include "store/history/table.h"
+#include "store/lmdb/table.h"
 
 #include <string.h>
 
