@@ -23,7 +23,7 @@
 #include "apr_pools.h"
 
 #include "core/base/err.h"
-#include "store/hub/layout.h"
+#include "store/lmdb/dbs.h"
 
 struct mrc_history_env;
 
@@ -50,18 +50,6 @@ struct mrc_history_env_options {
     uint64_t map_bytes; /* at most MRC_HISTORY_ENV_MAP_MAX_BYTES; 0: MRC_HISTORY_ENV_MAP_BYTES */
     bool unsynced;      /* commits do not wait for the disk */
     bool read_only;
-};
-
-/* The databases in the file, and its properties. */
-struct mrc_history_dbs {
-    MDB_dbi records; /* number (native, 8 bytes) -> record; table.h */
-    MDB_dbi ids;     /* keyed hash of the id -> numbers */
-    MDB_dbi about;   /* "format", "epoch", "hash", "key", "positions" */
-    MDB_dbi begun;   /* subjects; history/begun.h. 0: the file has none, and gets none */
-    MDB_dbi revoked; /* revocations; revoked.h. 0: the same */
-    uint64_t epoch;  /* random: differs from any other history in the same place. Never 0 */
-    uint64_t hash_key[2];
-    unsigned char position_key[MRC_HUB_POSITION_KEY_BYTES];
 };
 
 /* An open transaction. */

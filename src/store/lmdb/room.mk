@@ -1,6 +1,7 @@
 libmrcstore_la_SOURCES += %D%/files.c %D%/files.h
 
 LMDB_FILE_SOURCES = \
+	%D%/dbs.c %D%/dbs.h \
 	%D%/env.c %D%/env.h \
 	%D%/pages.c %D%/pages.h \
 	%D%/revoked.c %D%/revoked.h \
