@@ -5,6 +5,7 @@ libmrcstore_la_SOURCES += \
 REDIS_SOURCES = \
 	%D%/ask.h \
 	%D%/asks.c %D%/asks.h \
+	%D%/commands.c \
 	%D%/locate.c %D%/locate.h \
 	%D%/lookup.c %D%/lookup.h \
 	%D%/login.c %D%/login.h \
