@@ -7,13 +7,15 @@ libmrchub_la_SOURCES += \
 
 LINK_SOURCES = \
 	%D%/beat.c %D%/beat.h \
-	%D%/link.c %D%/link.h \
+	%D%/connection.c \
+	%D%/link.c %D%/link.h %D%/link_internal.h \
 	%D%/member.c %D%/member.h \
 	%D%/outbox.c %D%/outbox.h \
 	%D%/query.c \
 	%D%/relay.c %D%/relay.h \
 	%D%/respond.c \
 	%D%/restore.c %D%/restore.h \
+	%D%/traffic.c \
 	%D%/transport.c
 NO_LINK_SOURCES = %D%/none.c
 if HAVE_HIREDIS
