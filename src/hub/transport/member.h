@@ -33,6 +33,9 @@ struct mrc_ring;
 struct mrc_seen;
 struct mrc_transport_spec;
 
+/* After a reset, other machines may take this many beats to say how far they had read. */
+#define MRC_MEMBER_OLD_BEATS 2
+
 enum mrc_member_state { MRC_MEMBER_OUT, MRC_MEMBER_LED, MRC_MEMBER_IN };
 
 struct mrc_member {
@@ -139,5 +142,24 @@ void mrc_member_fill_bounds(const struct mrc_member *member, struct mrc_redis_pu
 /* Calls its report function. */
 void mrc_member_report(const struct mrc_member *member, enum mrc_link_event event, const char *text,
                        uint64_t a, uint64_t b);
+
+/* ---- for member.c, verdict.c and entries.c ----------------------------------------------------*/
+
+/* The engine has answered with JOIN: moves to the place in its log after which the machine reads,
+ * and puts back what the engine has lost. False: ERROR says why. */
+bool mrc_member_follow_verdict(struct mrc_member *member, struct mrc_redis *redis,
+                               const struct mrc_redis_join *join, struct mrc_engine_error *error);
+
+/* The next announcement wakes every child. */
+void mrc_member_wake_all(struct mrc_member *member);
+
+/* The list of revocations has no room for one of BYTES. */
+void mrc_member_note_lack(struct mrc_member *member, size_t bytes);
+
+/* The machine has room for the next entry, as far as is known. */
+void mrc_member_get_going(struct mrc_member *member);
+
+/* False, and ERROR says that there is no memory. */
+bool mrc_member_out_of_memory(struct mrc_engine_error *error);
 
 #endif

@@ -8,6 +8,7 @@ libmrchub_la_SOURCES += \
 LINK_SOURCES = \
 	%D%/beat.c %D%/beat.h \
 	%D%/connection.c \
+	%D%/entries.c \
 	%D%/link.c %D%/link.h %D%/link_internal.h \
 	%D%/member.c %D%/member.h \
 	%D%/outbox.c %D%/outbox.h \
@@ -16,7 +17,8 @@ LINK_SOURCES = \
 	%D%/respond.c \
 	%D%/restore.c %D%/restore.h \
 	%D%/traffic.c \
-	%D%/transport.c
+	%D%/transport.c \
+	%D%/verdict.c
 NO_LINK_SOURCES = %D%/none.c
 if HAVE_HIREDIS
 libmrchub_la_SOURCES += $(LINK_SOURCES)
