@@ -115,6 +115,9 @@ def test_dispatch_timeout_cuts_an_http2_client_that_reads_nothing(httpd):
             httpd.publish(TOPIC, "x" * 10000, port=port)
         wait_reason(httpd, "slow")
         wait_until(lambda: number(httpd, "MercureThreads") == 0, what="the thread free again")
+        if "MRC0902" in httpd.log():  # mod_http2 before httpd 2.4.55 ends the connection
+            conn.wait(lambda: conn.ended, "the end of the connection")
+            return
         # The connection stays open and still serves requests.
         assert conn.request("/page.html").body == b"page"
         conn.wait(lambda: stream.reset, "the reset of the stream")

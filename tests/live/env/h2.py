@@ -5,6 +5,7 @@ import time
 
 import h2.config
 import h2.connection
+import h2.errors
 import h2.events
 
 from .sse import Parser
@@ -97,7 +98,8 @@ class Http2:
         return stream
 
     def reset(self, stream):
-        self.conn.reset_stream(stream.number)
+        """As browsers do it. mod_http2 before httpd 2.4.55 ignores a reset without an error."""
+        self.conn.reset_stream(stream.number, h2.errors.ErrorCodes.CANCEL)
         self._send()
 
     def _take(self, event):
