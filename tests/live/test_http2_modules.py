@@ -15,7 +15,7 @@ from env.wait import wait_until
 from env.watch import STATUS
 from test_inside import php as php_fpm
 from test_modsecurity import MODULE as SECURITY
-from test_tls import certificates
+from test_tls import build_module, certificates
 
 pytestmark = pytest.mark.mpm("event")
 
@@ -300,6 +300,34 @@ def test_requests_look_up_names_at_the_same_time(httpd, monkeypatch, proxy):
         pages = conn.open_all(2, "/page.html")
         conn.wait(lambda: all(page.ended for page in pages), "the answers")
         assert [page.headers["x-name"] for page in pages] == ["own.example"] * 2
+
+
+# What mod_http2 before httpd 2.4.55 does with each secondary connection: it reads the context of its own.
+OLD_HTTP2 = r"""
+#include "httpd.h"
+#include "http_config.h"
+#include "http_connection.h"
+struct h2_ctx { void *protocol, *session, *task; };
+extern module http2_module;
+static int pre_connection(conn_rec *c, void *socket)
+{
+    struct h2_ctx *ctx = c->master ? ap_get_module_config(c->conn_config, &http2_module) : NULL;
+    return c->master && ctx->task ? HTTP_INTERNAL_SERVER_ERROR : OK;
+}
+static void register_hooks(apr_pool_t *pool) { ap_hook_pre_connection(pre_connection, NULL, NULL, APR_HOOK_FIRST); }
+#undef STANDARD20_MODULE_STUFF
+module http2_module = {
+    MODULE_MAGIC_NUMBER_MAJOR, MODULE_MAGIC_NUMBER_MINOR, -1, "mod_http2.c", NULL, NULL, MODULE_MAGIC_COOKIE, NULL,
+    NULL, NULL, NULL, NULL, NULL, register_hooks, 0};
+"""
+
+
+def test_mod_http2_before_httpd_2_4_55_is_loaded(httpd):
+    module = build_module(httpd, "old_http2", OLD_HTTP2)
+    port = start(httpd, server=f'LoadModule http2_module "{module}"\n')
+    with Http2(port) as conn:
+        for _ in range(3):
+            assert conn.request("/page.html").body == b"page"
 
 
 def test_requests_for_other_virtual_hosts(httpd):

@@ -26,6 +26,9 @@
  * each one among the others. */
 #define MANY_FIELDS 64
 
+/* More than the context of mod_http2 before version 2, which has six pointers. */
+#define H2_CTX_BYTES 256
+
 static struct mrc_network *network_of(const conn_rec *c)
 {
     return mrc_connection_get_network(c);
@@ -51,6 +54,27 @@ static void own_addresses(conn_rec *c)
 {
     apr_sockaddr_info_copy(&c->client_addr, c->client_addr, c->pool);
     apr_sockaddr_info_copy(&c->local_addr, c->local_addr, c->pool);
+}
+
+static bool has_directive(const module *of, const char *name)
+{
+    for (const command_rec *command = of->cmds; command && command->name; command++)
+        if (!strcasecmp(command->name, name))
+            return true;
+    return false;
+}
+
+/*
+ * mod_http2 before version 2 (httpd 2.4.55, which has H2StreamTimeout) takes each secondary
+ * connection for one of its own, and reads the context that it keeps there (struct h2_ctx of its
+ * h2_ctx.h). An empty one, without a task, makes it decline the connection.
+ */
+static void decline_for_mod_http2(conn_rec *c)
+{
+    module *mod_http2 = ap_find_linked_module("mod_http2.c");
+
+    if (mod_http2 && !has_directive(mod_http2, "H2StreamTimeout"))
+        ap_set_module_config(c->conn_config, mod_http2, apr_pcalloc(c->pool, H2_CTX_BYTES));
 }
 
 static conn_rec *create_connection(struct mrc_exchange *exchange, struct mrc_network *network,
@@ -80,6 +104,7 @@ static conn_rec *create_connection(struct mrc_exchange *exchange, struct mrc_net
     mrc_connection_create_secondary(c, network);
     mrc_scoreboard_enter(c, exchange->origin, worker);
     mrc_network_add(c, network);
+    decline_for_mod_http2(c);
     ap_run_pre_connection(c, exchange->origin->socket);
     return c;
 }
