@@ -120,6 +120,10 @@ httpd_build() { # FOLDER
     export HTTPD=$prefix/bin/httpd HTTPD_MODULES=$prefix/modules
     patch=$(sed -nE 's/^#define AP_SERVER_PATCHLEVEL_NUMBER +([0-9]+)$/\1/p' "$folder/include/ap_release.h")
     # Before 2.4.52, mod_ssl does not support OpenSSL 3, and the module leaves HTTP/2 to mod_http2.
-    [ "$patch" -ge 52 ] || live_tests='test_draft.py test_hub.py'
+    if [ "$patch" -ge 52 ]; then
+        live_tests+=' test_http2_default.py test_http2_modules.py test_http2_requests.py test_http2_streams.py'
+    else
+        live_tests='test_draft.py test_hub.py'
+    fi
     built "httpd-$(basename "$folder")" --with-apxs="$prefix/bin/apxs" --with-module-dir="$prefix/modules"
 }
