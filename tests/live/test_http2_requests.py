@@ -191,11 +191,10 @@ def test_body_that_no_handler_reads(httpd):
 def test_bad_responses(httpd):
     httpd.expect_log("MRC1351: .*X-Bad", required=True)
     httpd.expect_log(r"AH0|malformed|Premature", required=False)
-    port = cgi(httpd)
+    port = cgi(httpd, server="SetEnv ap_trust_cgilike_cl yes\n")  # else httpd ignores the Content-Length of scripts
     assert curl(httpd, port, "/cgi/env?bad")[0] == "500 2"
     with Http2(port) as conn:
-        stream = conn.request("/cgi/env?die")
-        assert stream.reset or stream.body == b"abc"
+        assert conn.request("/cgi/env?die").reset
         assert conn.request("/page.html").body == b"page"
 
 

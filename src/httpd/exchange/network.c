@@ -280,6 +280,18 @@ static apr_status_t write_file(struct mrc_network *network, conn_rec *c, apr_buc
                                    c->base_server->timeout);
 }
 
+/* RFC 9113, 8.1.1: a body with another length makes the response malformed. */
+static void check_length(struct mrc_network *network, conn_rec *c)
+{
+    if (!network->has_length || network->is_broken || network->body_bytes == network->length)
+        return;
+    network->is_broken = true;
+    ap_log_cerror(APLOG_MARK, APLOG_INFO, 0, c,
+                  "MRC1355: a response over HTTP/2 is cut off: its Content-Length is "
+                  "%" APR_OFF_T_FMT ", and its body has %" APR_OFF_T_FMT " bytes",
+                  network->length, network->body_bytes);
+}
+
 /* The response is complete: the client gets it while the worker logs the request and frees it. */
 static void end(struct mrc_network *network)
 {
@@ -330,9 +342,10 @@ static apr_status_t write_bucket(struct mrc_network *network, conn_rec *c, apr_b
         return APR_SUCCESS;
     if (APR_BUCKET_IS_FLUSH(bucket))
         mrc_exchange_flush(network->exchange);
-    else if (APR_BUCKET_IS_EOS(bucket))
+    else if (APR_BUCKET_IS_EOS(bucket)) {
+        check_length(network, c);
         end(network);
-    else if (AP_BUCKET_IS_ERROR(bucket))
+    } else if (AP_BUCKET_IS_ERROR(bucket))
         network->is_broken = true;
     else if (APR_BUCKET_IS_FILE(bucket) && !network->is_bodiless)
         return write_file(network, c, bucket);

@@ -28,6 +28,8 @@ struct mrc_network {
     bool has_ended;                     /* EOS was written */
     bool is_sent;                       /* the whole response was given to the session */
     bool is_broken;                     /* the response cannot be completed */
+    bool has_length;                    /* the head has a Content-Length, and a body follows */
+    apr_off_t length;                   /* that Content-Length */
     apr_bucket *end;      /* of the request, which ends later (kept.h); NULL: it has ended */
     bool has_logged;      /* that the client is too slow */
     bool has_left;        /* a subscription: the exchange continues without the request */

@@ -184,6 +184,13 @@ static bool has_body(const request_rec *r)
     return !r->header_only && !AP_STATUS_IS_HEADER_ONLY(r->status);
 }
 
+static void note_length(struct mrc_network *network, const request_rec *r)
+{
+    const char *length = apr_table_get(r->headers_out, "Content-Length");
+
+    network->has_length = has_body(r) && length && ap_parse_strict_length(&network->length, length);
+}
+
 static void put_trailers(struct mrc_network *network, const request_rec *r)
 {
     if (r->trailers_out && !apr_is_empty_table(r->trailers_out) && has_body(r))
@@ -298,6 +305,7 @@ static apr_status_t begin(ap_filter_t *filter, apr_bucket_brigade *brigade,
         return replace_response(r, brigade, HTTP_INTERNAL_SERVER_ERROR);
     }
     set_fields(r);
+    note_length(network, r);
     mrc_network_put_head(network, make_head(MRC_EXCHANGE_HEAD_FINAL, r->status, r->headers_out));
     r->sent_bodyct = 1;
     return network->has_head ? APR_SUCCESS : APR_ENOMEM;
