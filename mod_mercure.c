@@ -21,6 +21,7 @@
 #include "httpd/carrier/mod_http2.h"
 #include "httpd/carrier/suspended.h"
 #include "httpd/carrier/trim.h"
+#include "httpd/child/accepting.h"
 #include "httpd/config/directives.h"
 #include "httpd/config/hubs.h"
 #include "httpd/http2/http2.h"
@@ -82,6 +83,7 @@ static void register_hooks(apr_pool_t *pconf)
     ap_hook_pre_connection(mrc_connection_pre_connection, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_pre_connection(mrc_takeover_pre_connection, NULL, NULL, APR_HOOK_REALLY_FIRST + 1);
     ap_hook_pre_close_connection(mrc_connection_pre_close, NULL, NULL, APR_HOOK_REALLY_LAST);
+    ap_hook_suspend_connection(mrc_accepting_suspend_connection, NULL, NULL, APR_HOOK_LAST);
     ap_hook_suspend_connection(mrc_carrier_suspended_hand_over, NULL, NULL, APR_HOOK_REALLY_LAST);
 
     /* HTTP/2: its connections, and its requests as httpd sees them. */

@@ -112,6 +112,28 @@ def test_debians_default_modules_do_not_make_a_stream_hold_a_thread(httpd):
         assert stream.next().id == update
 
 
+FEW_WORKERS = ONE_CHILD.replace(" 16", " 4")
+
+
+def burst(port, first):
+    """Opens 100 connections at once, each of which sends FIRST; each gets an answer."""
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(socket.create_connection(("127.0.0.1", port), DEADLINE)) for _ in range(100)]
+        for client in clients:
+            client.sendall(first)
+        for client in clients:
+            assert client.recv(1)
+
+
+@event_only
+def test_child_accepts_connections_after_all_workers_were_busy(httpd):
+    """Before httpd 2.4.53, an idle worker does not wake the listener thread, and neither do suspended streams."""
+    httpd.sizing = FEW_WORKERS
+    httpd.load("filter", "deflate")
+    httpd.start("Timeout 600\nSetOutputFilter DEFLATE\n" + hub())
+    burst(httpd.port, f"GET {PATH}?match=x HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+
+
 @event_only
 def test_unknown_filter_makes_a_stream_hold_a_thread(httpd):
     """An unknown filter may block, and the dispatcher must not."""

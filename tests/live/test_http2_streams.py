@@ -10,7 +10,7 @@ from env.hub import PATH, hub
 from env.valgrind import under_valgrind
 from env.wait import wait_until
 from env.watch import STATUS, auto, descriptors, number, wait_subscribers
-from test_carriers import check_cost, no_sanitizer
+from test_carriers import FEW_WORKERS, burst, check_cost, no_sanitizer
 from test_streams import REASON_LOG, TOPIC, reasons, wait_reason
 
 TARGET = f"{PATH}?{urllib.parse.urlencode([('match', TOPIC)])}"
@@ -50,6 +50,13 @@ def open_streams(conn, count):
 def lines(httpd):
     with open(httpd.path("logs/http2.log"), encoding="utf-8") as log:
         return log.read().splitlines()
+
+
+def test_child_accepts_connections_after_all_workers_were_busy(httpd):
+    """The test of this name in test_carriers says why."""
+    httpd.sizing = FEW_WORKERS
+    port = start(httpd, keep_alive=600, server="Timeout 600\n")
+    burst(port, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
 
 
 @pytest.mark.sanitize
