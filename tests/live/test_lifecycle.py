@@ -418,7 +418,7 @@ def test_slots_of_killed_children_are_used_again(httpd):
         httpd.sizing = "StartServers 2\nServerLimit 2\nMaxRequestWorkers 2\nMinSpareServers 2\n"
     else:
         httpd.sizing = ("StartServers 2\nServerLimit 2\nThreadsPerChild 16\nThreadLimit 16\n"
-                        "MaxRequestWorkers 32\nMinSpareThreads 16\nMaxSpareThreads 32\n")
+                        "MaxRequestWorkers 32\nMinSpareThreads 17\nMaxSpareThreads 48\n")
     httpd.start(hub())
     count = len(slots(httpd))
     assert count == 4
