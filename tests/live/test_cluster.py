@@ -1018,6 +1018,7 @@ def test_a_user_with_few_rights_and_tls(new_redis, new_httpd):
             c.stop()
         c.start(text)
         c.wait_log("MRC0306.*[(]tls[)]")
+    b.stop()  # it reads the certificate in the folder of A again when it connects again
 
 
 def make_certificate(server):
