@@ -394,9 +394,10 @@ enum mrc_stream_work mrc_stream_work(struct mrc_stream *stream, int64_t now_us)
                     return MRC_STREAM_READING;
                 continue;
             }
-            if (mrc_subscriber_has_orders(stream->subscriber))
-                return MRC_STREAM_BUSY; /* the updates may have come after an order to end */
         }
+        /* The updates may have come after an order to end, which the next turn carries out. */
+        if (stream->state == MRC_STREAM_REPLAY && mrc_subscriber_has_orders(stream->subscriber))
+            return MRC_STREAM_BUSY;
         write_some(stream, now_us);
     }
     return stream->state == MRC_STREAM_ENDING ? MRC_STREAM_ENDED : MRC_STREAM_BUSY;

@@ -594,6 +594,36 @@ START_TEST(a_client_that_takes_nothing_does_not_block_the_reader)
 }
 END_TEST
 
+/* In one turn of its loop, a stream may work several times, before orders are carried out. */
+START_TEST(a_replay_waits_until_orders_are_carried_out)
+{
+    const struct mrc_ring *ring;
+    struct mrc_pages *past;
+
+    setup();
+    ring = mrc_hub_ring(place.hub);
+    past = mrc_pages_create(place.hub, NULL, no_wake, NULL);
+    ck_assert_ptr_nonnull(past);
+    mrc_pages_set_orders(past, mrc_ring_control(ring));
+    open_stream(NULL);
+    mrc_subscriber_read_with(stream->subscriber, past);
+    ck_assert_int_eq(mrc_hub_order(place.hub, mrc_bytes_of("order"), apr_time_now()), APR_SUCCESS);
+    publish_many(0, 1, 10);
+    for (int i = 0; i < 10; i++)
+        ck_assert_int_eq(work(), MRC_STREAM_BUSY);
+    ck_assert_uint_eq(fake.writes, 0);
+    mrc_pages_set_orders(past, mrc_ring_control(ring));
+    while (work() == MRC_STREAM_BUSY)
+        ;
+    ck_assert_uint_eq(events_written(), 1);
+    mrc_stream_end(stream, MRC_END_CLIENT);
+    mrc_stream_close(stream);
+    mrc_pages_free(past);
+    mrc_buf_free(&fake.out);
+    hub_place_close(&place);
+}
+END_TEST
+
 START_TEST(replay_begins_after_the_cursor)
 {
     setup();
@@ -1194,6 +1224,7 @@ int main(void)
     tcase_add_test(own, a_stream_that_has_caught_up_listens_at_once);
     tcase_add_test(own, replay_waits_for_the_client);
     tcase_add_test(own, a_client_that_takes_nothing_does_not_block_the_reader);
+    tcase_add_test(own, a_replay_waits_until_orders_are_carried_out);
     tcase_add_test(own, replay_begins_after_the_cursor);
     tcase_add_test(own, a_turn_of_replay_reads_a_slice);
     tcase_add_test(own, a_replay_that_is_overrun_ends);
