@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from env import http, token
-from env.httpd import find_module, free_port, live_dir, release_port
+from env.httpd import HAS_SANITIZER, find_module, free_port, live_dir, release_port
 from env.launcher import end_all
 from env.token import ISSUER, PUBLISHER_KEY, SUBSCRIBER_KEY
 from env.wait import wait_until
@@ -156,6 +156,7 @@ exec setpriv --reuid=www-data --regid=www-data --init-groups "$@"
 
 @pytest.mark.skipif(os.getuid() != 0 or subprocess.run(["unshare", "-m", "true"], check=False).returncode != 0,
                     reason="only root can make a file system read-only")
+@pytest.mark.skipif(HAS_SANITIZER, reason="its commands start httpd without the sanitizer")
 def test_image_runs_on_a_read_only_file_system(image):
     port, data = free_port(), os.path.join(image, "data")
     launcher = find(image, "mercure-hub")

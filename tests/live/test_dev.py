@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from env.httpd import find_module, free_port, live_dir, release_port
+from env.httpd import HAS_SANITIZER, find_module, free_port, live_dir, release_port
 from env.launcher import end_all
 from env.token import make_key
 from env.wait import DEADLINE, wait_until
@@ -260,6 +260,7 @@ def claims_of(token):
     return json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
 
 
+@pytest.mark.skipif(HAS_SANITIZER, reason="its commands start httpd without the sanitizer")
 def test_run_greets_with_lines_to_paste(run, tmp_path):
     hub = run()
     before, _, greeting = hub.output().partition("\nThe hub is at ")
@@ -281,6 +282,7 @@ def test_run_greets_with_lines_to_paste(run, tmp_path):
     assert "caught SIGTERM" in hub.output().splitlines()[-1]
 
 
+@pytest.mark.skipif(HAS_SANITIZER, reason="its commands start httpd without the sanitizer")
 def test_run_with_keys_of_its_caller(run, folder, tmp_path):
     """Another algorithm, a file that is named from the current folder, and a public key that signs nothing."""
     (folder / "key").write_text("k" * 64 + "\n")

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from env import token
-from env.httpd import find_module, find_program, free_port, release_port
+from env.httpd import HAS_SANITIZER, find_module, find_program, free_port, release_port
 from env.hub import PATH
 from env.wait import DEADLINE, wait_until
 
@@ -193,6 +193,7 @@ def start(doc):
     return token.publisher(key=doc.publisher_key(), iss="https://example.com", aud=f"http://localhost:{httpd.port}{PATH}")
 
 
+@pytest.mark.skipif(HAS_SANITIZER, reason="its commands start httpd without the sanitizer")
 def test_commands_and_programs_work(httpd):
     """All blocks run against one server."""
     doc = Doc(httpd)
